@@ -1,0 +1,23 @@
+"""Errors that are the user's to mend, and how a command ends on one."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class UserError(Exception):
+    """Something the user can put right: the message names the thing and the remedy, in one line."""
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Ends the process with ``error: MESSAGE`` on stderr and status 2 on a :class:`UserError`.
+
+    Every tool wraps its ``main`` in it, so that bad input never shows a traceback, while a defect
+    of our own still does.
+    """
+    try:
+        yield
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
