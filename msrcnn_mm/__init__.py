@@ -1,0 +1,14 @@
+"""Instance-segmentation scores that mean what they say, inside MMDetection 3.x.
+
+Importing the package registers its modules with MMDetection; ``MaskIoUHead`` and
+``MaskScoringRoIHead`` take the place of MMDetection's own.
+"""
+
+import mmdet.models  # noqa: F401  # first, so that our classes replace its namesakes, not the reverse
+
+from .mask_iou_head import MaskIoUHead
+from .mask_scoring_roi_head import MaskScoringRoIHead
+
+__all__ = ["MaskIoUHead", "MaskScoringRoIHead", "__version__"]
+
+__version__ = "0.1.0"

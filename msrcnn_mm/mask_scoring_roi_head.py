@@ -1,0 +1,161 @@
+"""Mask Scoring R-CNN's host: Mask R-CNN's RoI head with a MaskIoU head beside the mask head.
+
+Shape shorthand: R RoIs over all images of the batch, C classes, S RoI feature side, M mask side.
+"""
+
+import torch
+from mmdet.models.roi_heads import StandardRoIHead
+from mmdet.models.task_modules.samplers import SamplingResult
+from mmdet.registry import MODELS
+from mmdet.structures import SampleList
+from mmdet.structures.bbox import bbox2roi
+from mmdet.utils import ConfigType, InstanceList
+from torch import Tensor
+
+from .mask_iou_targets import mask_iou_targets
+from .summed_area import SummedAreaTables
+
+
+@MODELS.register_module(force=True)
+class MaskScoringRoIHead(StandardRoIHead):
+    """Scores each mask by the IoU that a MaskIoU head predicts for it.
+
+    Training (paper, section 3.3): the MaskIoU head learns on the positive RoIs of the mask
+    branch, scoring the mask of the ground-truth class. Test: after NMS on the class score and
+    the cut to the top detections, it scores the mask of the predicted class; results gain
+    ``mask_ious`` and ``mask_scores`` and keep their ``scores``.
+
+    It takes the place of MMDetection's class of the same name.
+
+    Args:
+        mask_iou_head: config of the MaskIoU head.
+        **kwargs: what MMDetection's ``StandardRoIHead`` takes; a mask head is required.
+            ``train_cfg.mask_thr_binary`` is the probability from which a predicted mask counts
+            as foreground in the mask IoU targets (0.5 in the paper).
+    """
+
+    def __init__(self, mask_iou_head: ConfigType, **kwargs) -> None:
+        super().__init__(**kwargs)
+        if not self.with_mask:
+            raise ValueError("MaskScoringRoIHead scores masks: its config needs a mask_head")
+        self.mask_iou_head = MODELS.build(mask_iou_head)
+
+    def forward(
+        self,
+        x: tuple[Tensor, ...],
+        rpn_results_list: InstanceList,
+        batch_data_samples: SampleList | None = None,
+    ) -> tuple[Tensor, ...]:
+        """The networks alone, without post-processing: what complexity tools trace.
+
+        Args:
+            x: feature maps of all levels.
+            rpn_results_list: proposals of each image.
+            batch_data_samples: not used.
+
+        Returns:
+            Class logits (R, C + 1) and box deltas of all RoIs; mask logits (100, C, M, M) and
+            mask IoUs (100, C) of the first 100.
+        """
+        rois = bbox2roi([results.bboxes for results in rpn_results_list])
+        bbox_results = self._bbox_forward(x, rois)
+        mask_results = self._mask_forward(x, rois[:100])
+        labels = bbox_results["cls_score"][:100, : self.bbox_head.num_classes].argmax(dim=1)
+        mask_logits = self._of_class(mask_results["mask_preds"], labels)
+        mask_ious = self.mask_iou_head(mask_results["mask_feats"], mask_logits)
+        return (
+            bbox_results["cls_score"],
+            bbox_results["bbox_pred"],
+            mask_results["mask_preds"],
+            mask_ious,
+        )
+
+    def mask_loss(
+        self,
+        x: tuple[Tensor, ...],
+        sampling_results: list[SamplingResult],
+        bbox_feats: Tensor,
+        batch_gt_instances: InstanceList,
+    ) -> dict:
+        """Mask loss of the host and mask IoU loss.
+
+        Args:
+            x: feature maps of all levels.
+            sampling_results: sampled RoIs of each image; the positive ones are used.
+            bbox_feats: (R, channels, S, S) RoI features of the box branch.
+            batch_gt_instances: ground truth of each image, with ``masks``.
+
+        Returns:
+            The host's dictionary, with ``loss_mask_iou`` added to its ``loss_mask``.
+        """
+        mask_results = super().mask_loss(x, sampling_results, bbox_feats, batch_gt_instances)
+        labels = torch.cat([sampled.pos_gt_labels for sampled in sampling_results])
+        mask_logits = self._of_class(mask_results["mask_preds"], labels)
+        mask_ious = self.mask_iou_head(mask_results["mask_feats"], mask_logits)
+        targets = self._mask_iou_targets(mask_logits, sampling_results, batch_gt_instances)
+        mask_results["loss_mask"].update(self.mask_iou_head.loss(mask_ious, labels, targets))
+        return mask_results
+
+    def predict_mask(
+        self,
+        x: tuple[Tensor, ...],
+        batch_img_metas: list[dict],
+        results_list: InstanceList,
+        rescale: bool = False,
+    ) -> InstanceList:
+        """Adds masks, mask IoUs and mask scores to each image's detections.
+
+        Args:
+            x: feature maps of all levels.
+            batch_img_metas: meta information of each image.
+            results_list: detections of each image, boxes in the network's input coordinates.
+            rescale: bring boxes and masks back to the original images' size.
+
+        Returns:
+            The detections with ``masks`` (boolean, image-sized), ``mask_ious`` and
+            ``mask_scores``; ``scores`` are untouched.
+        """
+        mask_rois = bbox2roi([results.bboxes for results in results_list])
+        labels = torch.cat([results.labels for results in results_list])
+        counts = [len(results) for results in results_list]
+        mask_results = self._mask_forward(x, mask_rois)
+        mask_preds = mask_results["mask_preds"]
+        mask_ious = self.mask_iou_head(
+            mask_results["mask_feats"], self._of_class(mask_preds, labels)
+        )
+        results_list = self.mask_head.predict_by_feat(
+            mask_preds=mask_preds.split(counts),
+            results_list=results_list,
+            batch_img_metas=batch_img_metas,
+            rcnn_test_cfg=self.test_cfg,
+            rescale=rescale,
+        )
+        return self.mask_iou_head.predict_by_feat(mask_ious.split(counts), results_list)
+
+    def _of_class(self, mask_preds: Tensor, labels: Tensor) -> Tensor:
+        """(R, C or 1, M, M) mask logits to the (R, M, M) ones of the target class."""
+        if self.mask_head.class_agnostic:
+            return mask_preds[:, 0]
+        return mask_preds[torch.arange(labels.size(0), device=labels.device), labels]
+
+    def _mask_iou_targets(
+        self,
+        mask_logits: Tensor,
+        sampling_results: list[SamplingResult],
+        batch_gt_instances: InstanceList,
+    ) -> Tensor:
+        """(R,) mask IoU targets of the positive RoIs of all images."""
+        counts = [sampled.pos_priors.size(0) for sampled in sampling_results]
+        targets = [
+            mask_iou_targets(
+                logits,
+                sampled.pos_priors,
+                sampled.pos_assigned_gt_inds,
+                SummedAreaTables.from_masks(gt_instances.masks, logits.device),
+                self.train_cfg.mask_thr_binary,
+            )
+            for logits, sampled, gt_instances in zip(
+                mask_logits.split(counts), sampling_results, batch_gt_instances, strict=True
+            )
+        ]
+        return torch.cat(targets)
