@@ -8,7 +8,10 @@ import mmdet.models  # noqa: F401  # first, so that our classes replace its name
 
 from .mask_iou_head import MaskIoUHead
 from .mask_scoring_roi_head import MaskScoringRoIHead
+from .quirks import mend_libraries
 
 __all__ = ["MaskIoUHead", "MaskScoringRoIHead", "__version__"]
 
 __version__ = "0.1.0"
+
+mend_libraries()

@@ -34,7 +34,7 @@ class MaskScoringRoIHead(StandardRoIHead):
             as foreground in the mask IoU targets (0.5 in the paper).
     """
 
-    def __init__(self, mask_iou_head: ConfigType, **kwargs) -> None:
+    def __init__(self, mask_iou_head: ConfigType, **kwargs: ConfigType) -> None:
         super().__init__(**kwargs)
         if not self.with_mask:
             raise ValueError("MaskScoringRoIHead scores masks: its config needs a mask_head")

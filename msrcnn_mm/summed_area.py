@@ -121,36 +121,28 @@ def _table(crop: np.ndarray) -> np.ndarray:
 def _tight_crop(masks: BitmapMasks | PolygonMasks, index: int) -> tuple[np.ndarray, int, int]:
     """One instance as a bitmap of its own tight box, and the box's top and left in the image."""
     if isinstance(masks, PolygonMasks):
-        bitmap, top, left = _filled_polygons(masks.masks[index], masks.height, masks.width)
+        bitmap = _filled(masks.masks[index], masks.height, masks.width)
     else:
-        bitmap, top, left = masks.masks[index], 0, 0
+        bitmap = masks.masks[index]
     rows = np.flatnonzero(bitmap.any(axis=1))
     if rows.size == 0:
-        return np.zeros((0, 0), np.uint8), 0, 0
+        return np.zeros((0, 0), bool), 0, 0
     band = bitmap[rows[0] : rows[-1] + 1]
     columns = np.flatnonzero(band.any(axis=0))
-    crop = band[:, columns[0] : columns[-1] + 1]
-    return crop != 0, top + int(rows[0]), left + int(columns[0])
+    return band[:, columns[0] : columns[-1] + 1] != 0, int(rows[0]), int(columns[0])
 
 
-def _filled_polygons(
-    polygons: list[np.ndarray], height: int, width: int
-) -> tuple[np.ndarray, int, int]:
-    """Fills polygons on a canvas of their own size instead of the image's.
+def _filled(polygons: list[np.ndarray], height: int, width: int) -> np.ndarray:
+    """Fills polygons on a canvas that ends just beyond them instead of at the image's corner.
 
-    pycocotools works on a lattice that a shift by whole pixels maps onto itself, so the pixels
-    are those of a canvas of the image's size. A margin keeps the canvas's own border out of it.
+    The canvas begins at the image's origin all the same: pycocotools rounds points to fifths of
+    a pixel, and moving them would tip points that lie halfway, as tenths do.
     """
     if not polygons:
-        return np.zeros((0, 0), np.uint8), 0, 0
+        return np.zeros((0, 0), np.uint8)
     points = np.concatenate([np.asarray(p, np.float64).reshape(-1, 2) for p in polygons])
-    low = np.floor(points.min(axis=0)).astype(int) - 2
-    high = np.ceil(points.max(axis=0)).astype(int) + 2
-    left, top = np.clip(low, 0, (width, height))
-    right, bottom = np.clip(high, 0, (width, height))
-    if right <= left or bottom <= top:
-        return np.zeros((0, 0), np.uint8), 0, 0
-    shift = np.array([left, top])
-    moved = [(np.asarray(p, np.float64).reshape(-1, 2) - shift).ravel().tolist() for p in polygons]
-    rle = coco_mask.merge(coco_mask.frPyObjects(moved, int(bottom - top), int(right - left)))
-    return coco_mask.decode(rle), int(top), int(left)
+    right, bottom = np.clip(np.ceil(points.max(axis=0)).astype(int) + 2, 0, (width, height))
+    if right == 0 or bottom == 0:
+        return np.zeros((0, 0), np.uint8)
+    rles = coco_mask.frPyObjects([p.tolist() for p in polygons], int(bottom), int(right))
+    return coco_mask.decode(coco_mask.merge(rles))

@@ -4,7 +4,7 @@ _base_ = '../mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'
 
 data_root = '{{$NUCLEI_ROOT:data/nuclei/}}'
 classes = ('nucleus',)
-width = 96
+width = 128
 
 model = dict(
     backbone=dict(
@@ -19,10 +19,10 @@ model = dict(
     ),
     roi_head=dict(
         bbox_roi_extractor=dict(out_channels=width),
-        bbox_head=dict(in_channels=width, fc_out_channels=256, num_classes=len(classes)),
+        bbox_head=dict(in_channels=width, fc_out_channels=512, num_classes=len(classes)),
         mask_roi_extractor=dict(out_channels=width),
         mask_head=dict(
-            num_convs=3, in_channels=width, conv_out_channels=width, num_classes=len(classes)
+            in_channels=width, conv_out_channels=width, num_classes=len(classes)
         ),
     ),
     train_cfg=dict(

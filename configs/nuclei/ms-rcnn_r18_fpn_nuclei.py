@@ -6,10 +6,9 @@ model = dict(
         type='MaskScoringRoIHead',
         mask_iou_head=dict(
             type='MaskIoUHead',
-            num_convs=3,
-            in_channels=96,
-            conv_out_channels=96,
-            fc_out_channels=256,
+            in_channels=128,
+            conv_out_channels=128,
+            fc_out_channels=512,
             num_classes=1,
         ),
     ),
