@@ -1,0 +1,231 @@
+"""Checkpoints: data is read from them, code never; and they are held against the model.
+
+``torch.load(weights_only=True)`` builds only what is allow-listed, which since torch 2.6 leaves out
+every checkpoint that mmengine writes while training: beside tensors it holds ``HistoryBuffer``
+objects with their NumPy arrays. NumPy's own functions are no safe addition: ``dtype.__setstate__``
+takes its flags from the file, so that an array of integers comes out as one of object pointers.
+So each name that such a checkpoint needs stands here for a function or class of ours that rebuilds
+plain numbers and nothing else. ``builtins.getattr``, in whose place others let a pickle reach any
+attribute, gives the statistics of a ``HistoryBuffer`` and the shapes of a one-cycle schedule.
+"""
+
+import os
+import pickle
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import wraps
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import mmengine
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.optim import OneCycleParamScheduler
+from mmengine.runner import CheckpointLoader
+from mmengine.runner.checkpoint import load_from_http
+
+from .errors import UserError
+
+_FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+_FORBID = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+
+
+class CheckpointError(UserError):
+    """A checkpoint that cannot be used: unreadable, unsafe, or not this model's."""
+
+
+class MissingCheckpointError(CheckpointError, FileNotFoundError):
+    """A checkpoint file that is not there."""
+
+
+class _Dtype:
+    """Stands for ``numpy.dtype``: a number of a fixed size in one of two byte orders."""
+
+    def __init__(self, code: str, align: bool = False, copy: bool = False) -> None:
+        if not isinstance(code, str) or not re.fullmatch(r"[<>=|]?(b1|[iuf][1248]|c(8|16))", code):
+            raise pickle.UnpicklingError(f"a NumPy type that is no plain number: {code!r}")
+        self.numpy = np.dtype(code)
+
+    def __setstate__(self, state: tuple) -> None:
+        if state[1] not in ("<", ">", "=", "|") or any(part is not None for part in state[2:5]):
+            raise pickle.UnpicklingError("a NumPy type that is no plain number")
+        self.numpy = self.numpy.newbyteorder(state[1])
+
+
+class _Array(np.ndarray):
+    """An array of numbers as it comes out of a checkpoint; it is saved as an ordinary one."""
+
+    def __setstate__(self, state: tuple) -> None:  # type: ignore[override]
+        _, shape, dtype, fortran, data = state
+        if type(dtype) is not _Dtype or type(data) is not bytes:
+            raise pickle.UnpicklingError("a NumPy array of something else than numbers")
+        values = np.frombuffer(data, dtype.numpy).reshape(shape, order="F" if fortran else "C")
+        super().__setstate__(values.__reduce__()[2])
+
+    def __reduce__(self) -> Any:
+        return self.view(np.ndarray).__reduce__()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.view(np.ndarray).__reduce_ex__(protocol)
+
+
+def _array(subtype: type, shape: tuple, typecode: bytes) -> _Array:
+    """Stands for ``numpy.core.multiarray._reconstruct``, which makes the empty array to fill."""
+    return _Array(0)
+
+
+def _scalar(dtype: _Dtype, data: bytes) -> Any:
+    """Stands for ``numpy.core.multiarray.scalar``."""
+    if type(dtype) is not _Dtype or type(data) is not bytes:
+        raise pickle.UnpicklingError("a NumPy scalar that is no number")
+    (value,) = np.frombuffer(data, dtype.numpy)
+    return value
+
+
+def _no_bytes() -> bytes:
+    """Stands for ``builtins.bytes``, which the pickle calls for those of an empty array."""
+    return b""
+
+
+class _Label:
+    """Stands for a class that the pickle names and has no business to make an object of."""
+
+    def __new__(cls, *args: Any) -> "_Label":
+        raise pickle.UnpicklingError(f"an object made of {cls.__name__}")
+
+
+class _NdarrayLabel(_Label):
+    """Stands for ``numpy.ndarray``, an argument of ``_reconstruct``."""
+
+
+class _OneCycleLabel(_Label):
+    """Stands for the scheduler whose methods its own state refers to."""
+
+
+# pickle writes a reference to a method as getattr(class, name)
+_METHODS: dict[tuple[Any, str], Any] = {
+    **{(HistoryBuffer, n): getattr(HistoryBuffer, n) for n in ("min", "max", "current", "mean")},
+    **{
+        (_OneCycleLabel, n): getattr(OneCycleParamScheduler, n)
+        for n in ("_annealing_cos", "_annealing_linear")
+    },
+}
+
+
+def _method(owner: Any, name: Any) -> Any:
+    """Stands for ``builtins.getattr``."""
+    if type(name) is not str or not isinstance(owner, type) or (owner, name) not in _METHODS:
+        raise pickle.UnpicklingError(f"getattr({owner!r}, {name!r})")
+    return _METHODS[owner, name]
+
+
+def _allowed_globals() -> list[tuple[Any, str]]:
+    """What stands for each name, beyond torch's own list, that mmengine's checkpoints hold."""
+    schedulers = "mmengine.optim.scheduler.param_scheduler"
+    allowed: list[tuple[Any, str]] = [
+        (HistoryBuffer, "mmengine.logging.history_buffer.HistoryBuffer"),
+        (_method, "builtins.getattr"),
+        (_no_bytes, "builtins.bytes"),
+        (_OneCycleLabel, f"{schedulers}.OneCycleParamScheduler"),
+        (_Dtype, "numpy.dtype"),
+        (_NdarrayLabel, "numpy.ndarray"),
+        (_Array, f"{__name__}._Array"),  # torch asks for the type of what it fills
+    ]
+    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # NumPy 1 and NumPy 2
+        allowed += [(_array, f"{module}._reconstruct"), (_scalar, f"{module}.scalar")]
+    return allowed
+
+
+@contextmanager
+def _weights_only() -> Iterator[None]:
+    """Forces ``weights_only=True`` on every ``torch.load`` inside, whatever its caller asks for.
+
+    mmengine passes no flag, and ``torch.hub``, through which it loads what it downloads, passes
+    ``False``; the variable overrules both, where the opposite one would overrule the default.
+    """
+    before = {name: os.environ.pop(name, None) for name in (_FORCE, _FORBID)}
+    os.environ[_FORCE] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_FORCE]
+        os.environ.update({name: value for name, value in before.items() if value is not None})
+
+
+def load_checkpoint_safely() -> None:
+    """Makes mmengine's loader, and through it every run, read data only; again does nothing.
+
+    Raises:
+        CheckpointError: from then on, by the loader, where a checkpoint cannot be used.
+    """
+    if hasattr(CheckpointLoader.load_checkpoint, "__wrapped__"):
+        return
+    torch.serialization.add_safe_globals(_allowed_globals())
+    original = CheckpointLoader.load_checkpoint.__func__
+
+    @wraps(original)
+    def load_checkpoint(cls: type, filename: str, *args: Any, **kwargs: Any) -> Any:
+        with _weights_only(), _in_one_line(str(filename)):
+            checkpoint = original(cls, str(filename), *args, **kwargs)
+        if not isinstance(checkpoint, dict):
+            raise CheckpointError(
+                f"{filename}: holds a {type(checkpoint).__name__} where a checkpoint is a dict "
+                "with a state_dict"
+            )
+        # Runner.resume would run this text, which mmcv 1 wrote, as Python
+        if isinstance(checkpoint.get("meta"), dict):
+            checkpoint["meta"].pop("config", None)
+        return checkpoint
+
+    CheckpointLoader.load_checkpoint = classmethod(load_checkpoint)
+    if find_spec("torchvision") is None:
+        CheckpointLoader.register_scheme("torchvision://", _load_from_torchvision_url, force=True)
+
+
+def _load_from_torchvision_url(filename: str, map_location: Any = None) -> Any:
+    """Loads torchvision's weights without torchvision: mmengine has their addresses in a file."""
+    name = filename.removeprefix("torchvision://")
+    urls = mmengine.load(Path(mmengine.__file__).parent / "hub" / "torchvision_0.12.json")
+    if name not in urls:
+        raise CheckpointError(f"{filename}: unknown to mmengine without torchvision installed")
+    return load_from_http(urls[name], map_location=map_location)
+
+
+@contextmanager
+def _in_one_line(filename: str) -> Iterator[None]:
+    """Turns what loading raises for a bad checkpoint into one line that names the file."""
+    try:
+        yield
+    except UserError:
+        raise
+    except FileNotFoundError as error:
+        raise MissingCheckpointError(f"{filename}: no such checkpoint file") from error
+    except (URLError, ConnectionError, TimeoutError) as error:
+        raise CheckpointError(f"{filename}: could not be downloaded: {error}") from error
+    except KeyError as error:  # a zoo name that its index does not have
+        raise CheckpointError(f"{filename}: no such checkpoint: {error}") from error
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{filename}: {_unpickling_reason(str(error))}") from error
+    except (RuntimeError, EOFError, OSError, ValueError, TypeError, IndexError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(
+            f"{filename}: is no checkpoint, or a damaged one ({reason}); copy or save it again"
+        ) from error
+
+
+def _unpickling_reason(message: str) -> str:
+    """Says what torch's many lines on a refused pickle come down to."""
+    found = re.search(r"GLOBAL (\S+) (?:was not|whose)", message)
+    if found is None:
+        # torch's own text begins with advice to switch the protection off
+        reason = [line for line in message.splitlines() if line.strip()]
+        detail = reason[-2] if len(reason) > 1 else (reason or ["no reason given"])[0]
+        return f"refused, or damaged: {detail.strip()}"
+    return (
+        f"refused: it holds {found[1]}, and loading that could run code; a checkpoint of mmengine "
+        "needs it not, so save the weights alone: torch.save(dict(state_dict=model.state_dict()))"
+    )

@@ -1,0 +1,209 @@
+"""What the training and the test command have in common: arguments, config, mistakes.
+
+Everything that a user can get wrong ends in a :class:`UserError`, and before anything is computed.
+"""
+
+import argparse
+import difflib
+import inspect
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NoReturn
+
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.runner import Runner
+
+from .errors import UserError
+
+# keys of a config that the runner reads beside the names of its own arguments
+_OTHER_KEYS = {
+    "auto_scale_lr",
+    "compile",
+    "custom_imports",
+    "default_scope",
+    "detect_anomalous_params",
+    "env_cfg",
+    "find_unused_parameters",
+    "model_wrapper_cfg",
+    "runner_type",
+    "sync_bn",
+    "tta_model",
+    "tta_pipeline",
+}
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """A parser with MMDetection's common arguments, whose mistakes are one line.
+
+    Args:
+        description: What the command does.
+    """
+
+    def __init__(self, description: str) -> None:
+        super().__init__(description=description, allow_abbrev=False)
+        self.add_argument(
+            "config", help="config file, or one of MMDetection's: mmdet::FOLDER/NAME.py"
+        )
+
+    def add_common_arguments(self) -> None:
+        """Adds what both commands take, behind their own arguments."""
+        self.add_argument("--work-dir", help="folder of logs and results [work_dirs/CONFIG's name]")
+        self.add_argument(
+            "--cfg-options",
+            nargs="+",
+            action=_Options,
+            metavar="KEY=VALUE",
+            help='override settings of the config, e.g. train_dataloader.batch_size=4 key="[a,b]"',
+        )
+        self.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+        self.add_argument("--local_rank", "--local-rank", type=int, default=0)
+
+    def parse_args(self, *args: Any, **kwargs: Any) -> argparse.Namespace:  # type: ignore[override]
+        """Parses the command line, and tells mmengine the rank that an old launcher passed."""
+        arguments = super().parse_args(*args, **kwargs)
+        os.environ.setdefault("LOCAL_RANK", str(arguments.local_rank))
+        return arguments
+
+    def error(self, message: str) -> NoReturn:
+        """Raises a :class:`UserError` in place of argparse's usage text."""
+        raise UserError(f"{message} (see {self.prog} --help)")
+
+
+class _Options(DictAction):
+    """mmengine's KEY=VALUE pairs, with a message where there is no ``=``."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+        for pair in values:
+            if "=" not in pair:
+                parser.error(f"--cfg-options {pair}: write KEY=VALUE, without spaces")
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except (AssertionError, ValueError, SyntaxError) as error:
+            parser.error(f"--cfg-options {' '.join(values)}: {error}")
+
+
+def load_config(name: str, options: dict | None, work_dir: str | None, launcher: str) -> Config:
+    """Reads a config and applies what the command line says.
+
+    Args:
+        name: A file, or ``PACKAGE::FOLDER/NAME.py`` for one that a package like ``mmdet`` brings.
+        options: Settings to override, by dotted keys.
+        work_dir: The run's folder; the config's own or ``work_dirs/NAME`` without.
+        launcher: How the processes of a distributed run are started.
+
+    Raises:
+        UserError: if there is no such file, it cannot be read, or an option names no setting.
+    """
+    path = _config_path(name)
+    try:
+        config = Config.fromfile(path)
+    except Exception as error:  # a config is Python, so anything may come of a mistake in it
+        reason = " ".join(str(error).split())
+        raise UserError(f"{name}: cannot be read: {type(error).__name__}: {reason}") from error
+    if "model" not in config:
+        raise UserError(f"{name}: defines no model, so it is only a base for other configs")
+    if options:
+        _merge(config, options)
+    config.launcher = launcher
+    if work_dir is not None:
+        config.work_dir = work_dir
+    elif config.get("work_dir") is None:
+        config.work_dir = str(Path("work_dirs") / path.stem)
+    return config
+
+
+def _config_path(name: str) -> Path:
+    """Finds the file that a config name means."""
+    package, separator, inner = name.partition("::")
+    path = Path(name)
+    if separator:
+        spec = find_spec(package) if package.isidentifier() else None
+        if spec is None or spec.origin is None:
+            raise UserError(f"{name}: there is no installed package {package!r}")
+        path = Path(spec.origin).parent / ".mim" / "configs" / inner
+    if path.is_dir():
+        raise UserError(f"{name}: is a folder; name a config file in it")
+    if not path.is_file():
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.py")], 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UserError(f"{name}: no such config file{hint}")
+    if path.suffix not in (".py", ".json", ".yaml", ".yml"):
+        raise UserError(f"{name}: a config is a .py, .json or .yaml file")
+    return path
+
+
+def _merge(config: Config, options: dict) -> None:
+    """Overrides settings; a first key that nobody reads is a mistake that mmengine lets pass."""
+    known = (
+        set(inspect.signature(Runner.__init__).parameters) - {"self"} | _OTHER_KEYS | set(config)
+    )
+    for key in options:
+        first = key.split(".")[0]
+        if first not in known:
+            near = difflib.get_close_matches(first, sorted(known), 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UserError(f"--cfg-options {key}: the config has no {first}{hint}")
+    try:
+        config.merge_from_dict(options)
+    except Exception as error:
+        raise UserError(f"--cfg-options {options}: {' '.join(str(error).split())}") from error
+
+
+def writable_folder(path: str | Path, option: str) -> Path:
+    """Makes a folder, and makes sure that a file can be written in it.
+
+    Raises:
+        UserError: if not, naming the option that asked for it.
+    """
+    folder = Path(path).expanduser()
+    probe = folder / f".write-test-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"{option} {path}: cannot write there: {error.strerror}") from error
+    return folder
+
+
+def as_list(evaluator: Any) -> list[ConfigDict]:
+    """The metrics of an evaluator, which a config gives as one or as a list."""
+    return list(evaluator) if isinstance(evaluator, list | tuple) else [evaluator]
+
+
+def on_first_rank() -> bool:
+    """Whether this process speaks for a distributed run; before mmengine has set it up."""
+    return all(int(os.environ.get(name, 0)) == 0 for name in ("RANK", "SLURM_PROCID"))
+
+
+@contextmanager
+def mistakes_of_config(name: str) -> Iterator[None]:
+    """Turns what the libraries raise on a mistake in a config or the data into one line."""
+    try:
+        yield
+    except (UserError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        message = _one_line_of(error)
+        if message is None:
+            raise
+        raise UserError(f"{name}: {message}") from error
+
+
+def _one_line_of(error: Exception) -> str | None:
+    """What is wrong, if it is something that users meet; None for a defect of ours."""
+    text = " ".join(str(error).split())
+    if "failed to load image" in text:
+        image = text.rpartition("failed to load image: ")[2]
+        return f"image {image} cannot be decoded: mend it or take it out of the annotations"
+    if "out of memory" in text:
+        return (
+            "out of memory: lower train_dataloader.batch_size or the image scale, "
+            f"or use --amp ({text[:120]})"
+        )
+    if " registry. " in text or text.startswith('"class `') or text.startswith("class `"):
+        return text.strip("\"'")
+    return None

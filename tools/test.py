@@ -1,0 +1,107 @@
+"""Tests a checkpoint on a config's test set: ``python tools/test.py CONFIG CHECKPOINT``."""
+
+import argparse
+from pathlib import Path
+
+from mmdet.utils import setup_cache_size_limit_of_dynamo
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+import msrcnn_mm  # noqa: F401  # registers our modules, for stock configs too
+from msrcnn_mm.checkpoint_fit import CheckpointFitHook
+from msrcnn_mm.checkpoints import load_checkpoint_safely
+from msrcnn_mm.errors import UserError, one_line_errors
+from msrcnn_mm.preflight import preflight
+from msrcnn_mm.runs import (
+    ArgumentParser,
+    as_list,
+    load_config,
+    mistakes_of_config,
+    writable_folder,
+)
+
+DUMPS = {".pkl": "DumpDetResults", ".pickle": "DumpDetResults", ".json": "DumpCocoResults"}
+
+
+def parse_args() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = ArgumentParser("Test a model")
+    parser.add_argument("checkpoint", help="checkpoint file or address")
+    parser.add_argument(
+        "--eval",
+        nargs="+",
+        choices=["bbox", "segm", "proposal", "proposal_fast"],
+        metavar="METRIC",
+        help="what to measure: bbox, segm, proposal, proposal_fast [as the config says]",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="write the predictions: .pkl as MMDetection keeps them, .json in COCO's format",
+    )
+    parser.add_argument("--show-dir", metavar="FOLDER", help="draw the predictions into FOLDER")
+    parser.add_common_arguments()
+    return parser.parse_args()
+
+
+def set_metrics(config: Config, metrics: list[str]) -> None:
+    """Has the test evaluators measure the given metrics."""
+    evaluators = [e for e in as_list(config.test_evaluator) if "metric" in e]
+    if not evaluators:
+        raise UserError("--eval: the config's test_evaluator measures nothing that could be chosen")
+    for evaluator in evaluators:
+        evaluator.metric = list(dict.fromkeys(metrics))
+
+
+def add_dump(config: Config, out: str) -> None:
+    """Has the predictions written to a file, once it is certain that they can be."""
+    path = Path(out).expanduser()
+    if path.suffix not in DUMPS:
+        raise UserError(f"--out {out}: the name must end in .pkl or .json")
+    if path.is_dir():
+        raise UserError(f"--out {out}: is a folder")
+    writable_folder(path.parent, "--out")
+    dump = {"type": DUMPS[path.suffix], "out_file_path": str(path)}
+    config.test_evaluator = [*as_list(config.test_evaluator), dump]
+
+
+def draw_into(config: Config, show_dir: str) -> None:
+    """Has MMDetection's hook draw the predictions into a folder."""
+    hook = config.default_hooks.get("visualization")
+    if hook is None:
+        raise UserError(
+            "--show-dir: the config draws nothing; add "
+            "default_hooks = dict(visualization=dict(type='DetVisualizationHook'))"
+        )
+    hook.draw = True
+    # absolute, or it would be a folder inside the run's
+    hook.test_out_dir = str(writable_folder(show_dir, "--show-dir").resolve())
+
+
+def main() -> None:
+    """Checks everything that can be wrong, then tests."""
+    args = parse_args()
+    setup_cache_size_limit_of_dynamo()
+    load_checkpoint_safely()
+    config = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+    config.load_from = args.checkpoint
+    config.resume = False
+    if args.eval is not None:
+        set_metrics(config, args.eval)
+    if args.show_dir is not None:
+        draw_into(config, args.show_dir)
+    if args.out is not None:
+        add_dump(config, args.out)
+    writable_folder(config.work_dir, "--work-dir")
+    with mistakes_of_config(args.config):
+        preflight(config, ("test",))
+        runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+        runner.register_hook(CheckpointFitHook("test", args.checkpoint))
+        runner.load_or_resume()
+        runner.test()
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
