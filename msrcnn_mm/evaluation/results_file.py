@@ -1,0 +1,191 @@
+"""Results files in COCO's format: written from a test run, read from any framework."""
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pycocotools.mask as mask_utils
+from mmdet.registry import METRICS
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+from pycocotools.coco import COCO
+
+from ..errors import UserError
+from .detections import Detection, to_arrays, to_detections
+
+
+@METRICS.register_module()
+class DumpCocoResults(BaseMetric):
+    """Writes every detection of a test run into one JSON file in COCO's results format.
+
+    Beside COCO's fields an entry carries ``mask_iou`` and ``mask_score`` where the detector has
+    them; ``score`` is the class score. pycocotools reads the file as it is.
+
+    Args:
+        out_file_path: The file to write; missing folders are made.
+        ann_file: The annotations of the tested images: they say which category id each class has,
+            by the class's name, as for ``CocoMetric``.
+        collect_device: Where results of several processes are gathered, ``cpu`` or ``gpu``.
+
+    Raises:
+        UserError: ``ann_file`` cannot be read, at once and not after the test.
+    """
+
+    default_prefix = "results"
+
+    def __init__(
+        self, out_file_path: str | Path, ann_file: str | Path, collect_device: str = "cpu"
+    ) -> None:
+        super().__init__(collect_device=collect_device)
+        self.out_file = Path(out_file_path)
+        self.ann_file = Path(ann_file)
+        annotations = _read_json(self.ann_file)
+        if not isinstance(annotations, dict) or "categories" not in annotations:
+            raise UserError(
+                f"{self.ann_file} has no 'categories': it is not a COCO annotation file"
+            )
+        self._categories: list[dict[str, Any]] = annotations["categories"]
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Keeps the predictions of a batch, masks as RLEs.
+
+        Args:
+            data_batch: Not used.
+            data_samples: With ``img_id`` and ``pred_instances``, one an image.
+        """
+        for sample in data_samples:
+            # One entry an image: mmengine counts entries when it drops the padding of a
+            # distributed sampler.
+            self.results.append((sample["img_id"], to_arrays(sample["pred_instances"])))
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Writes the file, in one step: no reader ever sees half of it.
+
+        Args:
+            results: An (image id, arrays) pair an image.
+
+        Returns:
+            Nothing to report.
+
+        Raises:
+            UserError: The annotations lack a class of the data set, or the file cannot be written.
+        """
+        category_ids = self._category_ids()
+        detections = [d for i, arrays in results for d in to_detections(arrays, i, category_ids)]
+        _write_json(detections, self.out_file)
+        MMLogger.get_current_instance().info(
+            f"{len(detections)} detections of {len(results)} images are in {self.out_file}"
+        )
+        return {}
+
+    def _category_ids(self) -> list[int]:
+        """Category id of each label: MMDetection numbers labels in the annotations' order."""
+        classes = (self.dataset_meta or {})["classes"]
+        ids = [category["id"] for category in self._categories if category["name"] in classes]
+        if len(ids) != len(classes):
+            names = {category["name"] for category in self._categories}
+            missing = [name for name in classes if name not in names]
+            raise UserError(f"{self.ann_file} has no category named {', '.join(missing)}")
+        return ids
+
+
+def load_results(path: str | Path, coco: COCO | None = None) -> list[Detection]:
+    """Reads instance segmentation results in COCO's format, whatever framework wrote them.
+
+    Args:
+        path: A JSON list of ``{image_id, category_id, segmentation, score, ...}``.
+        coco: The annotations the results should belong to; checked if given.
+
+    Returns:
+        The detections, uncompressed RLEs compressed.
+
+    Raises:
+        UserError: The file is missing or no such list; an entry lacks a field, has a score that is
+            not a finite number, no RLE, or an image, category or size that ``coco`` does not know.
+    """
+    path = Path(path)
+    results = _read_json(path)
+    if not isinstance(results, list):
+        raise UserError(f"{path} is no list of detections: it is not a COCO results file")
+    for index, detection in enumerate(results):
+        problem = _problem(detection, coco)
+        if problem:
+            raise UserError(f"{path}: detection {index} {problem}")
+        rle = detection["segmentation"]
+        if isinstance(rle["counts"], list):
+            compressed = mask_utils.frPyObjects(rle, *rle["size"])
+            detection["segmentation"] = {
+                "size": rle["size"],
+                "counts": compressed["counts"].decode(),
+            }
+    return results
+
+
+def _problem(detection: Any, coco: COCO | None) -> str | None:
+    """What is wrong with one entry of a results file, to follow "detection N"."""
+    if not isinstance(detection, dict):
+        return "is no object"
+    for field in ("image_id", "category_id", "segmentation", "score"):
+        if field not in detection:
+            return f"has no '{field}'"
+    for field in ("score", "mask_iou", "mask_score"):
+        value = detection.get(field, 0.0)
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            return f"has a {field} that is not a finite number: {value}"
+    rle = detection["segmentation"]
+    if not isinstance(rle, dict) or "counts" not in rle or not _is_size(rle.get("size")):
+        return "has a segmentation that is not a run-length encoding {size, counts}"
+    return None if coco is None else _mismatch(detection, coco)
+
+
+def _is_size(size: Any) -> bool:
+    return (
+        isinstance(size, list)
+        and len(size) == 2
+        and all(isinstance(s, int) and s > 0 for s in size)
+    )
+
+
+def _mismatch(detection: Detection, coco: COCO) -> str | None:
+    """What of an entry does not belong to the annotations."""
+    image = coco.imgs.get(detection["image_id"])
+    if image is None:
+        return f"is of image {detection['image_id']}, which the annotations do not have"
+    if detection["category_id"] not in coco.cats:
+        return f"is of category {detection['category_id']}, which the annotations do not have"
+    size = [image["height"], image["width"]]
+    if detection["segmentation"]["size"] != size:
+        return (
+            f"has a mask of height, width {detection['segmentation']['size']}, but its image"
+            f" {detection['image_id']} is {size}"
+        )
+    return None
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:  # no JSON, or no text at all
+        raise UserError(f"{path} is not JSON: {error}") from error
+
+
+def _write_json(content: Any, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    try:
+        with os.fdopen(handle, "w") as file:
+            json.dump(content, file)
+        Path(partial).chmod(0o644)  # mkstemp's is for its owner alone
+        Path(partial).replace(path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
