@@ -6,6 +6,8 @@ Importing the package registers its modules with MMDetection; ``MaskIoUHead`` an
 
 import mmdet.models  # noqa: F401  # first, so that our classes replace its namesakes, not the reverse
 
+from .checkpoints import load_checkpoint_safely
+from . import cpu_amp, evaluation  # noqa: F401  # they register
 from .mask_iou_head import MaskIoUHead
 from .mask_scoring_roi_head import MaskScoringRoIHead
 from .quirks import mend_libraries
@@ -15,3 +17,4 @@ __all__ = ["MaskIoUHead", "MaskScoringRoIHead", "__version__"]
 __version__ = "0.1.0"
 
 mend_libraries()
+load_checkpoint_safely()

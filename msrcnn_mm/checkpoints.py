@@ -12,9 +12,9 @@ attribute, gives the statistics of a ``HistoryBuffer`` and the shapes of a one-c
 import os
 import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -59,12 +59,13 @@ class _Dtype:
 class _Array(np.ndarray):
     """An array of numbers as it comes out of a checkpoint; it is saved as an ordinary one."""
 
-    def __setstate__(self, state: tuple) -> None:  # type: ignore[override]
+    def __setstate__(self, state: Any) -> None:
         _, shape, dtype, fortran, data = state
         if type(dtype) is not _Dtype or type(data) is not bytes:
             raise pickle.UnpicklingError("a NumPy array of something else than numbers")
         values = np.frombuffer(data, dtype.numpy).reshape(shape, order="F" if fortran else "C")
-        super().__setstate__(values.__reduce__()[2])
+        filled: Any = values.__reduce__()[2]
+        super().__setstate__(filled)
 
     def __reduce__(self) -> Any:
         return self.view(np.ndarray).__reduce__()
@@ -91,26 +92,28 @@ def _no_bytes() -> bytes:
     return b""
 
 
-class _Label:
+def _no_object(*args: Any) -> None:
     """Stands for a class that the pickle names and has no business to make an object of."""
-
-    def __new__(cls, *args: Any) -> "_Label":
-        raise pickle.UnpicklingError(f"an object made of {cls.__name__}")
+    raise pickle.UnpicklingError("an object of a class that no checkpoint needs one of")
 
 
-class _NdarrayLabel(_Label):
-    """Stands for ``numpy.ndarray``, an argument of ``_reconstruct``."""
+def _standing_for(path: str, stand_in: Callable) -> Any:
+    """The stand-in under the name it stands for, which is how every torch since 2.5 finds it."""
+    named: Any = partial(stand_in)
+    named.__module__, _, name = path.rpartition(".")
+    named.__name__ = named.__qualname__ = name
+    return named
 
 
-class _OneCycleLabel(_Label):
-    """Stands for the scheduler whose methods its own state refers to."""
-
+_ONE_CYCLE = _standing_for(
+    f"{OneCycleParamScheduler.__module__}.{OneCycleParamScheduler.__name__}", _no_object
+)
 
 # pickle writes a reference to a method as getattr(class, name)
-_METHODS: dict[tuple[Any, str], Any] = {
+_METHODS: dict[tuple[Any, Any], Any] = {
     **{(HistoryBuffer, n): getattr(HistoryBuffer, n) for n in ("min", "max", "current", "mean")},
     **{
-        (_OneCycleLabel, n): getattr(OneCycleParamScheduler, n)
+        (_ONE_CYCLE, n): getattr(OneCycleParamScheduler, n)
         for n in ("_annealing_cos", "_annealing_linear")
     },
 }
@@ -118,26 +121,29 @@ _METHODS: dict[tuple[Any, str], Any] = {
 
 def _method(owner: Any, name: Any) -> Any:
     """Stands for ``builtins.getattr``."""
-    if type(name) is not str or not isinstance(owner, type) or (owner, name) not in _METHODS:
+    if (owner, name) not in _METHODS:
         raise pickle.UnpicklingError(f"getattr({owner!r}, {name!r})")
     return _METHODS[owner, name]
 
 
-def _allowed_globals() -> list[tuple[Any, str]]:
+def _allowed_globals() -> list[Any]:
     """What stands for each name, beyond torch's own list, that mmengine's checkpoints hold."""
-    schedulers = "mmengine.optim.scheduler.param_scheduler"
-    allowed: list[tuple[Any, str]] = [
-        (HistoryBuffer, "mmengine.logging.history_buffer.HistoryBuffer"),
-        (_method, "builtins.getattr"),
-        (_no_bytes, "builtins.bytes"),
-        (_OneCycleLabel, f"{schedulers}.OneCycleParamScheduler"),
-        (_Dtype, "numpy.dtype"),
-        (_NdarrayLabel, "numpy.ndarray"),
-        (_Array, f"{__name__}._Array"),  # torch asks for the type of what it fills
-    ]
+    stand_ins: dict[str, Callable] = {
+        "builtins.getattr": _method,
+        "builtins.bytes": _no_bytes,
+        "numpy.dtype": _Dtype,
+        "numpy.ndarray": _no_object,  # an argument of _reconstruct
+    }
     for module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # NumPy 1 and NumPy 2
-        allowed += [(_array, f"{module}._reconstruct"), (_scalar, f"{module}.scalar")]
-    return allowed
+        stand_ins |= {f"{module}._reconstruct": _array, f"{module}.scalar": _scalar}
+    # torch asks for the types of what it fills as well
+    return [
+        HistoryBuffer,
+        _Array,
+        _Dtype,
+        _ONE_CYCLE,
+        *(_standing_for(path, stand_in) for path, stand_in in stand_ins.items()),
+    ]
 
 
 @contextmanager

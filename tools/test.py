@@ -8,9 +8,8 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-import msrcnn_mm  # noqa: F401  # registers our modules, for stock configs too
+import msrcnn_mm  # noqa: F401  # registers our modules, for stock configs too, and makes loading safe
 from msrcnn_mm.checkpoint_fit import CheckpointFitHook
-from msrcnn_mm.checkpoints import load_checkpoint_safely
 from msrcnn_mm.errors import UserError, one_line_errors
 from msrcnn_mm.preflight import preflight
 from msrcnn_mm.runs import (
@@ -83,7 +82,6 @@ def main() -> None:
     """Checks everything that can be wrong, then tests."""
     args = parse_args()
     setup_cache_size_limit_of_dynamo()
-    load_checkpoint_safely()
     config = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
     config.load_from = args.checkpoint
     config.resume = False

@@ -11,9 +11,8 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
-import msrcnn_mm  # noqa: F401  # registers our modules, for stock configs too
+import msrcnn_mm  # noqa: F401  # registers our modules, for stock configs too, and makes loading safe
 from msrcnn_mm.checkpoint_fit import CheckpointFitHook
-from msrcnn_mm.checkpoints import load_checkpoint_safely
 from msrcnn_mm.errors import UserError, one_line_errors
 from msrcnn_mm.preflight import preflight
 from msrcnn_mm.runs import ArgumentParser, load_config, mistakes_of_config, writable_folder
@@ -29,7 +28,7 @@ def parse_args() -> argparse.Namespace:
         metavar="CHECKPOINT",
         help="go on from a checkpoint; without a name from the last one in the work folder",
     )
-    parser.add_argument("--amp", action="store_true", help="mixed precision, on a GPU")
+    parser.add_argument("--amp", action="store_true", help="mixed precision")
     parser.add_argument(
         "--auto-scale-lr",
         action="store_true",
@@ -40,11 +39,12 @@ def parse_args() -> argparse.Namespace:
 
 
 def use_mixed_precision(config: Config) -> None:
-    """Makes the optimizer wrapper MMDetection's mixed-precision one."""
-    if not torch.cuda.is_available():
-        raise UserError("--amp needs a GPU, and torch sees none: train without it")
+    """Makes the optimizer wrapper a mixed-precision one: fp16 on a GPU, bf16 on a CPU."""
     if config.optim_wrapper.get("type", "OptimWrapper") not in ("OptimWrapper", "AmpOptimWrapper"):
         raise UserError(f"--amp cannot replace the config's {config.optim_wrapper.type}")
+    if not torch.cuda.is_available():
+        config.optim_wrapper.type = "CpuAmpOptimWrapper"
+        return
     config.optim_wrapper.type = "AmpOptimWrapper"
     config.optim_wrapper.setdefault("loss_scale", "dynamic")
 
@@ -76,7 +76,6 @@ def main() -> None:
     """Checks everything that can be wrong, then trains."""
     args = parse_args()
     setup_cache_size_limit_of_dynamo()
-    load_checkpoint_safely()
     config = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
     if args.amp:
         use_mixed_precision(config)
