@@ -4,10 +4,10 @@ Importing the package registers its modules with MMDetection; ``MaskIoUHead`` an
 ``MaskScoringRoIHead`` take the place of MMDetection's own.
 """
 
-import mmdet.models  # noqa: F401  # first, so that our classes replace its namesakes, not the reverse
+import mmdet.models  # noqa: F401  # first, so that our classes replace its, not the reverse
 
-from .checkpoints import load_checkpoint_safely
 from . import cpu_amp, evaluation  # noqa: F401  # they register
+from .checkpoints import load_checkpoint_safely
 from .mask_iou_head import MaskIoUHead
 from .mask_scoring_roi_head import MaskScoringRoIHead
 from .quirks import mend_libraries
