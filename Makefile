@@ -1,0 +1,39 @@
+# `make demo` and `make test` do everything on a machine with Python 3.11 and a C++ compiler.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+VENV := .venv/bin
+DEMO := work_dirs/demo
+
+.PHONY: help install install-dev demo test lint clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    install, then make a data set, train, test and draw masks with their scores"
+	@echo "make test    install, then run the tests"
+	@echo "make lint    install, then check style and types"
+	@echo "make clean   delete the environment, builds and the demo's results"
+
+install:
+	@$(PYTHON) tools/install.py
+
+install-dev:
+	@$(PYTHON) tools/install.py --dev
+
+demo: install
+	$(VENV)/python tools/make_demo_data.py data/demo
+	$(VENV)/python tools/train.py configs/demo/ms-rcnn_demo.py --work-dir $(DEMO)
+	$(VENV)/python tools/test.py configs/demo/ms-rcnn_demo.py "$$(cat $(DEMO)/last_checkpoint)" \
+	    --work-dir $(DEMO) --eval bbox segm --out $(DEMO)/results.json
+	$(VENV)/python tools/draw_scores.py $(DEMO)/results.json data/demo/annotations/val.json \
+	    data/demo/val $(DEMO)/scores.png
+
+test: install-dev
+	$(VENV)/python -m pytest
+
+lint: install-dev
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy msrcnn_mm
+
+clean:
+	rm -rf .venv build data/demo $(DEMO) *.egg-info
