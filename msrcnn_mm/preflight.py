@@ -1,9 +1,264 @@
-"""Checks before a run."""
+"""What is looked at before a run computes anything.
 
-from collections.abc import Sequence
+MMDetection trains to an mAP of zero, without a word, when the class list is not the annotation
+file's, and it dies hours later, in a worker or at the first evaluation, of much else that can be
+seen at once. Here such a thing ends in one line.
+"""
 
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmdet.datasets import CocoDataset
+from mmdet.evaluation import CocoMetric
+from mmdet.registry import DATASETS, METRICS, MODELS
 from mmengine.config import Config
+from mmengine.fileio import LocalBackend, get_file_backend
+from mmengine.registry import init_default_scope
+
+from .annotation_checks import AnnotationFile, Needs, warn
+from .errors import UserError
+from .image_checks import check_images
+from .runs import as_list, on_first_rank
+
+METRIC_NAMES = ("bbox", "segm", "proposal", "proposal_fast")
+
+# heads that count otherwise: objectness, and classes of stuff
+_OTHER_COUNTS = ("rpn_head", "semantic_head")
 
 
 def preflight(config: Config, splits: Sequence[str]) -> None:
-    """Placeholder until the checks are in."""
+    """Checks model, data and evaluators of a config against each other and against the disk.
+
+    Args:
+        config: The whole config, as the run will use it.
+        splits: Which of ``train``, ``val`` and ``test`` the run will read.
+
+    Raises:
+        UserError: for the first thing that is wrong, with its remedy.
+    """
+    if not on_first_rank():
+        return
+    init_default_scope(config.get("default_scope", "mmdet"))
+    if "train" in splits:
+        _check_pretrained(config.model)
+    files: dict[str, AnnotationFile] = {}
+    reference: tuple[str, tuple[str, ...]] | None = None
+    for split in splits:
+        loader = config.get(f"{split}_dataloader")
+        if loader is None:
+            if split == "val":
+                continue
+            raise UserError(f"the config has no {split}_dataloader")
+        for where, dataset in leaf_datasets(loader["dataset"], f"{split}_dataloader.dataset"):
+            cls = DATASETS.get(dataset["type"])
+            if not (isinstance(cls, type) and issubclass(cls, CocoDataset)):
+                warn(f"{where} is a {dataset['type']}, of which only COCO-format data is checked")
+                continue
+            classes = declared_classes(dataset, cls, where)
+            if reference is None:
+                reference = where, classes
+                check_heads(config.model, classes)
+            elif classes != reference[1]:
+                raise UserError(
+                    f"{where} has the classes {_names(classes)}, but {reference[0]} has "
+                    f"{_names(reference[1])}: they must be the same, in the same order"
+                )
+            evaluators = _evaluators(config, split)
+            _check_dataset(dataset, where, classes, files, split, evaluators)
+
+
+def leaf_datasets(dataset: Mapping, where: str) -> Iterator[tuple[str, Mapping]]:
+    """The data sets that read files, inside RepeatDataset, ConcatDataset and the like."""
+    if "dataset" in dataset:
+        yield from leaf_datasets(dataset["dataset"], f"{where}.dataset")
+    elif "datasets" in dataset:
+        for index, inner in enumerate(dataset["datasets"]):
+            yield from leaf_datasets(inner, f"{where}.datasets[{index}]")
+    else:
+        yield where, dataset
+
+
+def declared_classes(dataset: Mapping, cls: type, where: str) -> tuple[str, ...]:
+    """The class names that a data set's config gives, or else its type's own.
+
+    Raises:
+        UserError: if they are no list of different names.
+    """
+    metainfo = dataset.get("metainfo") or {}
+    for old in ("CLASSES", "PALETTE"):
+        if old in metainfo:
+            raise UserError(
+                f"{where}.metainfo has {old}, which MMDetection 3 does not read: "
+                f"write {old.lower()}"
+            )
+    if "classes" in dataset:
+        raise UserError(
+            f"{where} has classes, which MMDetection 3 reads from metainfo: "
+            "write metainfo=dict(classes=classes)"
+        )
+    classes = cls._load_metainfo(metainfo).get("classes", ())  # type: ignore[attr-defined]
+    if isinstance(classes, str):
+        raise UserError(
+            f"{where}: classes is the text {classes!r}, not a list of names and no file with them; "
+            f"for one class write classes = ({classes!r},), with the comma"
+        )
+    names = tuple(classes)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{where}: classes must be a list of names, not {classes!r}")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserError(f"{where}: classes has {_names(twice)} more than once")
+    return names
+
+
+def check_heads(model: Mapping, classes: Sequence[str]) -> None:
+    """Makes sure that every head that tells classes apart tells as many as there are.
+
+    Raises:
+        UserError: naming each head that does not.
+    """
+    wrong = [
+        f"{path}.num_classes={count}"
+        for path, count in _class_counts(model, "model")
+        if count != len(classes)
+    ]
+    if wrong:
+        raise UserError(
+            f"{', '.join(wrong)}, but the data set has {len(classes)} "
+            f"class{'es' if len(classes) > 1 else ''} {_names(classes)}: "
+            "set num_classes=len(classes) in every head"
+        )
+
+
+def _class_counts(part: Any, path: str) -> Iterator[tuple[str, int]]:
+    """Every head of a model config with its number of classes, also where it is the default."""
+    if isinstance(part, list | tuple):
+        for index, inner in enumerate(part):
+            yield from _class_counts(inner, f"{path}[{index}]")
+    if not isinstance(part, Mapping):
+        return
+    name = path.rpartition(".")[2].partition("[")[0]
+    if (
+        name.endswith("_head")
+        and name not in _OTHER_COUNTS
+        and not _setting(part, "class_agnostic")
+    ):
+        count = _setting(part, "num_classes")
+        if count is not None:
+            yield path, count
+    for key, inner in part.items():
+        yield from _class_counts(inner, f"{path}.{key}")
+
+
+def _setting(head: Mapping, name: str) -> Any:
+    """What the config says, or the default of the class that it names; None without either."""
+    if name in head or "type" not in head:
+        return head.get(name)
+    cls = head["type"] if isinstance(head["type"], type) else MODELS.get(head["type"])
+    for base in inspect.getmro(cls) if isinstance(cls, type) else ():
+        parameter = inspect.signature(base).parameters.get(name)
+        if parameter is not None:
+            return None if parameter.default is parameter.empty else parameter.default
+    return None
+
+
+def _check_dataset(
+    dataset: Mapping,
+    where: str,
+    classes: tuple[str, ...],
+    files: dict[str, AnnotationFile],
+    split: str,
+    evaluators: list[Mapping],
+) -> None:
+    """Checks one data set's files, and that its evaluators judge by the same."""
+    built = DATASETS.build({**dataset, "lazy_init": True, "pipeline": []})
+    path = built.ann_file
+    if not path:
+        raise UserError(f"{where} has no ann_file")
+    if not _is_local(path, dataset.get("backend_args")):
+        warn(f"{where}: {path} is not on this machine's disk, so it is not checked")
+        return
+    if path not in files:
+        files[path] = AnnotationFile.read(path, where)
+    file = files[path]
+    default = "classes" not in (dataset.get("metainfo") or {})
+    file.check_classes(classes, where, type(built).__name__ if default else None)
+    metrics = {metric for evaluator in evaluators for metric in as_list(evaluator.get("metric"))}
+    with_masks = _loads_masks(dataset.get("pipeline")) if split == "train" else "segm" in metrics
+    file.check(Needs(masks=with_masks, trained=split == "train", evaluated=bool(metrics)))
+    check_images(file, built.data_prefix.get("img", ""), where)
+    for evaluator in evaluators:
+        _check_evaluator(evaluator, split, file, files)
+
+
+def _loads_masks(pipeline: Any) -> bool:
+    """Whether any step of a pipeline, also of one inside it, loads masks."""
+    if isinstance(pipeline, Mapping):
+        return bool(pipeline.get("with_mask")) or any(map(_loads_masks, pipeline.values()))
+    return isinstance(pipeline, list | tuple) and any(map(_loads_masks, pipeline))
+
+
+def _evaluators(config: Config, split: str) -> list[Mapping]:
+    """The COCO metrics of a split."""
+    evaluator = config.get(f"{split}_evaluator")
+    found = []
+    for metric in as_list(evaluator) if evaluator is not None else []:
+        cls = METRICS.get(metric["type"]) if isinstance(metric.get("type"), str) else None
+        if isinstance(cls, type) and issubclass(cls, CocoMetric):
+            found.append(metric)
+    return found
+
+
+def _check_evaluator(
+    evaluator: Mapping, split: str, file: AnnotationFile, files: dict[str, AnnotationFile]
+) -> None:
+    """Checks that an evaluator knows what to measure and judges by the images it will be given.
+
+    MMDetection finds out after the whole test has run.
+    """
+    where = f"{split}_evaluator"
+    unknown = [
+        name for name in as_list(evaluator.get("metric", "bbox")) if name not in METRIC_NAMES
+    ]
+    if unknown:
+        raise UserError(f"{where}: no metric {_names(unknown)}; there are {_names(METRIC_NAMES)}")
+    path = evaluator.get("ann_file")
+    if path is None or not _is_local(path, evaluator.get("backend_args")):
+        return
+    if Path(path).exists() and Path(path).samefile(file.path):
+        return
+    if path not in files:
+        files[path] = AnnotationFile.read(path, f"{where}.ann_file")
+    absent = len(set(file.images) - set(files[path].images))
+    if absent:
+        raise UserError(
+            f"{where}.ann_file is {path}, but the images come from {file.path}, and {absent} of "
+            f"{len(file.images)} are not in it: give both the same file"
+        )
+
+
+def _check_pretrained(model: Any, path: str = "model") -> None:
+    """Makes sure that the files of weights that the model starts from are there."""
+    if isinstance(model, list | tuple):
+        for index, part in enumerate(model):
+            _check_pretrained(part, f"{path}[{index}]")
+    if not isinstance(model, Mapping):
+        return
+    checkpoint = model.get("checkpoint") if model.get("type") == "Pretrained" else None
+    if isinstance(checkpoint, str) and "://" not in checkpoint and not Path(checkpoint).is_file():
+        raise UserError(f"{path}.checkpoint: no such file: {checkpoint}")
+    for key, part in model.items():
+        _check_pretrained(part, f"{path}.{key}")
+
+
+def _is_local(path: str, backend_args: Any) -> bool:
+    """Whether a path is on a disk of this machine rather than in a store."""
+    return isinstance(get_file_backend(path, backend_args=backend_args), LocalBackend)
+
+
+def _names(names: Sequence[str], count: int = 10) -> str:
+    """Names for a message, the first of them where there are many."""
+    shown = ", ".join(repr(name) for name in names[:count])
+    return f"({shown}, ... {len(names) - count} more)" if len(names) > count else f"({shown})"

@@ -1,0 +1,272 @@
+"""Checks of a COCO annotation file: what MMDetection and pycocotools trip over, or pass over."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import UserError
+
+_BIG = 20_000_000  # bytes; from here on reading takes long enough to say so
+
+
+def warn(message: str) -> None:
+    """Tells the user of something that is allowed and perhaps not meant."""
+    print(f"warning: {message}", file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a run will use of an annotation file."""
+
+    masks: bool
+    trained: bool
+    evaluated: bool
+
+
+class AnnotationFile:
+    """A COCO annotation file, read and found to have COCO's structure.
+
+    Args:
+        path: Where it is.
+        content: What it holds.
+    """
+
+    def __init__(self, path: str, content: Mapping) -> None:
+        self.path = path
+        self.categories: list[dict] = content["categories"]
+        self.annotations: list[dict] = content.get("annotations", [])
+        self.images: dict[Any, dict] = {image.get("id"): image for image in content["images"]}
+        self._done: set[Needs] = set()
+        self._check_images(content["images"])
+
+    @classmethod
+    def read(cls, path: str, where: str) -> "AnnotationFile":
+        """Reads a file.
+
+        Raises:
+            UserError: if it is not there, or is no COCO annotation file.
+        """
+        file = Path(path)
+        if not file.is_file():
+            raise UserError(f"{where}: no such annotation file: {path}")
+        if file.stat().st_size > _BIG:
+            print(f"checking {path} ({file.stat().st_size / 1e6:.0f} MB)", flush=True)
+        try:
+            content = json.loads(file.read_bytes())
+        except ValueError as error:
+            raise UserError(f"{where}: {path} is no valid JSON: {error}") from error
+        parts = ("images", "categories")
+        if not isinstance(content, dict) or not all(
+            isinstance(content.get(part), list)
+            and all(isinstance(entry, dict) for entry in content[part])
+            for part in (*parts, *(["annotations"] if "annotations" in content else []))
+        ):
+            raise UserError(
+                f"{where}: {path} is not in COCO's format: it needs the lists images, annotations "
+                "and categories"
+            )
+        return cls(path, content)
+
+    def _fail(self, message: str) -> None:
+        raise UserError(f"{self.path}: {message}")
+
+    def _check_images(self, images: list[dict]) -> None:
+        """Checks what MMDetection reads of every image."""
+        if not images:
+            self._fail("has no images")
+        for image in images:
+            for key, kind in (
+                ("id", int | str),
+                ("file_name", str),
+                ("height", int),
+                ("width", int),
+            ):
+                if not isinstance(image.get(key), kind):
+                    self._fail(f"image {_short(image)} has no valid {key}")
+            if min(image["height"], image["width"]) <= 0:
+                self._fail(f"image {_short(image)} has no size")
+        if len(self.images) != len(images):
+            twice = Counter(image["id"] for image in images).most_common(1)[0][0]
+            self._fail(f"the image id {twice!r} occurs more than once")
+
+    def check_classes(
+        self, classes: Sequence[str], where: str, default_of: str | None = None
+    ) -> None:
+        """Holds the config's class names against the file's categories, names and order.
+
+        MMDetection gives labels in the order of the file's categories, whatever the order of the
+        names. So a name that the file lacks shifts the labels of all behind it, and an order of its
+        own gives each label another's name.
+
+        Args:
+            classes: The names in the config.
+            where: The config's key of the data set.
+            default_of: The type of data set whose own names these are, where the config gives none.
+
+        Raises:
+            UserError: if a name is not in the file, or the order differs.
+        """
+        names = [category.get("name") for category in self.categories]
+        for key in ("name", "id"):
+            values = Counter(category.get(key) for category in self.categories)
+            twice = [value for value, count in values.items() if count > 1 or value is None]
+            if twice:
+                self._fail(f"categories have the {key} {twice[0]!r} more than once, or none")
+        absent = [name for name in classes if name not in names]
+        if absent and default_of is not None:
+            raise UserError(
+                f"{where} names no classes, so {default_of}'s own {len(classes)} are taken, and "
+                f"{self.path} has others: set metainfo=dict(classes={tuple(names[:20])})"
+            )
+        if absent:
+            likely = {name: get_close_matches(name, names, 1, 0.75) for name in absent}
+            hints = [
+                f"{a!r} (is it {near[0]!r}?)" if near else repr(a) for a, near in likely.items()
+            ]
+            raise UserError(
+                f"{where}: the class{'es' if len(absent) > 1 else ''} {', '.join(hints[:5])} "
+                f"{'are' if len(absent) > 1 else 'is'} not in {self.path}, which has "
+                f"{', '.join(map(repr, names[:20]))}: set classes = {tuple(names[:20])}"
+            )
+        ordered = [name for name in names if name in set(classes)]
+        if ordered != list(classes):
+            raise UserError(
+                f"{where}: the classes are in another order than in {self.path}, by which "
+                f"MMDetection numbers them: set classes = {tuple(ordered)}"
+            )
+        others = {c["id"]: c["name"] for c in self.categories if c["name"] not in set(classes)}
+        if others:
+            lost = sum(annotation.get("category_id") in others for annotation in self.annotations)
+            warn(
+                f"{self.path}: {len(others)} of {len(names)} categories are none of the classes, "
+                f"so their {lost} annotations are left out: {', '.join(list(others.values())[:10])}"
+            )
+
+    def check(self, needs: Needs) -> None:
+        """Checks the annotations for what a run needs of them.
+
+        Raises:
+            UserError: if something would end the run, or silently give it wrong masks.
+        """
+        if needs in self._done:
+            return
+        self._done.add(needs)
+        known = {category["id"] for category in self.categories}
+        seen: set = set()
+        empty = unusable = usable = 0
+        for number, annotation in enumerate(self.annotations):
+            named = f"annotation {annotation.get('id', f'number {number}')}"
+            try:
+                image = self.images[annotation["image_id"]]
+                x, y, width, height = annotation["bbox"]
+                area = annotation["area"]
+                if annotation["category_id"] not in known:
+                    self._fail(f"{named} has the unknown category {annotation['category_id']!r}")
+                if needs.evaluated:
+                    annotation["iscrowd"]
+                if annotation["id"] in seen:
+                    self._fail(f"the annotation id {annotation['id']!r} occurs more than once")
+                seen.add(annotation["id"])
+                finite = isfinite(x + y + width + height + area)
+            except KeyError as error:
+                if error.args[0] == annotation.get("image_id"):
+                    self._fail(f"{named} is of the image {error}, which is not in the file")
+                self._fail(f"{named} has no {error.args[0]}")
+            except (TypeError, ValueError):
+                finite = False
+            if not finite:
+                self._fail(f"{named} has no valid bbox (x, y, width, height) and area")
+            if annotation.get("ignore"):
+                continue
+            inside = min(x + width, image["width"]) > max(x, 0) and (
+                min(y + height, image["height"]) > max(y, 0)
+            )
+            if not inside or area <= 0 or width < 1 or height < 1:
+                empty += 1
+            elif needs.masks:
+                usable += 1
+                unusable += self._check_mask(annotation.get("segmentation"), image, named)
+            else:
+                usable += 1
+        self._conclude(needs, usable, empty, unusable, 0 in seen)
+
+    def _conclude(self, needs: Needs, usable: int, empty: int, unusable: int, zero: bool) -> None:
+        """Reports what was counted."""
+        total = len(self.annotations)
+        if needs.trained and usable == 0:
+            self._fail("has no annotation to train on")
+        if empty:
+            warn(
+                f"{self.path}: {empty} of {total} annotations are left out: less than a pixel wide "
+                "or high, without area, or outside their image"
+            )
+        if unusable:
+            warn(
+                f"{self.path}: {unusable} of {total} annotations are not trained on: no polygon "
+                "has three points"
+            )
+        if zero and needs.evaluated:
+            warn(
+                f"{self.path}: an annotation has the id 0, which pycocotools takes for "
+                "'no match': number them from 1 for an exact AP"
+            )
+
+    def _check_mask(self, mask: Any, image: dict, named: str) -> bool:
+        """Checks that a mask can be decoded; True for polygons too short to enclose anything."""
+        if not mask:
+            self._fail(
+                f"{named} (in {image['file_name']}) has no segmentation, and masks are asked for"
+            )
+        if isinstance(mask, list):
+            if not all(isinstance(polygon, list) for polygon in mask):
+                self._fail(
+                    f"{named}: its segmentation is no list of polygons [x1, y1, x2, y2, ...]"
+                )
+            return not any(len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in mask)
+        if not isinstance(mask, dict) or not isinstance(mask.get("counts"), list | str):
+            self._fail(f"{named}: its segmentation is neither polygons nor an RLE of COCO's format")
+        size, counts = mask.get("size"), mask["counts"]
+        if size != [image["height"], image["width"]]:
+            self._fail(
+                f"{named}: its RLE is of the size (height, width) = {size}, but the image "
+                f"{image['file_name']} of {[image['height'], image['width']]}"
+            )
+        runs = np.asarray(counts) if isinstance(counts, list) else rle_runs(counts)
+        if runs is None or runs.sum() != size[0] * size[1] or (runs < 0).any():
+            self._fail(f"{named}: its RLE is damaged: the runs do not add up to the image")
+        return False
+
+
+def rle_runs(counts: str) -> np.ndarray | None:
+    """The run lengths of a compressed RLE; None if it is none.
+
+    pycocotools decodes one that is cut off into whatever the memory holds, without a word.
+    """
+    codes = np.frombuffer(counts.encode(), np.uint8).astype(np.int64) - 48
+    if codes.size == 0 or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
+        return None
+    ends = np.flatnonzero((codes & 32) == 0)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    lengths = ends - starts + 1
+    if lengths.max() > 7:  # 32 bits in fives
+        return None
+    places = np.arange(codes.size) - np.repeat(starts, lengths)
+    runs = np.add.reduceat((codes & 31) << 5 * places, starts)
+    runs -= np.where(codes[ends] & 16, 1 << 5 * lengths, 0)
+    # from the fourth on they are differences to the one before the last
+    runs[1::2] = runs[1::2].cumsum()
+    runs[2::2] = runs[2::2].cumsum()
+    return runs
+
+
+def _short(image: dict) -> str:
+    """An image's entry for a message."""
+    return str({key: image[key] for key in ("id", "file_name") if key in image} or image)[:100]
