@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 from terminaltables import AsciiTable
 
 from .detections import Detection
+from .fast_coco_eval import FastCOCOeval
 from .oracle import ground_truth_masks, true_mask_ious
 
 COLUMNS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
@@ -90,12 +90,12 @@ class ScoreRankings:
         gap, share = self.oracle_gap, self.recovered_share
         if gap is None:
             return "oracle gap: undefined, there is no ground truth"
-        line = f"oracle gap: {_percent(gap)}"
+        line = f"oracle gap: {_percent(gap)} points"
         if self.mask_score is None:
             return line
         if share is None:
             return f"{line}; recovered share: undefined, the oracle gains nothing"
-        return f"{line}; recovered share: {_percent(share)}"
+        return f"{line}; recovered share: {_percent(share)}%"
 
 
 def rank_by_scores(
@@ -160,7 +160,7 @@ def average_precisions(
         for d, s in zip(detections, scores, strict=True)
     ]
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools tells its progress by print
-        evaluation = COCOeval(coco, _as_coco(coco, ranked), iou_type)
+        evaluation = FastCOCOeval(coco, _as_coco(coco, ranked), iou_type)
         evaluation.params.catIds = list(protocol.category_ids)
         evaluation.params.imgIds = list(protocol.image_ids)
         evaluation.params.maxDets = list(protocol.max_dets)

@@ -1,0 +1,151 @@
+"""Small COCO data sets and detections of them, random by seed, and plain pycocotools on them."""
+
+import contextlib
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pycocotools.mask as mask_utils
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+SIDE = 120  # pixels: room for instances of all three area ranges of COCO
+CATEGORIES = {3: "ring", 7: "star"}  # ids as COCO has them: with holes
+
+
+def encode(mask: np.ndarray) -> dict[str, Any]:
+    """Compressed RLE as it stands in a JSON file."""
+    rle = mask_utils.encode(np.asfortranarray(mask, np.uint8))
+    return {"size": list(rle["size"]), "counts": rle["counts"].decode()}
+
+
+def rectangle(x1: int, y1: int, x2: int, y2: int) -> np.ndarray:
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[y1:y2, x1:x2] = 1
+    return mask
+
+
+def as_coco(
+    annotations: list[dict[str, Any]],
+    num_images: int,
+    categories: dict[int, str] = CATEGORIES,
+) -> COCO:
+    coco = COCO()
+    coco.dataset = coco_dict(annotations, num_images, categories)
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.createIndex()
+    return coco
+
+
+def coco_dict(
+    annotations: list[dict[str, Any]],
+    num_images: int,
+    categories: dict[int, str] = CATEGORIES,
+) -> dict[str, Any]:
+    return {
+        "images": [
+            {"id": 10 + i, "file_name": f"{i}.png", "height": SIDE, "width": SIDE}
+            for i in range(num_images)
+        ],
+        "categories": [{"id": i, "name": name} for i, name in categories.items()],
+        "annotations": annotations,
+    }
+
+
+def annotation(
+    index: int, image_id: int, mask: np.ndarray, category_id: int = 3, iscrowd: int = 0
+) -> dict[str, Any]:
+    rle = encode(mask)
+    return {
+        "id": index,
+        "image_id": image_id,
+        "category_id": category_id,
+        "segmentation": rle,
+        "area": int(mask.sum()),
+        "bbox": mask_utils.toBbox(rle).tolist(),
+        "iscrowd": iscrowd,
+    }
+
+
+def detection(
+    image_id: int,
+    mask: np.ndarray,
+    score: float,
+    category_id: int = 3,
+    mask_iou: float | None = None,
+) -> dict[str, Any]:
+    rle = encode(mask)
+    result = {
+        "image_id": image_id,
+        "category_id": category_id,
+        "segmentation": rle,
+        "bbox": mask_utils.toBbox(rle).tolist(),
+        "score": score,
+    }
+    if mask_iou is not None:
+        result |= {"mask_iou": mask_iou, "mask_score": score * mask_iou}
+    return result
+
+
+def random_scene(
+    seed: int, num_images: int = 3, most: int = 6, crowds: bool = True
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Annotations and detections near them: hits, duplicates, wrong classes, false alarms, ties.
+
+    Images without ground truth, without detections and without either come up.
+    """
+    rng = np.random.default_rng(seed)
+    annotations: list[dict[str, Any]] = []
+    detections = []
+    for image_id in range(10, 10 + num_images):
+        boxes = [_random_box(rng) for _ in range(rng.integers(0, most))]
+        for box in boxes:
+            crowd = int(crowds and rng.random() < 0.15)
+            category_id = int(rng.choice(list(CATEGORIES)))
+            annotations.append(
+                annotation(len(annotations) + 1, image_id, rectangle(*box), category_id, crowd)
+            )
+        for _ in range(rng.integers(0, 2 * most)):
+            box = boxes[rng.integers(len(boxes))] if boxes and rng.random() < 0.8 else None
+            mask = rectangle(*(_random_box(rng) if box is None else _shaken(rng, box)))
+            score = round(float(rng.random()), 1)  # one decimal: ties are common
+            category_id = int(rng.choice(list(CATEGORIES)))
+            mask_iou = float(rng.random())
+            detections.append(detection(image_id, mask, score, category_id, mask_iou))
+    return annotations, detections
+
+
+def _random_box(rng: np.random.Generator) -> tuple[int, int, int, int]:
+    size = int(rng.choice([4, 12, 40, 100]))
+    x, y = (int(v) for v in rng.integers(0, SIDE - size, 2))
+    return x, y, x + size, y + int(rng.integers(size // 2, size + 1))
+
+
+def _shaken(rng: np.random.Generator, box: Sequence[int]) -> tuple[int, int, int, int]:
+    reach = max(1, (box[2] - box[0]) // 8)
+    x1, y1, x2, y2 = (int(v) for v in np.array(box) + rng.integers(-reach, reach + 1, 4))
+    x1, y1 = max(0, min(x1, SIDE - 2)), max(0, min(y1, SIDE - 2))
+    return x1, y1, min(SIDE, max(x2, x1 + 1)), min(SIDE, max(y2, y1 + 1))
+
+
+def plain_pycocotools(
+    coco: COCO,
+    detections: list[dict[str, Any]],
+    scores: Sequence[float] | np.ndarray,
+    max_dets: Sequence[int] = (1, 10, 100),
+    iou_type: str = "segm",
+) -> np.ndarray:
+    """The twelve numbers of COCOeval.summarize with nothing but ``score`` replaced."""
+    shape = "segmentation" if iou_type == "segm" else "bbox"
+    ranked = [
+        {k: d[k] for k in ("image_id", "category_id", shape)} | {"score": float(s)}
+        for d, s in zip(detections, scores, strict=True)
+    ]
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = COCOeval(coco, coco.loadRes(ranked), iou_type)
+        evaluation.params.maxDets = list(max_dets)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return np.asarray(evaluation.stats)
