@@ -41,9 +41,11 @@ def explain_failure(lines: Sequence[str], log: Path) -> str:
         )
     not_found = _NOT_FOUND.search(text)
     if not_found:
+        # Told not to retry, pip keeps to itself that it reached nothing.
+        reason = " or is out of reach" if "(from versions: none)" in text else ""
         return (
-            f"the package index has no {not_found[1]} for this Python and machine: check "
-            f"`pip config list`, then run again; details in {log}"
+            f"the package index has no {not_found[1]} for this Python and machine{reason}: check "
+            f"the network and `pip config list`, then run again; details in {log}"
         )
     reasons = [line for line in lines if line.lstrip().startswith("ERROR")]
     return f"pip failed ({reasons[-1].strip() if reasons else 'no reason given'}): see {log}"
