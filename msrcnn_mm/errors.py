@@ -14,10 +14,13 @@ def one_line_errors() -> Iterator[None]:
     """Ends the process with ``error: MESSAGE`` on stderr and status 2 on a :class:`UserError`.
 
     Every tool wraps its ``main`` in it, so that bad input never shows a traceback, while a defect
-    of our own still does.
+    of our own still does. An interruption from the keyboard ends it quietly, with status 130.
     """
     try:
         yield
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -7,8 +7,10 @@ import argparse
 import difflib
 import inspect
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EDQUOT, ENOSPC
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,6 +35,11 @@ _OTHER_KEYS = {
     "tta_model",
     "tta_pipeline",
 }
+
+_MISTAKES = re.compile(
+    r" is not in the \S+ registry|__init__\(\) (got an unexpected|missing \d+ required)|"
+    r"must contain the key \"type\""
+)
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -196,14 +203,17 @@ def mistakes_of_config(name: str) -> Iterator[None]:
 def _one_line_of(error: Exception) -> str | None:
     """What is wrong, if it is something that users meet; None for a defect of ours."""
     text = " ".join(str(error).split())
-    if "failed to load image" in text:
+    if "failed to load image: " in text:
         image = text.rpartition("failed to load image: ")[2]
-        return f"image {image} cannot be decoded: mend it or take it out of the annotations"
-    if "out of memory" in text:
+        return f"the image {image} cannot be decoded: mend it or take it out of the annotations"
+    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
         return (
-            "out of memory: lower train_dataloader.batch_size or the image scale, "
-            f"or use --amp ({text[:120]})"
+            "out of memory: lower train_dataloader.batch_size or the scale of the images, "
+            f"or train with --amp ({text[:150]})"
         )
-    if " registry. " in text or text.startswith('"class `') or text.startswith("class `"):
-        return text.strip("\"'")
+    if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT):
+        return f"no space left on the disk of the work folder: {text}"
+    # what mmengine's registry raises on a setting that a class lacks or does not know
+    if _MISTAKES.search(text):
+        return text.strip("\"'").partition(" Please check whether")[0]
     return None

@@ -61,8 +61,15 @@ def add_dump(config: Config, out: str) -> None:
     if path.is_dir():
         raise UserError(f"--out {out}: is a folder")
     writable_folder(path.parent, "--out")
-    dump = {"type": DUMPS[path.suffix], "out_file_path": str(path)}
-    config.test_evaluator = [*as_list(config.test_evaluator), dump]
+    evaluators = as_list(config.test_evaluator)
+    dump = dict(type=DUMPS[path.suffix], out_file_path=str(path))
+    if path.suffix == ".json":
+        # it takes the category ids of the classes from there
+        ann_file = next((e.ann_file for e in evaluators if e.get("ann_file")), None)
+        if ann_file is None:
+            raise UserError(f"--out {out}: the config's test_evaluator has no ann_file")
+        dump["ann_file"] = ann_file
+    config.test_evaluator = [*evaluators, dump]
 
 
 def draw_into(config: Config, show_dir: str) -> None:

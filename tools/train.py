@@ -5,13 +5,13 @@ import shlex
 import sys
 from pathlib import Path
 
-import torch
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
-import msrcnn_mm  # noqa: F401  # registers our modules, for stock configs too, and makes loading safe
+import msrcnn_mm  # noqa: F401  # registers our modules, makes loading safe
 from msrcnn_mm.checkpoint_fit import CheckpointFitHook
 from msrcnn_mm.errors import UserError, one_line_errors
 from msrcnn_mm.preflight import preflight
@@ -28,7 +28,9 @@ def parse_args() -> argparse.Namespace:
         metavar="CHECKPOINT",
         help="go on from a checkpoint; without a name from the last one in the work folder",
     )
-    parser.add_argument("--amp", action="store_true", help="mixed precision")
+    parser.add_argument(
+        "--amp", action="store_true", help="mixed precision: fp16 on a GPU, bf16 on a CPU"
+    )
     parser.add_argument(
         "--auto-scale-lr",
         action="store_true",
@@ -39,14 +41,16 @@ def parse_args() -> argparse.Namespace:
 
 
 def use_mixed_precision(config: Config) -> None:
-    """Makes the optimizer wrapper a mixed-precision one: fp16 on a GPU, bf16 on a CPU."""
-    if config.optim_wrapper.get("type", "OptimWrapper") not in ("OptimWrapper", "AmpOptimWrapper"):
-        raise UserError(f"--amp cannot replace the config's {config.optim_wrapper.type}")
-    if not torch.cuda.is_available():
-        config.optim_wrapper.type = "CpuAmpOptimWrapper"
-        return
-    config.optim_wrapper.type = "AmpOptimWrapper"
-    config.optim_wrapper.setdefault("loss_scale", "dynamic")
+    """Trains in fp16 with scaled losses on a GPU, in bf16 on a CPU."""
+    wrapper = config.optim_wrapper
+    kinds = ("OptimWrapper", "AmpOptimWrapper", "CpuAmpOptimWrapper")
+    if wrapper.setdefault("type", "OptimWrapper") not in kinds:
+        raise UserError(f"--amp cannot replace the config's optim_wrapper, a {wrapper.type}")
+    if get_device() == "cpu":
+        wrapper.type = "CpuAmpOptimWrapper"
+    else:
+        wrapper.type = "AmpOptimWrapper"
+        wrapper.setdefault("loss_scale", "dynamic")
 
 
 def scale_learning_rate(config: Config) -> None:
