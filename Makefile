@@ -4,6 +4,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11
 VENV := .venv/bin
 DEMO := work_dirs/demo
 
+INSTALL = @command -v $(PYTHON) >/dev/null || { \
+    echo "error: no $(PYTHON) here: install Python 3.11, or run make PYTHON=/path/to/python3.11" >&2; \
+    exit 2; }; $(PYTHON) tools/install.py
+
 .PHONY: help install install-dev demo test lint clean
 .DEFAULT_GOAL := help
 
@@ -14,10 +18,10 @@ help:
 	@echo "make clean   delete the environment, builds and the demo's results"
 
 install:
-	@$(PYTHON) tools/install.py
+	$(INSTALL)
 
 install-dev:
-	@$(PYTHON) tools/install.py --dev
+	$(INSTALL) --dev
 
 demo: install
 	$(VENV)/python tools/make_demo_data.py data/demo

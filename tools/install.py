@@ -37,6 +37,9 @@ def main() -> int:
     except InstallError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # ours, not another program's: no room, no permission
+        print(f"error: {error}: mend that and run again", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\ninterrupted: run the same command again to carry on", file=sys.stderr)
         return 130
