@@ -136,18 +136,35 @@ def _problem(detection: Any, coco: COCO | None) -> str | None:
         value = detection.get(field, 0.0)
         if not isinstance(value, int | float) or not math.isfinite(value):
             return f"has a {field} that is not a finite number: {value}"
-    rle = detection["segmentation"]
-    if not isinstance(rle, dict) or "counts" not in rle or not _is_size(rle.get("size")):
-        return "has a segmentation that is not a run-length encoding {size, counts}"
-    return None if coco is None else _mismatch(detection, coco)
+    for field in ("image_id", "category_id"):
+        if not isinstance(detection[field], int | str):
+            return f"has no valid {field}: {detection[field]}"
+    problem = _rle_problem(detection["segmentation"])
+    if problem or coco is None:
+        return problem
+    return _mismatch(detection, coco)
 
 
-def _is_size(size: Any) -> bool:
-    return (
-        isinstance(size, list)
-        and len(size) == 2
-        and all(isinstance(s, int) and s > 0 for s in size)
-    )
+def _rle_problem(rle: Any) -> str | None:
+    """What is wrong with a segmentation; runs within compressed ``counts`` are not looked at."""
+    no_rle = "has a segmentation that is not a run-length encoding {size, counts}"
+    if not isinstance(rle, dict) or not {"size", "counts"} <= rle.keys():
+        return no_rle
+    size, counts = rle["size"], rle["counts"]
+    if not _is_whole_numbers(size) or len(size) != 2 or not isinstance(counts, list | str):
+        return no_rle
+    if isinstance(counts, str):
+        return None
+    if not _is_whole_numbers(counts):
+        return no_rle
+    pixels = size[0] * size[1]
+    if sum(counts) != pixels:
+        return f"has a run-length encoding of {sum(counts)} pixels, not {pixels}"
+    return None
+
+
+def _is_whole_numbers(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(v, int) and v >= 0 for v in values)
 
 
 def _mismatch(detection: Detection, coco: COCO) -> str | None:

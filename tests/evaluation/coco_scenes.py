@@ -107,8 +107,9 @@ def random_scene(
                 annotation(len(annotations) + 1, image_id, rectangle(*box), category_id, crowd)
             )
         for _ in range(rng.integers(0, 2 * most)):
-            box = boxes[rng.integers(len(boxes))] if boxes and rng.random() < 0.8 else None
-            mask = rectangle(*(_random_box(rng) if box is None else _shaken(rng, box)))
+            near = boxes and rng.random() < 0.8
+            around = _shaken(rng, boxes[rng.integers(len(boxes))]) if near else _random_box(rng)
+            mask = rectangle(*around)
             score = round(float(rng.random()), 1)  # one decimal: ties are common
             category_id = int(rng.choice(list(CATEGORIES)))
             mask_iou = float(rng.random())

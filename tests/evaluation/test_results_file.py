@@ -1,0 +1,210 @@
+"""Results files: what is written is what was found; what is wrong gets one line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pycocotools.mask as mask_utils
+import pytest
+from mmdet.evaluation.metrics import CocoMetric
+
+from msrcnn_mm.errors import UserError
+from msrcnn_mm.evaluation import DumpCocoResults, load_results
+
+from .coco_scenes import (
+    CATEGORIES,
+    as_coco,
+    coco_dict,
+    detection,
+    plain_pycocotools,
+    random_scene,
+    rectangle,
+)
+from .test_mask_score_metric import data_samples, run
+
+
+@pytest.fixture
+def ann_file(tmp_path: Path) -> Path:
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps(coco_dict(random_scene(4)[0], 3)))
+    return path
+
+
+def dump(metric: DumpCocoResults, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    metric.dataset_meta = {"classes": tuple(CATEGORIES.values())}
+    metric.process({}, samples)
+    assert metric.evaluate(len(samples)) == {}
+    return json.loads(metric.out_file.read_text())
+
+
+def test_writes_every_detection(ann_file: Path, tmp_path: Path) -> None:
+    _, detections = random_scene(4)
+    out = tmp_path / "new" / "results.json"
+    written = dump(DumpCocoResults(out, ann_file), data_samples(detections, 3))
+    assert len(written) == len(detections)
+    for entry, source in zip(written, detections, strict=True):
+        assert entry["image_id"] == source["image_id"]
+        assert entry["category_id"] == source["category_id"]
+        assert entry["bbox"] == source["bbox"]
+        assert entry["segmentation"] == source["segmentation"]
+        for field in ("score", "mask_iou", "mask_score"):
+            assert entry[field] == np.float32(source[field])
+    assert [path.name for path in out.parent.iterdir()] == ["results.json"]  # nothing half-done
+
+
+def test_evaluates_as_the_live_results_do(ann_file: Path, tmp_path: Path) -> None:
+    annotations, detections = random_scene(4)
+    samples = data_samples(detections, 3, mask_scores=False)
+    written = dump(DumpCocoResults(tmp_path / "results.json", ann_file), samples)
+    assert not any("mask_score" in entry for entry in written)
+    live = run(CocoMetric(ann_file=str(ann_file), metric=["bbox", "segm"]), samples)
+    for iou_type in ("bbox", "segm"):
+        scores = [entry["score"] for entry in written]
+        stats = plain_pycocotools(
+            as_coco(annotations, 3), written, scores, (100, 300, 1000), iou_type
+        )
+        assert round(stats[0], 3) == live[f"{iou_type}_mAP"]
+
+
+def test_labels_follow_the_order_of_the_annotations_not_of_the_classes(tmp_path: Path) -> None:
+    """MMDetection's CocoDataset numbers labels so, whatever order the config's classes have."""
+    ann_file = tmp_path / "instances.json"
+    ann_file.write_text(json.dumps(coco_dict([], 1, {9: "star", 4: "moon", 2: "ring"})))
+    metric = DumpCocoResults(tmp_path / "results.json", ann_file)
+    samples = data_samples(
+        [detection(10, rectangle(0, 0, 9, 9), 0.5, category_id) for category_id in (3, 7)],
+        1,
+        mask_scores=False,
+    )
+    assert [entry["category_id"] for entry in dump(metric, samples)] == [9, 2]
+
+
+def test_boxes_alone(ann_file: Path, tmp_path: Path) -> None:
+    samples = data_samples(random_scene(4)[1], 3, mask_scores=False)
+    for sample in samples:
+        del sample["pred_instances"]["masks"]
+    written = dump(DumpCocoResults(tmp_path / "results.json", ann_file), samples)
+    assert set(written[0]) == {"image_id", "category_id", "bbox", "score"}
+
+
+def test_no_detections_are_an_empty_list(ann_file: Path, tmp_path: Path) -> None:
+    assert dump(DumpCocoResults(tmp_path / "results.json", ann_file), data_samples([], 3)) == []
+    assert load_results(tmp_path / "results.json") == []
+
+
+def test_a_class_the_annotations_lack(ann_file: Path, tmp_path: Path) -> None:
+    metric = DumpCocoResults(tmp_path / "results.json", ann_file)
+    metric.dataset_meta = {"classes": ("ring", "comet")}
+    metric.process({}, data_samples([], 1))
+    with pytest.raises(UserError, match="has no category named comet"):
+        metric.evaluate(1)
+
+
+def test_a_write_that_fails_leaves_the_old_file(
+    ann_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out" / "results.json"
+    dump(DumpCocoResults(out, ann_file), data_samples([], 1))
+
+    def fail(*args: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(json, "dump", fail)
+    with pytest.raises(OSError, match="disk full"):
+        dump(DumpCocoResults(out, ann_file), data_samples(random_scene(4)[1], 3))
+    assert out.read_text() == "[]"
+    assert [path.name for path in out.parent.iterdir()] == ["results.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot read .*instances.json: No such file"),
+        ("{", "instances.json is not JSON"),
+        ("[]", "has no 'categories'"),
+    ],
+)
+def test_bad_annotations_end_before_the_test(
+    tmp_path: Path, content: str | None, message: str
+) -> None:
+    ann_file = tmp_path / "instances.json"
+    if content is not None:
+        ann_file.write_text(content)
+    with pytest.raises(UserError, match=message):
+        DumpCocoResults(tmp_path / "results.json", ann_file)
+
+
+def test_loads_what_was_dumped(ann_file: Path, tmp_path: Path) -> None:
+    annotations, detections = random_scene(4)
+    written = dump(DumpCocoResults(tmp_path / "r.json", ann_file), data_samples(detections, 3))
+    assert load_results(tmp_path / "r.json", as_coco(annotations, 3)) == written
+
+
+def test_loads_uncompressed_rles(tmp_path: Path) -> None:
+    entry = detection(10, rectangle(0, 0, 1, 120), 0.5)
+    compressed = entry["segmentation"]
+    entry["segmentation"] = {"size": [120, 120], "counts": [0, 120, 119 * 120]}
+    (tmp_path / "r.json").write_text(json.dumps([entry]))
+    (loaded,) = load_results(tmp_path / "r.json")
+    assert loaded["segmentation"] == compressed
+    assert mask_utils.decode(loaded["segmentation"])[:, 0].all()
+
+
+GOOD = detection(10, rectangle(0, 0, 9, 9), 0.5)
+
+
+def without(field: str) -> dict[str, Any]:
+    return {k: v for k, v in GOOD.items() if k != field}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is not JSON"),
+        ("\udcff\udcfe", "is not JSON"),
+        ('{"annotations": []}', "is no list of detections"),
+        ([3], "detection 0 is no object"),
+        ([GOOD, without("image_id")], "detection 1 has no 'image_id'"),
+        ([without("category_id")], "has no 'category_id'"),
+        ([without("segmentation")], "has no 'segmentation'"),
+        ([without("score")], "has no 'score'"),
+        ([GOOD | {"score": float("nan")}], "a score that is not a finite number: nan"),
+        ([GOOD | {"score": "0.5"}], "a score that is not a finite number: 0.5"),
+        ([GOOD | {"score": None}], "a score that is not a finite number: None"),
+        ([GOOD | {"mask_score": float("inf")}], "a mask_score that is not a finite number: inf"),
+        ([GOOD | {"segmentation": [[0, 0, 9, 0, 9, 9]]}], "not a run-length encoding"),
+        ([GOOD | {"segmentation": {"counts": "0"}}], "not a run-length encoding"),
+        ([GOOD | {"segmentation": {"size": [-1, 9], "counts": "0"}}], "not a run-length encoding"),
+        ([GOOD | {"image_id": 99}], "is of image 99, which the annotations do not have"),
+        ([GOOD | {"image_id": [1]}], r"has no valid image_id: \[1\]"),
+        ([GOOD | {"category_id": 1}], "is of category 1, which the annotations do not have"),
+        (
+            [GOOD | {"segmentation": {"size": [9, 120], "counts": [9 * 120]}}],
+            r"a mask of height, width \[9, 120\], but its image 10 is \[120, 120\]",
+        ),
+        (
+            [GOOD | {"segmentation": {"size": [120, 120], "counts": [7, 8]}}],
+            "has a run-length encoding of 15 pixels, not 14400",
+        ),
+        (
+            [GOOD | {"segmentation": {"size": [120, 120], "counts": ["a"]}}],
+            "not a run-length encoding",
+        ),
+    ],
+)
+def test_bad_results_get_one_line(tmp_path: Path, content: Any, message: str) -> None:
+    path = tmp_path / "results.json"
+    text = content if isinstance(content, str) else json.dumps(content)
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(UserError, match=message) as error:
+        load_results(path, as_coco([], 1))
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_file_and_folder_get_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"cannot read .*none\.json: No such file or directory"):
+        load_results(tmp_path / "none.json")
+    with pytest.raises(UserError, match=r"cannot read .*: Is a directory"):
+        load_results(tmp_path)
