@@ -16,9 +16,11 @@ from msrcnn_mm.summed_area import SummedAreaTables
 from tests import brute_force
 from tests.scenes import Scene, random_scene
 
-# The areas are exact; what differs from brute force is the outline of the predicted mask, which
-# is sampled at 56 x 56 points of the box here and 8 x 8 a pixel there.
-TOLERANCE = 0.03
+# Areas of ground truth are exact; what differs from brute force is the outline of the predicted
+# mask, sampled at 56 x 56 points of the box here and at 8 x 8 a pixel there. The error grows with
+# the share of the mask that lies on its outline: 0.049 was the largest over 1,000 masks (a sliver
+# that fills a sixth of its box), 0.0025 the mean.
+TOLERANCE = 0.06
 MEAN_TOLERANCE = 0.004
 
 

@@ -1,0 +1,47 @@
+"""The mended operators: same results as float32, and float32 itself left alone."""
+
+import pytest
+import torch
+from mmcv.ops import batched_nms
+from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+
+import msrcnn_mm  # noqa: F401  # mends
+
+HALVES = [torch.bfloat16, torch.float16]
+
+
+def boxes(count: int, spread: float = 900) -> torch.Tensor:
+    torch.manual_seed(0)
+    corners = torch.rand(count, 2) * spread
+    return torch.cat([corners, corners + 20 + torch.rand(count, 2) * 80], dim=1)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_roi_features_in_half_precision(dtype: torch.dtype) -> None:
+    extractor = SingleRoIExtractor(
+        {"type": "RoIAlign", "output_size": 7, "sampling_ratio": 0},
+        out_channels=4,
+        featmap_strides=[8],
+    )
+    level = torch.randn(1, 4, 125, 125).to(dtype).requires_grad_()
+    rois = torch.cat([torch.zeros(10, 1), boxes(10)], dim=1)
+    features = extractor((level,), rois)
+    assert features.dtype == dtype
+    wide = extractor((level.detach().float(),), rois)
+    # the only rounding is that of the result: the RoIs are not rounded to 8 bits
+    assert torch.equal(features, wide.to(dtype))
+    features.float().sum().backward()
+    assert level.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("kind", ["nms", "soft_nms"])
+def test_suppression_of_half_precision_scores(dtype: torch.dtype, kind: str) -> None:
+    candidates, scores = boxes(60, spread=150), torch.rand(60).to(dtype)
+    classes = torch.arange(60) % 3
+    config = {"type": kind, "iou_threshold": 0.3}
+    kept, inds = batched_nms(candidates, scores, classes, config)
+    wide, wide_inds = batched_nms(candidates, scores.float(), classes, config)
+    assert torch.equal(inds, wide_inds)
+    assert torch.equal(kept, wide)
+    assert 0 < len(kept) < 60 or kind == "soft_nms"
