@@ -11,6 +11,9 @@ epochs = 16
 
 width = 64  # channels of the pyramid and of the heads, where the paper has 256
 head = dict(in_channels=width, conv_out_channels=width, num_classes=len(classes))
+# One sample a bin: RoIs are about as many feature cells wide as they have bins, and mmcv's RoIAlign
+# runs on one core.
+roi_align = dict(sampling_ratio=1)
 
 model = dict(
     type="MaskScoringRCNN",
@@ -20,16 +23,16 @@ model = dict(
     rpn_head=dict(in_channels=width, feat_channels=width),
     roi_head=dict(
         type="MaskScoringRoIHead",
-        bbox_roi_extractor=dict(out_channels=width),
+        bbox_roi_extractor=dict(out_channels=width, roi_layer=roi_align),
         bbox_head=dict(in_channels=width, fc_out_channels=256, num_classes=len(classes)),
-        mask_roi_extractor=dict(out_channels=width),
+        mask_roi_extractor=dict(out_channels=width, roi_layer=roi_align),
         mask_head=head,
         mask_iou_head=dict(type="MaskIoUHead", fc_out_channels=256, **head),
     ),
     train_cfg=dict(
         rpn=dict(sampler=dict(num=64)),
         rpn_proposal=dict(nms_pre=500, max_per_img=200),
-        rcnn=dict(sampler=dict(num=64), mask_thr_binary=0.5),
+        rcnn=dict(sampler=dict(num=32), mask_thr_binary=0.5),
     ),
     test_cfg=dict(rpn=dict(nms_pre=500, max_per_img=100), rcnn=dict(max_per_img=30)),
 )
@@ -82,7 +85,7 @@ test_dataloader = dict(
     ),
 )
 test_evaluator = dict(
-    type="CocoMetric", ann_file=data_root + "annotations/val.json", metric=["bbox", "segm"]
+    type="MaskScoreMetric", ann_file=data_root + "annotations/val.json", metric=["bbox", "segm"]
 )
 
 train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=epochs)
@@ -90,11 +93,11 @@ test_cfg = dict(type="TestLoop")
 
 optim_wrapper = dict(
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.05),
+    optimizer=dict(type="AdamW", lr=1.5e-3, weight_decay=0.05),
     clip_grad=dict(max_norm=10),
 )
 param_scheduler = [
-    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=100),
+    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=50),
     dict(
         type="CosineAnnealingLR",
         T_max=epochs,
