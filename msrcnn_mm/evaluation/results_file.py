@@ -1,5 +1,10 @@
-"""Results files in COCO's format: written from a test run, read from any framework."""
+"""Results files in COCO's format, and the annotations they belong to.
 
+Results are written from a test run and read from any framework.
+"""
+
+import contextlib
+import io
 import json
 import math
 import os
@@ -43,12 +48,7 @@ class DumpCocoResults(BaseMetric):
         super().__init__(collect_device=collect_device)
         self.out_file = Path(out_file_path)
         self.ann_file = Path(ann_file)
-        annotations = _read_json(self.ann_file)
-        if not isinstance(annotations, dict) or "categories" not in annotations:
-            raise UserError(
-                f"{self.ann_file} has no 'categories': it is not a COCO annotation file"
-            )
-        self._categories: list[dict[str, Any]] = annotations["categories"]
+        self._categories: list[dict[str, Any]] = _read_annotations(self.ann_file)["categories"]
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keeps the predictions of a batch, masks as RLEs.
@@ -125,6 +125,19 @@ def load_results(path: str | Path, coco: COCO | None = None) -> list[Detection]:
     return results
 
 
+def load_annotations(path: str | Path) -> COCO:
+    """Reads a COCO annotation file.
+
+    Raises:
+        UserError: The file is missing or is none.
+    """
+    coco = COCO()
+    coco.dataset = _read_annotations(Path(path))
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools tells its progress by print
+        coco.createIndex()
+    return coco
+
+
 def _problem(detection: Any, coco: COCO | None) -> str | None:
     """What is wrong with one entry of a results file, to follow "detection N"."""
     if not isinstance(detection, dict):
@@ -181,6 +194,14 @@ def _mismatch(detection: Detection, coco: COCO) -> str | None:
             f" {detection['image_id']} is {size}"
         )
     return None
+
+
+def _read_annotations(path: Path) -> dict[str, Any]:
+    annotations = _read_json(path)
+    for part in ("images", "annotations", "categories"):
+        if not isinstance(annotations, dict) or part not in annotations:
+            raise UserError(f"{path} has no '{part}': it is not a COCO annotation file")
+    return annotations
 
 
 def _read_json(path: Path) -> Any:

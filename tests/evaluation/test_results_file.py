@@ -122,7 +122,8 @@ def test_a_write_that_fails_leaves_the_old_file(
     [
         (None, "cannot read .*instances.json: No such file"),
         ("{", "instances.json is not JSON"),
-        ("[]", "has no 'categories'"),
+        ("[]", "has no 'images'"),
+        ('{"images": [], "annotations": []}', "has no 'categories'"),
     ],
 )
 def test_bad_annotations_end_before_the_test(
