@@ -201,6 +201,16 @@ def _load_from_torchvision_url(filename: str, map_location: Any = None) -> Any:
     return load_from_http(urls[name], map_location=map_location)
 
 
+def require_file(name: str) -> None:
+    """Makes sure, before anything else is done, that a checkpoint's file is there.
+
+    Raises:
+        MissingCheckpointError: if not; an address is left to the loader.
+    """
+    if "://" not in name and not Path(name).expanduser().is_file():
+        raise MissingCheckpointError(f"{name}: no such checkpoint file")
+
+
 @contextmanager
 def _in_one_line(filename: str) -> Iterator[None]:
     """Turns what loading raises for a bad checkpoint into one line that names the file."""
@@ -212,26 +222,27 @@ def _in_one_line(filename: str) -> Iterator[None]:
         raise MissingCheckpointError(f"{filename}: no such checkpoint file") from error
     except (URLError, ConnectionError, TimeoutError) as error:
         raise CheckpointError(f"{filename}: could not be downloaded: {error}") from error
-    except KeyError as error:  # a zoo name that its index does not have
-        raise CheckpointError(f"{filename}: no such checkpoint: {error}") from error
     except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{filename}: {_unpickling_reason(str(error))}") from error
-    except (RuntimeError, EOFError, OSError, ValueError, TypeError, IndexError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        found = re.search(r"GLOBAL (\S+) (?:was not|whose)", str(error))
+        if found is None:
+            raise _damaged(filename, error) from error
         raise CheckpointError(
-            f"{filename}: is no checkpoint, or a damaged one ({reason}); copy or save it again"
+            f"{filename}: refused: it holds {found[1]}, and loading that could run code. If you "
+            "trust where it comes from, save its weights alone: torch.save(dict(state_dict=...))"
         ) from error
+    except KeyError as error:
+        if "://" in filename:
+            raise CheckpointError(f"{filename}: no such checkpoint: {error}") from error
+        raise _damaged(filename, error) from error
+    except (RuntimeError, EOFError, OSError, ValueError, TypeError, IndexError) as error:
+        raise _damaged(filename, error) from error
 
 
-def _unpickling_reason(message: str) -> str:
-    """Says what torch's many lines on a refused pickle come down to."""
-    found = re.search(r"GLOBAL (\S+) (?:was not|whose)", message)
-    if found is None:
-        # torch's own text begins with advice to switch the protection off
-        reason = [line for line in message.splitlines() if line.strip()]
-        detail = reason[-2] if len(reason) > 1 else (reason or ["no reason given"])[0]
-        return f"refused, or damaged: {detail.strip()}"
-    return (
-        f"refused: it holds {found[1]}, and loading that could run code; a checkpoint of mmengine "
-        "needs it not, so save the weights alone: torch.save(dict(state_dict=model.state_dict()))"
+def _damaged(filename: str, error: Exception) -> CheckpointError:
+    """What to say of a file that cannot be read at all."""
+    # torch's own many lines begin with advice to switch the protection off
+    lines = [line for line in str(error).splitlines() if line and "documentation" not in line]
+    reason = lines[-1].partition(". ")[0] if lines else type(error).__name__
+    return CheckpointError(
+        f"{filename}: is no checkpoint of torch, or a damaged one ({reason}): copy or save it again"
     )

@@ -38,7 +38,7 @@ _OTHER_KEYS = {
 
 _MISTAKES = re.compile(
     r" is not in the \S+ registry|__init__\(\) (got an unexpected|missing \d+ required)|"
-    r"must contain the key \"type\""
+    r"must contain the key \"type\"|is not a callable object|should be an? .* but got"
 )
 
 
@@ -202,7 +202,9 @@ def mistakes_of_config(name: str) -> Iterator[None]:
 
 def _one_line_of(error: Exception) -> str | None:
     """What is wrong, if it is something that users meet; None for a defect of ours."""
-    text = " ".join(str(error).split())
+    # str() of a KeyError is the repr of its message
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    text = " ".join(text.split())
     if "failed to load image: " in text:
         image = text.rpartition("failed to load image: ")[2]
         return f"the image {image} cannot be decoded: mend it or take it out of the annotations"
@@ -215,5 +217,5 @@ def _one_line_of(error: Exception) -> str | None:
         return f"no space left on the disk of the work folder: {text}"
     # what mmengine's registry raises on a setting that a class lacks or does not know
     if _MISTAKES.search(text):
-        return text.strip("\"'").partition(" Please check whether")[0]
+        return text.partition(" Please check whether")[0]
     return None

@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 
 import msrcnn_mm  # noqa: F401  # registers our modules, for stock configs too, and makes loading safe
 from msrcnn_mm.checkpoint_fit import CheckpointFitHook
+from msrcnn_mm.checkpoints import require_file
 from msrcnn_mm.errors import UserError, one_line_errors
 from msrcnn_mm.preflight import preflight
 from msrcnn_mm.runs import (
@@ -90,6 +91,7 @@ def main() -> None:
     args = parse_args()
     setup_cache_size_limit_of_dynamo()
     config = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+    require_file(args.checkpoint)
     config.load_from = args.checkpoint
     config.resume = False
     if args.eval is not None:

@@ -13,6 +13,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 import msrcnn_mm  # noqa: F401  # registers our modules, makes loading safe
 from msrcnn_mm.checkpoint_fit import CheckpointFitHook
+from msrcnn_mm.checkpoints import require_file
 from msrcnn_mm.errors import UserError, one_line_errors
 from msrcnn_mm.preflight import preflight
 from msrcnn_mm.runs import ArgumentParser, load_config, mistakes_of_config, writable_folder
@@ -68,6 +69,8 @@ def set_start(config: Config, resume: str | None) -> str | None:
     if resume is not None:
         config.resume = True
         config.load_from = None if resume == "auto" else resume
+    if config.get("load_from"):
+        require_file(config.load_from)
     if not config.get("resume") or config.get("load_from"):
         return config.get("load_from")
     found = find_latest_checkpoint(config.work_dir) if Path(config.work_dir).is_dir() else None
