@@ -4,9 +4,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11
 VENV := .venv/bin
 DEMO := work_dirs/demo
 
-INSTALL = @command -v $(PYTHON) >/dev/null || { \
+INSTALL = @command -v "$(PYTHON)" >/dev/null || { \
     echo "error: no $(PYTHON) here: install Python 3.11, or run make PYTHON=/path/to/python3.11" >&2; \
-    exit 2; }; $(PYTHON) tools/install.py
+    exit 2; }; "$(PYTHON)" tools/install.py
 
 .PHONY: help install install-dev demo test lint clean
 .DEFAULT_GOAL := help

@@ -66,7 +66,15 @@ def precompile_torch(python: Path, folder: Path, env: Mapping[str, str], log: Pa
     # Without the header itself, which CPPFLAGS name: it is what is being made.
     flags = without_include(json.loads(lines[-1]))
     unfinished = header.with_suffix(".unfinished")
-    command = [*cxx_compiler(), *flags, "-x", "c++-header", header, "-o", unfinished]
+    command: list[str | Path] = [
+        *cxx_compiler(),
+        *flags,
+        "-x",
+        "c++-header",
+        header,
+        "-o",
+        unfinished,
+    ]
     if run(command, log, env=env)[0] == 0:
         unfinished.replace(done)
 

@@ -60,6 +60,8 @@ class Operators:
     def install(self) -> None:
         """Leaves mmcv installed with operators that run: as found, from a wheel, or built."""
         torch = read_torch(self._python)
+        if torch is None:
+            raise InstallError("torch was installed but is not there: run `make clean`, then again")
         nvcc = nvcc_for(torch)
         if self._works(nvcc):
             return

@@ -55,7 +55,13 @@ class Pip:
     """pip of one environment."""
 
     def __init__(self, python: Path, log: Path) -> None:
-        self._command = [python, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+        self._command: list[str | Path] = [
+            python,
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "--no-input",
+        ]
         self._log = log
 
     def __call__(self, *arguments: str | Path) -> None:
