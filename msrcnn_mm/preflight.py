@@ -190,7 +190,7 @@ def _check_dataset(
     file.check(Needs(masks=with_masks, trained=split == "train", evaluated=bool(metrics)))
     check_images(file, built.data_prefix.get("img", ""), where)
     for evaluator in evaluators:
-        _check_evaluator(evaluator, split, file, files)
+        _check_evaluator(evaluator, split, classes, file, files)
 
 
 def _loads_masks(pipeline: Any) -> bool:
@@ -212,7 +212,11 @@ def _evaluators(config: Config, split: str) -> list[Mapping]:
 
 
 def _check_evaluator(
-    evaluator: Mapping, split: str, file: AnnotationFile, files: dict[str, AnnotationFile]
+    evaluator: Mapping,
+    split: str,
+    classes: tuple[str, ...],
+    file: AnnotationFile,
+    files: dict[str, AnnotationFile],
 ) -> None:
     """Checks that an evaluator knows what to measure and judges by the images it will be given.
 
@@ -231,12 +235,14 @@ def _check_evaluator(
         return
     if path not in files:
         files[path] = AnnotationFile.read(path, f"{where}.ann_file")
-    absent = len(set(file.images) - set(files[path].images))
+    judged = {key: image["file_name"] for key, image in files[path].images.items()}
+    absent = sum(judged.get(key) != image["file_name"] for key, image in file.images.items())
     if absent:
         raise UserError(
             f"{where}.ann_file is {path}, but the images come from {file.path}, and {absent} of "
             f"{len(file.images)} are not in it: give both the same file"
         )
+    files[path].check_classes(classes, f"{where}.ann_file")
 
 
 def _check_pretrained(model: Any, path: str = "model") -> None:
