@@ -47,8 +47,10 @@ class ScoredMask:
 
     @property
     def gain(self) -> float:
-        """How much nearer to the true IoU the mask score is than the class score."""
+        """How much nearer to the true IoU the mask score is than the class score; 0 if no hit."""
         assert self.mask_score is not None
+        if self.true_iou < _HIT:
+            return 0.0
         return abs(self.class_score - self.true_iou) - abs(self.mask_score - self.true_iou)
 
     @property
@@ -59,8 +61,8 @@ class ScoredMask:
 
     @property
     def class_score_error(self) -> float:
-        """How far s_cls is from the true IoU."""
-        return abs(self.class_score - self.true_iou)
+        """How far s_cls is from the true IoU; 0 if no hit."""
+        return abs(self.class_score - self.true_iou) if self.true_iou >= _HIT else 0.0
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def choose_examples(
     if any("mask_score" in d for d in detections):
         scored = {i: [m for m in masks if m.mask_score is not None] for i, masks in images.items()}
         images = defaultdict(list, {i: masks for i, masks in scored.items() if masks})
-        take(NEARER, num_near, lambda mask: mask.gain if mask.true_iou >= _HIT else 0.0)
+        take(NEARER, num_near, lambda mask: mask.gain)
         take(FAR, num_far, lambda mask: mask.mask_iou_error)
     else:
         take(CLASS_FAR, num_near + num_far, lambda mask: mask.class_score_error)

@@ -39,9 +39,11 @@ def test_two_images_show_both_sides() -> None:
 
 def test_false_alarm_is_no_corrected_mask() -> None:
     """A mask of nothing has no quality to be seen; a badly drawn one has."""
-    detections = [mask_of(10, 1.0, 0.0), mask_of(11, 0.9, 0.5)]
-    (example,) = choose_examples(detections, np.array([0.0, 0.5]), SIZES, 1, 0.3, seed=0)
-    assert example.image_id == 11
+    true_ious = np.array([0.0, 0.5])
+    for of_bad, of_none in ((0.5, 0.0), (None, None)):
+        detections = [mask_of(10, 1.0, of_none), mask_of(11, 0.9, of_bad)]
+        (example,) = choose_examples(detections, true_ious, SIZES, 1, 0.3, seed=0)
+        assert example.image_id == 11
 
 
 def test_nothing_corrected_is_not_claimed() -> None:

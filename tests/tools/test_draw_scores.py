@@ -37,7 +37,9 @@ def files(tmp_path: Path) -> dict[str, Path]:
 
 def draw(files: dict[str, Path], *options: str) -> np.ndarray:
     draw_scores.main([*(str(path) for path in files.values()), *options])
-    return cv2.imread(str(files["out"]))
+    picture = cv2.imread(str(files["out"]))
+    assert picture is not None
+    return picture
 
 
 def rewrite(path: Path, change: Any) -> None:
