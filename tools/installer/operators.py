@@ -15,7 +15,7 @@ from installer.console import InstallError, run, say
 from installer.fast_compile import compile_flags, jobs, precompile_torch
 from installer.packages import Pip
 from installer.progress import CompileProgress
-from installer.torch_facts import Torch, nvcc_for, read_torch
+from installer.torch_facts import Torch, nvcc_for, read_torch, site_packages
 
 # A detector calls these two; that they load at all shows that they fit this torch.
 _TRIAL = """
@@ -155,6 +155,9 @@ class Operators:
         if nvcc:
             env["FORCE_CUDA"] = "1"
             env.setdefault("CUDA_HOME", str(nvcc.parent.parent))
+            # A toolkit may lack cuSPARSE's headers and the like; torch's own packages have them.
+            headers = site_packages(self._python).glob("nvidia/*/include")
+            env["CPATH"] = os.pathsep.join([*filter(None, [env.get("CPATH")]), *map(str, headers)])
         else:
             # mmcv's setup.py would go for CUDA wherever it sees a GPU, nvcc or not.
             env["FORCE_CUDA"] = "0"
