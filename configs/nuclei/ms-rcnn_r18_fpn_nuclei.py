@@ -1,11 +1,11 @@
 # Mask Scoring R-CNN on nuclei: its twin and a MaskIoU head of the twin's width.
-_base_ = 'mask-rcnn_r18_fpn_nuclei.py'
+_base_ = "mask-rcnn_r18_fpn_nuclei.py"
 model = dict(
-    type='MaskScoringRCNN',
+    type="MaskScoringRCNN",
     roi_head=dict(
-        type='MaskScoringRoIHead',
+        type="MaskScoringRoIHead",
         mask_iou_head=dict(
-            type='MaskIoUHead',
+            type="MaskIoUHead",
             in_channels=128,
             conv_out_channels=128,
             fc_out_channels=512,

@@ -1,12 +1,12 @@
 # Mask Scoring R-CNN on your own COCO-format data: say where they are and what their classes are.
 # docs/own_data.md tells how, step by step.
-_base_ = '../ms_rcnn/ms-rcnn_r50_fpn_1x_coco.py'
+_base_ = "../ms_rcnn/ms-rcnn_r50_fpn_1x_coco.py"
 
-data_root = '{{$DATA_ROOT:data/mine/}}'
-classes = ('cat',)  # as in the annotation files and in their order; one class needs the comma too
+data_root = "{{$DATA_ROOT:data/mine/}}"
+classes = ("cat",)  # as in the annotation files and in their order; one class needs the comma too
 
-train_images, train_annotations = 'train/', 'train.json'
-val_images, val_annotations = 'val/', 'val.json'
+train_images, train_annotations = "train/", "train.json"
+val_images, val_annotations = "val/", "val.json"
 
 # Everything below follows from the lines above.
 num_classes = len(classes)
