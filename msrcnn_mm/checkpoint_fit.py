@@ -3,6 +3,7 @@
 mmengine logs what does not fit and goes on with random weights in its place.
 """
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -119,7 +120,9 @@ def check_fit(model: nn.Module, checkpoint: Mapping, filename: str, use: Use) ->
             f"{filename}: its weights do not fit the model: {misfit}; {remedy[use]}"
         )
     if str(misfit):
-        print_log(f"{filename}: not all weights fit: {misfit}", logger="current", level=30)
+        print_log(
+            f"{filename}: not all weights fit: {misfit}", logger="current", level=logging.WARNING
+        )
 
 
 class CheckpointFitHook(Hook):
@@ -128,16 +131,29 @@ class CheckpointFitHook(Hook):
     Args:
         use: What the run loads it for.
         filename: The name to report; a training that resumes by itself finds its own.
+        classes: What the run takes its labels for, if that is known.
     """
 
     # behind EMAHook, which exchanges the weights
     priority = "LOWEST"
 
-    def __init__(self, use: Use, filename: str) -> None:
+    def __init__(self, use: Use, filename: str, classes: Sequence[str] | None) -> None:
         self.use = use
         self.filename = filename
+        self.classes = classes
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Checks the checkpoint just read against the run's model."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         check_fit(model, checkpoint, self.filename, self.use)
+        meta = (checkpoint.get("meta") or {}).get("dataset_meta") or {}
+        learnt = meta.get("classes", meta.get("CLASSES"))
+        if learnt is None or self.classes is None or self.use == "finetune":
+            return
+        if tuple(learnt) != tuple(self.classes):
+            print_log(
+                f"{self.filename}: was trained for the classes ({_few(learnt, 10)}), but the "
+                f"config has ({_few(self.classes, 10)}): labels will be given the wrong names",
+                logger="current",
+                level=logging.WARNING,
+            )

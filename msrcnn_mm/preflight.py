@@ -28,18 +28,22 @@ METRIC_NAMES = ("bbox", "segm", "proposal", "proposal_fast")
 _OTHER_COUNTS = ("rpn_head", "semantic_head")
 
 
-def preflight(config: Config, splits: Sequence[str]) -> None:
+def preflight(config: Config, splits: Sequence[str]) -> tuple[str, ...] | None:
     """Checks model, data and evaluators of a config against each other and against the disk.
 
     Args:
         config: The whole config, as the run will use it.
         splits: Which of ``train``, ``val`` and ``test`` the run will read.
 
+    Returns:
+        The classes, if they are known to all of it: not where the data are no COCO's, nor in the
+        processes of a distributed run that leave the checks to the first.
+
     Raises:
         UserError: for the first thing that is wrong, with its remedy.
     """
     if not on_first_rank():
-        return
+        return None
     init_default_scope(config.get("default_scope", "mmdet"))
     if "train" in splits:
         _check_pretrained(config.model)
@@ -67,6 +71,7 @@ def preflight(config: Config, splits: Sequence[str]) -> None:
                 )
             evaluators = _evaluators(config, split)
             _check_dataset(dataset, where, classes, files, split, evaluators)
+    return None if reference is None else reference[1]
 
 
 def leaf_datasets(dataset: Mapping, where: str) -> Iterator[tuple[str, Mapping]]:

@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.device import get_device
 from mmengine.runner import Runner
 
 from .errors import UserError
+
+# what each launcher gives its processes: their number among all
+_RANKS = {"pytorch": "RANK", "slurm": "SLURM_PROCID", "mpi": "OMPI_COMM_WORLD_RANK"}
 
 # keys of a config that the runner reads beside the names of its own arguments
 _OTHER_KEYS = {
@@ -102,9 +106,11 @@ def load_config(name: str, options: dict | None, work_dir: str | None, launcher:
         launcher: How the processes of a distributed run are started.
 
     Raises:
-        UserError: if there is no such file, it cannot be read, or an option names no setting.
+        UserError: if there is no such file, it cannot be read, an option names no setting, or the
+            launcher cannot work here.
     """
     path = _config_path(name)
+    _check_launcher(launcher)
     try:
         config = Config.fromfile(path)
     except Exception as error:  # a config is Python, so anything may come of a mistake in it
@@ -140,6 +146,19 @@ def _config_path(name: str) -> Path:
     if path.suffix not in (".py", ".json", ".yaml", ".yml"):
         raise UserError(f"{name}: a config is a .py, .json or .yaml file")
     return path
+
+
+def _check_launcher(launcher: str) -> None:
+    """Makes sure that the launcher did launch this process, and that mmengine has what it needs."""
+    if launcher == "none":
+        return
+    if get_device() == "cpu":
+        raise UserError(f"--launcher {launcher}: mmengine distributes over GPUs, and there is none")
+    if _RANKS[launcher] not in os.environ:
+        starter = {"pytorch": "torchrun --nproc_per_node=GPUS", "slurm": "srun", "mpi": "mpirun"}
+        raise UserError(
+            f"--launcher {launcher}: not started by it; write {starter[launcher]} tools/..."
+        )
 
 
 def _merge(config: Config, options: dict) -> None:
@@ -183,7 +202,7 @@ def as_list(evaluator: Any) -> list[ConfigDict]:
 
 def on_first_rank() -> bool:
     """Whether this process speaks for a distributed run; before mmengine has set it up."""
-    return all(int(os.environ.get(name, 0)) == 0 for name in ("RANK", "SLURM_PROCID"))
+    return all(int(os.environ.get(name, 0)) == 0 for name in _RANKS.values())
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from mmengine.optim import (
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
+from msrcnn_mm import checkpoint_fit
 from msrcnn_mm.checkpoint_fit import check_fit
 from msrcnn_mm.checkpoints import CheckpointError, MissingCheckpointError, load_checkpoint_safely
 
@@ -337,3 +339,17 @@ def test_only_a_trainings_checkpoint_can_be_resumed() -> None:
 def test_a_checkpoint_without_weights() -> None:
     with pytest.raises(CheckpointError, match=r"no state_dict with weights \(it holds meta, hello"):
         check_fit(network(a=2), dict(meta={}, hello=1), "x.pth", "test")
+
+
+@pytest.mark.parametrize(("learnt", "warned"), [(("b", "a"), True), (("a", "b"), False)])
+def test_labels_learnt_for_other_names(
+    learnt: tuple[str, ...], warned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(checkpoint_fit, "print_log", lambda text, **_: said.append(text))
+    model = network(a=2)
+    run = SimpleNamespace(model=model)
+    meta = dict(dataset_meta=dict(classes=learnt))
+    hook = checkpoint_fit.CheckpointFitHook("test", "x.pth", ("a", "b"))
+    hook.after_load_checkpoint(run, dict(state_dict=model.state_dict(), meta=meta))
+    assert bool(said) == warned

@@ -102,9 +102,9 @@ def main() -> None:
         add_dump(config, args.out)
     writable_folder(config.work_dir, "--work-dir")
     with mistakes_of_config(args.config):
-        preflight(config, ("test",))
+        classes = preflight(config, ("test",))
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
-        runner.register_hook(CheckpointFitHook("test", args.checkpoint))
+        runner.register_hook(CheckpointFitHook("test", args.checkpoint, classes))
         runner.load_or_resume()
         runner.test()
 

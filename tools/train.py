@@ -91,10 +91,10 @@ def main() -> None:
     writable_folder(config.work_dir, "--work-dir")
     start = set_start(config, args.resume)
     with mistakes_of_config(args.config):
-        preflight(config, ("train", "val"))
+        classes = preflight(config, ("train", "val"))
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
         if start is not None:
-            hook = CheckpointFitHook("resume" if config.resume else "finetune", start)
+            hook = CheckpointFitHook("resume" if config.resume else "finetune", start, classes)
             runner.register_hook(hook)
         try:
             runner.train()
