@@ -35,7 +35,7 @@ from msrcnn_mm.evaluation import (
     true_mask_ious,
 )
 
-COLOURS = ("#ff4d6d", "#ffb703", "#4cc9f0", "#80ed99", "#c77dff")
+COLOURS = ("#ff4d6d", "#ffb703", "#4cc9f0", "#80ed99")
 TITLE_COLOURS = {"nearer": "#1b7f3b", "far": "#b3261e"}
 PANEL = 3.1  # inches; the picture is READMEs' width at three a row
 FONT = 9.5  # points
@@ -271,7 +271,7 @@ def best_place(
         on_labels = sum(overlap(here, other) for other in placed) / area_of(here)
         on_masks = sum(overlap(here, box) / max(area_of(box), 1.0) for box in boxes)
         away = float(np.linalg.norm(np.array(place) - middle)) / reach
-        return 100 * on_labels + on_masks + 2 * away
+        return 100 * on_labels + 2 * on_masks + 2 * away
 
     xs = np.linspace(size[0] / 2, max(limits[0] - size[0] / 2, size[0] / 2), 25)
     ys = np.linspace(size[1] / 2, max(limits[1] - size[1] / 2, size[1] / 2), 25)

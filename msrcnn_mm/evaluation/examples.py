@@ -15,9 +15,10 @@ FAR = "mask score far from the truth"
 CLASS_FAR = "class score far from the truth"
 RANDOM = "picked at random"
 
-_MOST_MASKS = 5  # that labels of legible size leave room for in one view
+_MOST_MASKS = 4  # that labels of legible size leave room for in one view
 _VIEW = 4.5  # side of the view, in sides of the leading mask's box
 _SMALLEST_VIEW = 72  # pixels
+_NEAR_DUPLICATE = 0.3  # IoU of boxes from which on a second mask would only hide the first
 _HIT = 0.1  # true IoU from which on a mask is of an instance, well or badly, and no false alarm
 
 
@@ -152,7 +153,7 @@ def _example(
     masks = [lead]
     for mask in sorted(images[image_id], key=lambda mask: mask.class_score, reverse=True):
         box = mask.detection["bbox"]
-        apart = all(_box_iou(box, shown.detection["bbox"]) < 0.5 for shown in masks)
+        apart = all(_box_iou(box, shown.detection["bbox"]) < _NEAR_DUPLICATE for shown in masks)
         if apart and _is_inside(box, view) and len(masks) < _MOST_MASKS:
             masks.append(mask)
     return Example(image_id, why, view, masks)
