@@ -114,7 +114,7 @@ class AnnotationFile:
         Raises:
             UserError: if a name is not in the file, or the order differs.
         """
-        names = [category.get("name") for category in self.categories]
+        names: list[Any] = [category.get("name") for category in self.categories]
         for key in ("name", "id"):
             values = Counter(category.get(key) for category in self.categories)
             twice = [value for value, count in values.items() if count > 1 or value is None]

@@ -99,7 +99,8 @@ def main() -> None:
         try:
             runner.train()
         except KeyboardInterrupt:
-            sys.exit(f"\nstopped: {how_to_go_on(config.work_dir)}")
+            print(f"\nstopped: {how_to_go_on(config.work_dir)}", file=sys.stderr)
+            sys.exit(130)
 
 
 def how_to_go_on(work_dir: str) -> str:

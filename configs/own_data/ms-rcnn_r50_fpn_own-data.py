@@ -2,7 +2,7 @@
 # docs/own_data.md tells how, step by step.
 _base_ = "../ms_rcnn/ms-rcnn_r50_fpn_1x_coco.py"
 
-data_root = "{{$DATA_ROOT:data/mine/}}"
+data_root = "{{$DATA_ROOT:data/mine}}"
 classes = ("cat",)  # as in the annotation files and in their order; one class needs the comma too
 
 train_images, train_annotations = "train/", "train.json"
@@ -35,5 +35,5 @@ val_dataloader = dict(
     )
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(ann_file=data_root + val_annotations)
+val_evaluator = dict(ann_file=data_root + "/" + val_annotations)
 test_evaluator = val_evaluator

@@ -215,7 +215,7 @@ def test_own_data_takes_its_classes_from_one_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file as it is, but for that one line."""
-    monkeypatch.setenv("DATA_ROOT", "elsewhere/")
+    monkeypatch.setenv("DATA_ROOT", "elsewhere")
     source = (CONFIGS / "own_data" / "ms-rcnn_r50_fpn_own-data.py").read_text()
     edited, count = re.subn(r"classes = \(.cat.,\)", f"classes = {CLASSES}", source)
     assert count == 1
@@ -227,7 +227,7 @@ def test_own_data_takes_its_classes_from_one_place(
     for split in ("train", "val", "test"):
         data = config[f"{split}_dataloader"].dataset
         assert tuple(data.metainfo.classes) == CLASSES
-        assert data.data_root == "elsewhere/"
+        assert data.data_root == "elsewhere"
     assert config.test_evaluator.ann_file == config.val_evaluator.ann_file == "elsewhere/val.json"
 
 
