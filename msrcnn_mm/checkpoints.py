@@ -216,7 +216,7 @@ def _in_one_line(filename: str) -> Iterator[None]:
     """Turns what loading raises for a bad checkpoint into one line that names the file."""
     try:
         yield
-    except UserError:
+    except (UserError, torch.OutOfMemoryError):
         raise
     except FileNotFoundError as error:
         raise MissingCheckpointError(f"{filename}: no such checkpoint file") from error
