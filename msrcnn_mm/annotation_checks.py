@@ -10,9 +10,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .errors import UserError
+from .rle import rle_runs
 
 _BIG = 20_000_000  # bytes; from here on reading takes long enough to say so
 
@@ -239,32 +238,10 @@ class AnnotationFile:
                 f"{named}: its RLE is of the size (height, width) = {size}, but the image "
                 f"{image['file_name']} of {[image['height'], image['width']]}"
             )
-        runs = np.asarray(counts) if isinstance(counts, list) else rle_runs(counts)
+        runs = rle_runs(counts)
         if runs is None or runs.sum() != size[0] * size[1] or (runs < 0).any():
             self._fail(f"{named}: its RLE is damaged: the runs do not add up to the image")
         return False
-
-
-def rle_runs(counts: str) -> np.ndarray | None:
-    """The run lengths of a compressed RLE; None if it is none.
-
-    pycocotools decodes one that is cut off into whatever the memory holds, without a word.
-    """
-    codes = np.frombuffer(counts.encode(), np.uint8).astype(np.int64) - 48
-    if codes.size == 0 or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
-        return None
-    ends = np.flatnonzero((codes & 32) == 0)
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    lengths = ends - starts + 1
-    if lengths.max() > 7:  # 32 bits in fives
-        return None
-    places = np.arange(codes.size) - np.repeat(starts, lengths)
-    runs = np.add.reduceat((codes & 31) << 5 * places, starts)
-    runs -= np.where(codes[ends] & 16, 1 << 5 * lengths, 0)
-    # from the fourth on they are differences to the one before the last
-    runs[1::2] = runs[1::2].cumsum()
-    runs[2::2] = runs[2::2].cumsum()
-    return runs
 
 
 def _short(image: dict) -> str:

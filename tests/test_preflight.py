@@ -12,7 +12,6 @@ from mmdet.datasets import CocoDataset
 from mmengine.config import Config, ConfigDict
 from PIL import Image
 
-from msrcnn_mm.annotation_checks import rle_runs
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.preflight import leaf_datasets, preflight
 from tests.coco_files import SIDE, write_data_set
@@ -358,21 +357,6 @@ def test_images_without_annotations_are_normal(root: Path, capsys: pytest.Captur
 def test_a_test_set_whose_annotations_nobody_has(root: Path) -> None:
     edit(root / "val.json", lambda c: c.pop("annotations"))
     preflight(make_config(root), ("test",))
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_run_lengths_are_those_that_pycocotools_wrote(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    mask = np.asfortranarray(rng.random((37, 53)) < rng.choice([0.01, 0.5, 0.99]), np.uint8)
-    encoded = coco_masks.encode(mask)["counts"].decode()
-    flat = mask.ravel(order="F")
-    changes = np.flatnonzero(np.diff(flat)) + 1
-    expected = np.diff(np.concatenate(([0], changes, [flat.size])))
-    runs = rle_runs(encoded)
-    assert runs is not None
-    # an RLE begins with the background, be it of no pixels
-    assert runs.tolist() == ([0] if flat[0] else []) + expected.tolist()
-    assert rle_runs("") is None
 
 
 def test_an_rle_cut_off_is_noticed_where_pycocotools_is_silent(root: Path) -> None:
