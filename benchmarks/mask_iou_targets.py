@@ -19,7 +19,7 @@ from mmengine.structures import InstanceData
 from msrcnn_mm.mask_iou_targets import mask_iou_targets
 from msrcnn_mm.summed_area import SummedAreaTables
 from tests.scenes import Scene, random_scene, tight_box
-from tests.test_mask_iou_targets import built_in_targets_of, targets_of, truth_of
+from tests.three_targets import built_in_targets_of, targets_of, truth_of
 
 
 def accuracy(scenes: int) -> None:

@@ -22,7 +22,7 @@ _INIT_CFG = (
 
 @MODELS.register_module(force=True)
 class MaskIoUHead(BaseModule):
-    """Predicts the IoU of each predicted mask with its ground truth: the scorer s_iou.
+    """The scorer: predicts s_iou, the IoU of each predicted mask with its ground truth.
 
     The sigmoid mask of the target class, 2x2 max-pooled to the RoI features' size, is one more
     channel of these features; 3x3 convolutions (the last of stride 2), fully connected layers,
@@ -140,12 +140,12 @@ class MaskIoUHead(BaseModule):
         Returns:
             ``loss_mask_iou``, a scalar.
         """
+        counted = targets > 0
         predicted = self.of_class(mask_ious, labels).float()
-        counts = (targets > 0).to(predicted.dtype)
-        # a sum over weights instead of a boolean index: its size would have to be waited for
-        loss = self.loss_iou(
-            predicted, targets, weight=counts, avg_factor=counts.sum().clamp(min=1)
-        )
+        # No boolean index, whose size would have to be waited for: a sample that does not count
+        # predicts its own target, so its loss and gradient are 0 even where fp16 overflowed.
+        predicted = torch.where(counted, predicted, targets)
+        loss = self.loss_iou(predicted, targets, avg_factor=counted.sum().clamp(min=1))
         return {"loss_mask_iou": loss}
 
     def predict_by_feat(

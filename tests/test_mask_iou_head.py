@@ -93,6 +93,16 @@ def test_loss_is_half_the_squared_error_over_targets_above_zero() -> None:
     assert loss.item() == pytest.approx(by_hand, rel=1e-5)
 
 
+def test_an_overflow_where_there_is_no_target_does_no_harm() -> None:
+    head = small_head()
+    predicted = torch.tensor([[0.5, 0.0, 0.0], [float("inf"), 0.0, 0.0]], requires_grad=True)
+    targets = torch.tensor([0.7, 0.0])
+    loss = head.loss(predicted, torch.tensor([0, 0]), targets)["loss_mask_iou"]
+    loss.backward()
+    assert loss.item() == pytest.approx(0.5 * 0.2**2, rel=1e-5)
+    assert torch.isfinite(predicted.grad).all()
+
+
 def test_loss_reaches_only_the_target_class() -> None:
     head = small_head()
     predicted = torch.zeros(2, 3, requires_grad=True)

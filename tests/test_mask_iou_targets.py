@@ -6,15 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
-from mmdet.models.roi_heads.mask_heads.maskiou_head import MaskIoUHead as BuiltInMaskIoUHead
 from mmdet.structures.mask import BitmapMasks, PolygonMasks
-from mmengine.config import ConfigDict
-from mmengine.structures import InstanceData
 
 from msrcnn_mm.mask_iou_targets import mask_iou_targets
 from msrcnn_mm.summed_area import SummedAreaTables
 from tests import brute_force
 from tests.scenes import Scene, random_scene
+from tests.three_targets import built_in_targets_of, targets_of, truth_of
 
 # Areas of ground truth are exact; what differs from brute force is the outline of the predicted
 # mask, sampled at 56 x 56 points of the box here and at 8 x 8 a pixel there. The error grows with
@@ -22,60 +20,6 @@ from tests.scenes import Scene, random_scene
 # that fills a sixth of its box), 0.0025 the mean.
 TOLERANCE = 0.06
 MEAN_TOLERANCE = 0.004
-
-
-def targets_of(scene: Scene, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    masks = BitmapMasks(scene.masks, *scene.masks.shape[1:])
-    return mask_iou_targets(
-        torch.from_numpy(scene.logits).to(dtype),
-        torch.from_numpy(scene.boxes),
-        torch.from_numpy(scene.inds),
-        SummedAreaTables.from_masks(masks, torch.device("cpu")),
-    )
-
-
-def truth_of(scene: Scene) -> np.ndarray:
-    probabilities = 1 / (1 + np.exp(-scene.logits.astype(np.float64)))
-    return np.array(
-        [
-            brute_force.mask_iou(p, box, scene.masks[i])
-            for p, box, i in zip(probabilities, scene.boxes, scene.inds, strict=True)
-        ]
-    )
-
-
-def built_in_targets_of(scene: Scene) -> torch.Tensor:
-    """MMDetection's: its mask targets, its area ratio, its threshold, run as its RoI head does."""
-    masks = BitmapMasks(scene.masks, *scene.masks.shape[1:])
-    sampled = InstanceData(
-        pos_priors=torch.from_numpy(scene.boxes), pos_assigned_gt_inds=torch.from_numpy(scene.inds)
-    )
-    mask_targets = torch.from_numpy(
-        masks.crop_and_resize(scene.boxes, (28, 28), scene.inds, "cpu").to_ndarray()
-    ).float()
-    ground_truth = InstanceData()
-    ground_truth.masks = masks if len(masks) == 1 else _AnyLength(masks)
-    return BuiltInMaskIoUHead().get_targets(
-        [sampled],
-        [ground_truth],
-        torch.from_numpy(scene.logits),
-        mask_targets,
-        ConfigDict(mask_thr_binary=0.5),
-    )
-
-
-class _AnyLength:
-    """InstanceData insists on one length for all its fields; the built-in reads only these."""
-
-    def __init__(self, masks: BitmapMasks) -> None:
-        self.masks = masks
-        self.areas = masks.areas
-
-    def __getitem__(self, index: int) -> BitmapMasks:
-        return self.masks[index]
-
-    def __len__(self) -> int:
-        return len(self.masks)
 
 
 @settings(max_examples=60, deadline=None)
