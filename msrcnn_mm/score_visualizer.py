@@ -17,7 +17,8 @@ class MaskScoreVisualizer(DetLocalVisualizer):
 
     A detection is drawn if its deciding score is above the threshold. Its label gives the class,
     the other score and, last, the one that decided, both in percent: ``nucleus, class 98.1, mask:
-    87.3``. Results without mask scores are drawn by class score, as MMDetection draws them.
+    87.3``. Results without mask scores are drawn by class score, as MMDetection draws them. Labels
+    stay inside the picture.
 
     Args:
         name: The visualizer's name, by which mmengine finds it.
@@ -57,6 +58,20 @@ class MaskScoreVisualizer(DetLocalVisualizer):
             data_sample = data_sample.new()
             data_sample.pred_instances = self._by_deciding_score(data_sample.pred_instances)
         super().add_datasample(name, image, data_sample, *args, **kwargs)
+
+    def draw_texts(self, *args: Any, **kwargs: Any) -> Any:
+        """As the base class, but what would run off the picture is moved in, smaller if need be."""
+        before = len(self.ax_save.texts)
+        drawn = super().draw_texts(*args, **kwargs)
+        for text in self.ax_save.texts[before:]:
+            # In steps: glyphs are whole pixels wide, so that the width does not follow the size.
+            while text.get_window_extent().width > self.width and text.get_fontsize() > 1:
+                text.set_fontsize(0.9 * text.get_fontsize())
+            extent = text.get_window_extent()  # y upwards, while positions have y downwards
+            x, y = text.get_position()
+            over_right, over_bottom = extent.x1 - self.width, -extent.y0
+            text.set_position((x - max(0, over_right), y - max(0, over_bottom)))
+        return drawn
 
     def _by_deciding_score(self, instances: InstanceData) -> InstanceData:
         """``instances`` as the base class thresholds and labels them: by ``scores``.

@@ -27,7 +27,8 @@ class MaskScoreMetric(CocoMetric):
     ``recovered_share``         (AP(mask score) - AP(class score)) / gap
     ==========================  ====================================================
 
-    A number that is not defined (no ground truth, no gap) is left out, and the log says why.
+    Without ground truth every AP is -1, as pycocotools has it, and gap and share are left out;
+    where the oracle gains nothing, the share is. The log says why.
 
     pycocotools takes AP at 100 detections of a class in an image and MMDetection inherits it, so
     that without 100 in ``proposal_nums`` its ``*_mAP`` is -1. There, and only there, we put AP at

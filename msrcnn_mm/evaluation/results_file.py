@@ -9,7 +9,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from mmengine.logging import MMLogger
 from pycocotools.coco import COCO
 
 from ..errors import UserError
+from ..rle import rle_runs
 from .detections import Detection, to_arrays, to_detections
 
 
@@ -105,7 +106,8 @@ def load_results(path: str | Path, coco: COCO | None = None) -> list[Detection]:
 
     Raises:
         UserError: The file is missing or no such list; an entry lacks a field, has a score that is
-            not a finite number, no RLE, or an image, category or size that ``coco`` does not know.
+            not a finite number, no RLE or a damaged one, or an image, category or size that
+            ``coco`` does not know.
     """
     path = Path(path)
     results = _read_json(path)
@@ -129,12 +131,18 @@ def load_annotations(path: str | Path) -> COCO:
     """Reads a COCO annotation file.
 
     Raises:
-        UserError: The file is missing or is none.
+        UserError: The file is missing or is none, or the RLE of an instance is damaged or does not
+            fit its image.
     """
     coco = COCO()
     coco.dataset = _read_annotations(Path(path))
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools tells its progress by print
         coco.createIndex()
+    for annotation in coco.dataset["annotations"]:
+        if isinstance(annotation.get("segmentation"), dict):
+            problem = _rle_problem(annotation["segmentation"]) or _mismatch(annotation, coco)
+            if problem:
+                raise UserError(f"{path}: annotation {annotation['id']} {problem}")
     return coco
 
 
@@ -159,20 +167,16 @@ def _problem(detection: Any, coco: COCO | None) -> str | None:
 
 
 def _rle_problem(rle: Any) -> str | None:
-    """What is wrong with a segmentation; runs within compressed ``counts`` are not looked at."""
+    """What is wrong with a segmentation. pycocotools would read on behind one that is cut off."""
     no_rle = "has a segmentation that is not a run-length encoding {size, counts}"
     if not isinstance(rle, dict) or not {"size", "counts"} <= rle.keys():
         return no_rle
     size, counts = rle["size"], rle["counts"]
     if not _is_whole_numbers(size) or len(size) != 2 or not isinstance(counts, list | str):
         return no_rle
-    if isinstance(counts, str):
-        return None
-    if not _is_whole_numbers(counts):
-        return no_rle
-    pixels = size[0] * size[1]
-    if sum(counts) != pixels:
-        return f"has a run-length encoding of {sum(counts)} pixels, not {pixels}"
+    runs = rle_runs(counts)
+    if runs is None or (runs < 0).any() or runs.sum() != size[0] * size[1]:
+        return f"has a damaged run-length encoding: its runs do not add up to {size} pixels"
     return None
 
 
@@ -180,18 +184,18 @@ def _is_whole_numbers(values: Any) -> bool:
     return isinstance(values, list) and all(isinstance(v, int) and v >= 0 for v in values)
 
 
-def _mismatch(detection: Detection, coco: COCO) -> str | None:
-    """What of an entry does not belong to the annotations."""
-    image = coco.imgs.get(detection["image_id"])
+def _mismatch(entry: Mapping[str, Any], coco: COCO) -> str | None:
+    """What of a detection or an annotation does not fit the annotations' images and categories."""
+    image = coco.imgs.get(entry["image_id"])
     if image is None:
-        return f"is of image {detection['image_id']}, which the annotations do not have"
-    if detection["category_id"] not in coco.cats:
-        return f"is of category {detection['category_id']}, which the annotations do not have"
+        return f"is of image {entry['image_id']}, which the annotations do not have"
+    if entry["category_id"] not in coco.cats:
+        return f"is of category {entry['category_id']}, which the annotations do not have"
     size = [image["height"], image["width"]]
-    if detection["segmentation"]["size"] != size:
+    if entry["segmentation"]["size"] != size:
         return (
-            f"has a mask of height, width {detection['segmentation']['size']}, but its image"
-            f" {detection['image_id']} is {size}"
+            f"has a mask of height, width {entry['segmentation']['size']}, but its image"
+            f" {entry['image_id']} is {size}"
         )
     return None
 

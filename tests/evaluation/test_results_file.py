@@ -1,6 +1,8 @@
 """Results files: what is written is what was found; what is wrong gets one line."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,16 @@ import pytest
 from mmdet.evaluation.metrics import CocoMetric
 
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation import DumpCocoResults, load_results
+from msrcnn_mm.evaluation import DumpCocoResults, load_annotations, load_results
 
 from .coco_scenes import (
     CATEGORIES,
+    SIDE,
+    annotation,
     as_coco,
     coco_dict,
     detection,
+    encode,
     plain_pycocotools,
     random_scene,
     rectangle,
@@ -186,11 +191,11 @@ def without(field: str) -> dict[str, Any]:
         ),
         (
             [GOOD | {"segmentation": {"size": [120, 120], "counts": [7, 8]}}],
-            "has a run-length encoding of 15 pixels, not 14400",
+            r"has a damaged run-length encoding: its runs do not add up to \[120, 120\] pixels",
         ),
         (
             [GOOD | {"segmentation": {"size": [120, 120], "counts": ["a"]}}],
-            "not a run-length encoding",
+            "has a damaged run-length encoding",
         ),
     ],
 )
@@ -202,6 +207,66 @@ def test_bad_results_get_one_line(tmp_path: Path, content: Any, message: str) ->
         load_results(path, as_coco([], 1))
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def counts_of(mask: np.ndarray) -> str:
+    return encode(mask)["counts"]
+
+
+BLOBS = rectangle(10, 10, 60, 50) | rectangle(5, 70, 100, 90)
+HANGS = counts_of(BLOBS)[:-7]  # pycocotools.mask.iou takes more than ten minutes
+
+
+def damaged(counts: str) -> list[dict[str, Any]]:
+    return [GOOD, GOOD | {"segmentation": {"size": [SIDE, SIDE], "counts": counts}}]
+
+
+@pytest.mark.parametrize("counts", [HANGS, "", "P", "0", "ä", "\n", "P" * 9 + "0", "O0P1"])
+def test_damaged_masks_get_one_line(tmp_path: Path, counts: str) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(damaged(counts)))
+    with pytest.raises(UserError, match="detection 1 has a damaged run-length encoding") as error:
+        load_results(path)
+    assert "\n" not in str(error.value)
+
+
+def test_every_cut_of_a_mask_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    whole = counts_of(BLOBS)
+    for end in range(len(whole)):
+        path.write_text(json.dumps(damaged(whole[:end])))
+        with pytest.raises(UserError, match="damaged run-length encoding"):
+            load_results(path)
+
+
+def test_a_damaged_mask_ends_the_command_at_once(tmp_path: Path) -> None:
+    """In a process of its own, which can be stopped: pycocotools would not return."""
+    (tmp_path / "results.json").write_text(json.dumps(damaged(HANGS)))
+    content = coco_dict([annotation(1, 10, BLOBS)], 1)
+    (tmp_path / "gt.json").write_text(json.dumps(content))
+    tool = Path(__file__).parents[2] / "tools" / "draw_scores.py"
+    paths = [tmp_path / name for name in ("results.json", "gt.json", "images", "out.png")]
+    done = subprocess.run(
+        [sys.executable, tool, *paths], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith("its runs do not add up to [120, 120] pixels")
+
+
+@pytest.mark.parametrize(
+    ("rle", "message"),
+    [
+        ({"size": [SIDE, SIDE], "counts": HANGS}, "annotation 1 has a damaged run-length encoding"),
+        ({"size": [9, 9], "counts": [81]}, r"annotation 1 has a mask of height, width \[9, 9\]"),
+    ],
+)
+def test_damaged_annotations_get_one_line(
+    tmp_path: Path, rle: dict[str, Any], message: str
+) -> None:
+    content = coco_dict([annotation(1, 10, BLOBS) | {"segmentation": rle}], 1)
+    (tmp_path / "gt.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=f"gt.json: {message}"):
+        load_annotations(tmp_path / "gt.json")
 
 
 def test_missing_file_and_folder_get_one_line(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.evaluation import score_picture
 from tests.evaluation.coco_scenes import SIDE, annotation, coco_dict, detection, rectangle
 from tools import draw_scores
 
@@ -47,6 +48,11 @@ def rewrite(path: Path, change: Any) -> None:
     path.write_text(json.dumps([change(d) for d in content]))
 
 
+def cut_off(entry: dict[str, Any]) -> dict[str, Any]:
+    segmentation = entry["segmentation"]
+    return entry | {"segmentation": segmentation | {"counts": segmentation["counts"][:-2]}}
+
+
 def spread(picture: np.ndarray) -> int:
     """How many pixels have the colour of no grey: tints, outlines, label edges."""
     return int((np.ptp(picture.astype(int), axis=2) > 60).sum())
@@ -61,10 +67,10 @@ def test_draws_the_images_and_their_labels(
         labels.append(original(mask))
         return labels[-1]
 
-    original = draw_scores.label
-    monkeypatch.setattr(draw_scores, "label", spy)
+    original = score_picture.label
+    monkeypatch.setattr(score_picture, "label", spy)
     picture = draw(files, "--images", "4")
-    assert picture.shape[1] == round(3 * draw_scores.PANEL * draw_scores.DPI)
+    assert picture.shape[1] == round(3 * score_picture.PANEL * score_picture.DPI)
     assert spread(picture) > 20_000
     assert sorted(labels) == [".90 / .%02d / .50" % (18 * i) for i in range(4)]  # noqa: UP031
 
@@ -84,28 +90,16 @@ def test_same_seed_same_picture(files: dict[str, Path]) -> None:
     assert np.array_equal(draw(files, "--seed", "4"), draw(files, "--seed", "4"))
 
 
-def test_labels_never_lie_upon_each_other() -> None:
-    boxes = [(40.0, 40.0, 60.0, 60.0)] * 5
-    placed: list[tuple[float, float, float, float]] = []
-    for box in boxes:
-        size = (40.0, 8.0)
-        x, y = draw_scores.best_place(size, box, boxes, placed, (128.0, 128.0))
-        here = draw_scores.around(x, y, size)
-        assert sum(draw_scores.overlap(here, other) for other in placed) == 0
-        assert here[0] >= 0 and here[1] >= 0 and here[2] <= 128 and here[3] <= 128
-        placed.append(here)
-
-
-def test_label_wider_than_the_view_is_placed_all_the_same() -> None:
-    x, y = draw_scores.best_place((50, 8), (0, 0, 9, 9), [(0, 0, 9, 9)], [], (20, 20))
-    assert (x, y) == (25, pytest.approx(y))
-
-
 @pytest.mark.parametrize(
     ("spoil", "options", "message"),
     [
         (lambda f: f["results"].unlink(), [], "cannot read .*results.json"),
         (lambda f: f["annotations"].write_text("{}"), [], "gt.json has no 'images'"),
+        (
+            lambda f: rewrite(f["results"], cut_off),
+            [],
+            "results.json: detection 0 has a damaged run-length encoding",
+        ),
         (lambda f: (f["images"] / "2.png").unlink(), [], "there is no image .*2.png"),
         (lambda f: (f["images"] / "2.png").write_text("x"), [], "2.png is no readable image"),
         (
