@@ -8,7 +8,7 @@ import difflib
 import inspect
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from errno import EDQUOT, ENOSPC
 from importlib.util import find_spec
@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.device import get_device
+from mmengine.registry import RUNNERS, Registry
 from mmengine.runner import Runner
 
 from .errors import UserError
@@ -24,13 +25,15 @@ from .errors import UserError
 # what each launcher gives its processes: their number among all
 _RANKS = {"pytorch": "RANK", "slurm": "SLURM_PROCID", "mpi": "OMPI_COMM_WORLD_RANK"}
 
-# keys of a config that the runner reads beside the names of its own arguments
+# keys of a config that are read beside the names of the runner's own arguments
 _OTHER_KEYS = {
+    "activation_checkpointing",
     "auto_scale_lr",
     "compile",
     "custom_imports",
     "default_scope",
     "detect_anomalous_params",
+    "efficient_conv_bn_eval",
     "env_cfg",
     "find_unused_parameters",
     "model_wrapper_cfg",
@@ -163,19 +166,57 @@ def _check_launcher(launcher: str) -> None:
 
 def _merge(config: Config, options: dict) -> None:
     """Overrides settings; a first key that nobody reads is a mistake that mmengine lets pass."""
-    known = (
-        set(inspect.signature(Runner.__init__).parameters) - {"self"} | _OTHER_KEYS | set(config)
-    )
+    runner = class_of(config.get("runner_type"), RUNNERS) or Runner
+    known = set(inspect.signature(runner).parameters) - {"cfg"} | _OTHER_KEYS
     for key in options:
         first = key.split(".")[0]
-        if first not in known:
-            near = difflib.get_close_matches(first, sorted(known), 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise UserError(f"--cfg-options {key}: the config has no {first}{hint}")
+        if first in known:
+            continue
+        if first in config:
+            raise UserError(f"--cfg-options {key}: {_instead_of(first, config, known)}")
+        near = difflib.get_close_matches(first, sorted(known), 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UserError(f"--cfg-options {key}: the config has no {first}{hint}")
     try:
         config.merge_from_dict(options)
     except Exception as error:
         raise UserError(f"--cfg-options {options}: {' '.join(str(error).split())}") from error
+
+
+def _instead_of(variable: str, config: Config, known: set[str]) -> str:
+    """What to do where an option names a variable of the config file, for which it is too late."""
+    value = config[variable]
+    settings = {key: part for key, part in config.items() if key in known}
+    places = list(_places(settings, variable, value))
+    named = [path for path in places if path.endswith(f".{variable}")] or places
+    ways = ["edit the file"]
+    # mmengine keeps the files' own text, those of the bases first
+    from_outside = re.findall(
+        rf"^{re.escape(variable)} *=.*\{{\{{['\"]?\s*\$(\w+)", config.text, re.MULTILINE
+    )
+    if from_outside:
+        ways.append(f"set the environment variable {from_outside[-1]}")
+    if named:
+        more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+        ways.append(f"set {', '.join(named[:3])}{more}")
+    return (
+        f"{variable} is a variable of the config file and used up when that is read, so nothing "
+        f"would change; {' or '.join(ways)}"
+    )
+
+
+def _places(part: Any, name: str, value: Any, path: str = "") -> Iterator[str]:
+    """The settings that a variable's value probably went to: of its name, or with its text."""
+    if path.endswith(f".{name}") or (
+        value and value == part and isinstance(value, str | list | tuple)
+    ):
+        yield path
+    elif isinstance(part, Mapping):
+        for key, inner in part.items():
+            yield from _places(inner, name, value, f"{path}.{key}" if path else key)
+    elif isinstance(part, list | tuple):
+        for index, inner in enumerate(part):
+            yield from _places(inner, name, value, f"{path}.{index}")
 
 
 def writable_folder(path: str | Path, option: str) -> Path:
@@ -198,6 +239,22 @@ def writable_folder(path: str | Path, option: str) -> Path:
 def as_list(evaluator: Any) -> list[ConfigDict]:
     """The metrics of an evaluator, which a config gives as one or as a list."""
     return list(evaluator) if isinstance(evaluator, list | tuple) else [evaluator]
+
+
+def class_of(part: Any, registry: Registry) -> type | None:
+    """The class that a part of a config is built of; None if that is unknown.
+
+    Args:
+        part: The part, or its ``type``: a name or, in MMDetection's new-style configs, the class.
+        registry: Where the name is looked up.
+    """
+    kind = part.get("type") if isinstance(part, Mapping) else part
+    if isinstance(kind, str):
+        try:
+            kind = registry.get(kind)
+        except RuntimeError:
+            return None
+    return kind if isinstance(kind, type) else None
 
 
 def on_first_rank() -> bool:
