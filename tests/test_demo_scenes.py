@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msrcnn_mm import demo_scenes
-from msrcnn_mm.demo_scenes import CLASSES, MIN_VISIBLE_PIXELS, MIN_VISIBLE_SHARE, Scene, draw_scene
+from msrcnn_mm.demo_scenes import MIN_VISIBLE_PIXELS, MIN_VISIBLE_SHARE, Scene, draw_scene
+from msrcnn_mm.demo_shapes import CLASSES, SHAPES, Pen
 
 
 @pytest.fixture(scope="module")
@@ -17,8 +17,8 @@ def scenes() -> list[Scene]:
 
 def _silhouette(label: int, thinness: float, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    pen = demo_scenes._Pen(100, np.array([50.0, 50.0]), 40.0, rng)
-    demo_scenes._SHAPES[CLASSES[label]][0](pen, thinness, rng)
+    pen = Pen(100, np.array([50.0, 50.0]), 40.0, rng)
+    SHAPES[CLASSES[label]][0](pen, thinness, rng)
     return pen.body
 
 
@@ -30,7 +30,7 @@ def test_any_size_and_seed_draws_the_same_modal_scene_twice(size: int, seed: int
 
     assert scene.image.shape == (size, size, 3) and scene.image.dtype == np.uint8
     assert np.array_equal(scene.image, again.image)
-    assert 1 <= len(scene.instances) <= 8
+    assert 1 <= len(scene.instances) <= 5
     cover = np.zeros((size, size), int)
     for instance, twin in zip(scene.instances, again.instances, strict=True):
         assert np.array_equal(instance.mask, twin.mask)
@@ -70,7 +70,7 @@ def test_instances_cover_one_another_also_within_a_class(scenes: list[Scene]) ->
         for scene in scenes
         for instance in scene.instances
     )
-    assert covered > 0.2 * sum(len(scene.instances) for scene in scenes)
+    assert covered > 0.15 * sum(len(scene.instances) for scene in scenes)
     # Twins wear one surface, so they share the very same draw of the camouflage.
     pairs = [
         (one.label, one.camouflage) == (other.label, other.camouflage)
@@ -78,7 +78,7 @@ def test_instances_cover_one_another_also_within_a_class(scenes: list[Scene]) ->
         for k, one in enumerate(scene.instances)
         for other in scene.instances[:k]
     ]
-    assert sum(pairs) > 12
+    assert sum(pairs) > 6
 
 
 def test_camouflage_takes_the_contrast_from_the_outline(scenes: list[Scene]) -> None:
@@ -103,6 +103,6 @@ def test_class_colour_shows_however_well_the_outline_hides(scenes: list[Scene]) 
         for instance in scene.instances:
             if instance.mask.sum() < instance.full_area:
                 continue  # its marks may be covered
-            colour = np.array(demo_scenes._SHAPES[CLASSES[instance.label]][1])
+            colour = np.array(SHAPES[CLASSES[instance.label]][1])
             distances = np.abs(scene.image[instance.mask].astype(int) - colour).max(axis=1)
             assert (distances < 30).sum() >= 3

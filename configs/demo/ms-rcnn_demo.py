@@ -7,34 +7,42 @@ custom_imports = dict(imports=["msrcnn_mm"], allow_failed_imports=False)
 classes = ("beetle", "ring", "star", "tadpole", "window")
 data_root = "data/demo/"
 image_size = (128, 128)
-epochs = 16
+epochs = 15
 
-width = 64  # channels of the pyramid and of the heads, where the paper has 256
+width = 48  # channels of the pyramid and of the heads, where the paper has 256
 head = dict(in_channels=width, conv_out_channels=width, num_classes=len(classes))
-# One sample a bin: RoIs are about as many feature cells wide as they have bins, and mmcv's RoIAlign
-# runs on one core.
-roi_align = dict(sampling_ratio=1)
+# From scratch the pyramid and the heads, too, learn much faster with normalised features.
+norm = dict(type="BN")
 
 model = dict(
     type="MaskScoringRCNN",
     # No pretrained weights: every layer learns, on batch statistics.
     backbone=dict(depth=18, base_channels=32, frozen_stages=-1, norm_eval=False, init_cfg=None),
-    neck=dict(in_channels=[32, 64, 128, 256], out_channels=width),
+    neck=dict(in_channels=[32, 64, 128, 256], out_channels=width, norm_cfg=norm),
     rpn_head=dict(in_channels=width, feat_channels=width),
     roi_head=dict(
         type="MaskScoringRoIHead",
-        bbox_roi_extractor=dict(out_channels=width, roi_layer=roi_align),
-        bbox_head=dict(in_channels=width, fc_out_channels=256, num_classes=len(classes)),
-        mask_roi_extractor=dict(out_channels=width, roi_layer=roi_align),
-        mask_head=head,
+        # As many samples a bin as RoIs have feature cells there: mmcv's RoIAlign runs on one core.
+        bbox_roi_extractor=dict(out_channels=width, roi_layer=dict(sampling_ratio=2)),
+        bbox_head=dict(
+            type="ConvFCBBoxHead",
+            num_shared_convs=2,
+            num_shared_fcs=1,
+            fc_out_channels=256,
+            reg_class_agnostic=True,
+            norm_cfg=norm,
+            **head,
+        ),
+        mask_roi_extractor=dict(out_channels=width, roi_layer=dict(sampling_ratio=1)),
+        mask_head=dict(norm_cfg=norm, **head),
         mask_iou_head=dict(type="MaskIoUHead", fc_out_channels=256, **head),
     ),
     train_cfg=dict(
         rpn=dict(sampler=dict(num=64)),
-        rpn_proposal=dict(nms_pre=500, max_per_img=200),
+        rpn_proposal=dict(nms_pre=250, max_per_img=100),
         rcnn=dict(sampler=dict(num=32), mask_thr_binary=0.5),
     ),
-    test_cfg=dict(rpn=dict(nms_pre=500, max_per_img=100), rcnn=dict(max_per_img=30)),
+    test_cfg=dict(rpn=dict(nms_pre=250, max_per_img=50), rcnn=dict(max_per_img=30)),
 )
 
 load_steps = [
@@ -59,7 +67,7 @@ test_pipeline = [
 
 dataset = dict(type="CocoDataset", data_root=data_root, metainfo=dict(classes=classes))
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type="DefaultSampler", shuffle=True),
@@ -93,11 +101,11 @@ test_cfg = dict(type="TestLoop")
 
 optim_wrapper = dict(
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=1.5e-3, weight_decay=0.05),
+    optimizer=dict(type="AdamW", lr=2e-3, weight_decay=0.05),
     clip_grad=dict(max_norm=10),
 )
 param_scheduler = [
-    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=50),
+    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=100),
     dict(
         type="CosineAnnealingLR",
         T_max=epochs,
@@ -111,3 +119,4 @@ default_hooks = dict(
     logger=dict(interval=25), checkpoint=dict(interval=epochs, save_optimizer=False)
 )
 randomness = dict(seed=0)
+visualizer = dict(type="MaskScoreVisualizer")
