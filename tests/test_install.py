@@ -1,10 +1,13 @@
 """The installer's checks and messages; nothing here touches the real `.venv`."""
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from installer import (  # noqa: E402
     operators,
     packages,
     progress,
+    source,
     steps,
     torch_facts,
 )
@@ -117,6 +121,12 @@ class TestCommand:
         )
         self.check(self.run(self.copy(tmp_path), prelude), "1.0 GB free", "3.0 GB needed")
 
+    def test_an_environment_of_the_users_is_left_alone(self, tmp_path):
+        (tmp_path / ".venv").mkdir()
+        (tmp_path / ".venv" / "pyvenv.cfg").write_text("version = 3.8.1\n")
+        self.check(self.run(self.copy(tmp_path), ""), ".venv is not ours", "mv .venv")
+        assert (tmp_path / ".venv" / "pyvenv.cfg").read_text() == "version = 3.8.1\n"
+
     def test_unreachable_index(self, tmp_path):
         # A closed port of this machine, in place of whatever index is configured.
         settings = {
@@ -171,6 +181,189 @@ class TestBuildFailures:
         text = operators.explain_build_failure(f"[3/77] c++ x\n{output}\n", LOG)
         assert words in text
         assert "\n" not in text
+
+
+def make_sdist(path: Path, *names: str) -> bytes:
+    """Writes an archive with a file at each name and returns its bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz") as archive:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = 2
+            archive.addfile(member, io.BytesIO(b"ok"))
+    return path.read_bytes()
+
+
+class TestUnpack:
+    @pytest.fixture(params=["filters", "no filters"])
+    def python(self, request, monkeypatch):
+        """This Python, and one before 3.11.4, as Debian 12's."""
+        if request.param == "filters":
+            if not hasattr(tarfile, "data_filter"):
+                pytest.skip("this Python has none")
+            return
+        real = tarfile.TarFile.extractall
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+        monkeypatch.setattr(tarfile.TarFile, "extractall", lambda self, path: real(self, path))
+
+    def test_files(self, python, tmp_path):
+        make_sdist(tmp_path / "a.tar.gz", "mmcv-2.1.0/setup.py", "mmcv-2.1.0/ops/nms.cpp")
+        source.unpack(tmp_path / "a.tar.gz", tmp_path / "to")
+        assert (tmp_path / "to/mmcv-2.1.0/ops/nms.cpp").read_text() == "ok"
+
+    def test_nothing_is_written_outside(self, python, tmp_path):
+        make_sdist(tmp_path / "a.tar.gz", "mmcv-2.1.0/../../outside")
+        with pytest.raises(tarfile.TarError, match="outside"):
+            source.unpack(tmp_path / "a.tar.gz", tmp_path / "to")
+        assert not (tmp_path / "outside").exists()
+
+
+class Machine:
+    """Stands for pip, the compiler and the interpreter; a wheel's text is the torch it fits."""
+
+    def __init__(self, root: Path) -> None:
+        self.build = root / "build" / "operators"
+        self.installed: str | None = None
+        self.torch = "2.13.0+cpu"
+        self.compiles_for: str | None = None  # another torch than there is, if set
+        self.builds = 0
+        self.downloads = 0
+        self.interrupt_build = False
+
+    def keep_wheel(self, torch: str, fits: str) -> None:
+        folder = self.build / f"torch-{torch}-{sys.implementation.cache_tag}-cpu"
+        folder.mkdir(parents=True)
+        (folder / "mmcv-2.1.0.whl").write_text(fits)
+
+    def pip(self, command: str, *arguments: str | Path) -> None:
+        if command == "install":
+            self.installed = Path(arguments[-1]).read_text()
+            return
+        self.downloads += 1
+        sdist = Path(arguments[-1]) / "mmcv-2.1.0.tar.gz"
+        if not sdist.exists():  # as pip does where the index gives no hash
+            make_sdist(sdist, "mmcv-2.1.0/setup.py")
+
+    def run(self, command, log, *, on_line=None, cwd=None, env=None) -> tuple[int, list[str]]:
+        if command[1] == "-c":
+            return int(self.installed != self.torch), []
+        self.builds += 1
+        compiled = cwd / "compiled"
+        if not compiled.exists():
+            compiled.write_text(f"by build {self.builds}")
+            if self.interrupt_build:
+                raise KeyboardInterrupt
+        self.resumed_from = compiled.read_text()
+        dist = Path(command[-1])
+        dist.mkdir()
+        (dist / "mmcv-2.1.0.whl").write_text(self.compiles_for or self.torch)
+        return 0, []
+
+
+class TestOperators:
+    @pytest.fixture
+    def machine(self, tmp_path, monkeypatch):
+        machine = Machine(tmp_path)
+        machine.build.mkdir(parents=True)
+        for name in ("check_compiler", "check_python_headers", "check_disk"):
+            monkeypatch.setattr(checks, name, lambda *_: None)
+        monkeypatch.setattr(operators, "precompile_torch", lambda *_: None)
+        monkeypatch.setattr(operators, "run", machine.run)
+        monkeypatch.setattr(
+            operators, "read_torch", lambda _: torch_facts.Torch(machine.torch, None)
+        )
+        (tmp_path / "requirements").mkdir()
+        (tmp_path / "requirements" / "mmcv.txt").write_text("# why\nmmcv==2.1.0\n")
+        return machine
+
+    @pytest.fixture
+    def install(self, machine, tmp_path):
+        python = tmp_path / ".venv" / "bin" / "python"
+        return operators.Operators(tmp_path, python, machine.pip, tmp_path / "log").install
+
+    def test_operators_that_run_are_left(self, machine, install):
+        machine.installed = machine.torch
+        install()
+        assert (machine.builds, machine.downloads) == (0, 0)
+
+    def test_a_wheel_kept_for_this_torch_is_used_again(self, machine, install):
+        machine.keep_wheel(machine.torch, fits=machine.torch)
+        install()
+        assert machine.installed == machine.torch
+        assert (machine.builds, machine.downloads) == (0, 0)
+
+    def test_an_indexs_wheel_that_fits_is_used(self, machine, install):
+        (machine.build / "index").mkdir()
+        (machine.build / "index" / "mmcv-2.1.0.whl").write_text(machine.torch)
+        install()
+        assert (machine.installed, machine.builds) == (machine.torch, 0)
+
+    def test_a_wheel_for_another_torch_is_not_even_tried(self, machine, install, capsys):
+        machine.keep_wheel("2.12.0+cpu", fits="2.12.0+cpu")
+        install()
+        assert (machine.installed, machine.builds) == (machine.torch, 1)
+        assert "does not fit" not in capsys.readouterr().out
+        assert len(list(machine.build.glob("torch-2.1*/*.whl"))) == 2  # each has its own
+
+    def test_another_torch_later_means_another_build(self, machine, install):
+        install()
+        machine.torch = "2.14.0+cpu"
+        install()
+        assert (machine.installed, machine.builds) == ("2.14.0+cpu", 2)
+
+    def test_a_kept_wheel_that_does_not_load_is_built_anew(self, machine, install, capsys):
+        machine.keep_wheel(machine.torch, fits="something else")
+        install()
+        assert (machine.installed, machine.builds) == (machine.torch, 1)
+        assert "mmcv-2.1.0.whl does not fit torch 2.13.0+cpu" in capsys.readouterr().out
+        machine.installed = None
+        install()  # and the new one took its place
+        assert machine.builds == 1
+
+    def test_a_build_that_does_not_load_is_an_error(self, machine, install):
+        machine.compiles_for = "something else"
+        with pytest.raises(InstallError, match=r"built but do not run: delete .*2\.13\.0"):
+            install()
+
+    def test_an_interrupted_build_goes_on_where_it_stopped(self, machine, install):
+        machine.interrupt_build = True
+        with pytest.raises(KeyboardInterrupt):
+            install()
+        assert not list(machine.build.glob("*/*.whl"))
+        machine.interrupt_build = False
+        install()
+        assert (machine.resumed_from, machine.builds) == ("by build 1", 2)
+        assert machine.downloads == 1
+        (left,) = machine.build.glob("torch-*/*")  # half a gigabyte goes, the wheel stays
+        assert left.name == "mmcv-2.1.0.whl"
+
+    def test_an_interrupted_unpacking_starts_over(self, machine, tmp_path):
+        pin = tmp_path / "requirements" / "mmcv.txt"
+        (machine.build / "torch" / "unpacking" / "mmcv-2.1.0" / "half").mkdir(parents=True)
+        unpacked = source.unpacked_source(pin, machine.build / "torch", machine.pip)
+        assert [path.name for path in unpacked.iterdir()] == ["setup.py"]
+        assert list((machine.build / "torch").iterdir()) == [unpacked]
+
+    @pytest.mark.parametrize("size", [0, 20, -4])
+    def test_half_a_download_is_fetched_again(self, machine, install, size):
+        sdist = machine.build / "mmcv-2.1.0.tar.gz"
+        whole = make_sdist(sdist, "mmcv-2.1.0/setup.py")
+        sdist.write_bytes(whole[:size])
+        install()
+        assert (machine.installed, machine.downloads) == (machine.torch, 1)
+
+    @pytest.mark.parametrize("size", [0, 20, -4])
+    def test_a_damaged_download_is_one_line(self, machine, install, tmp_path, size):
+        def half(command: str, *arguments: str | Path) -> None:
+            whole = make_sdist(machine.build / "mmcv-2.1.0.tar.gz", "mmcv-2.1.0/setup.py")
+            (machine.build / "mmcv-2.1.0.tar.gz").write_bytes(whole[:size])
+
+        pin = tmp_path / "requirements" / "mmcv.txt"
+        with pytest.raises(InstallError, match=r"is damaged .*: run again") as error:
+            source.unpacked_source(pin, machine.build / "torch", half)
+        assert "\n" not in str(error.value)
+        install()
+        assert machine.installed == machine.torch
 
 
 class TestProgress:
@@ -290,6 +483,128 @@ class TestStamp:
     def test_interpreter_gone(self, checkout):
         (checkout / ".venv" / "bin" / "python").unlink()
         assert not steps.is_current(checkout, checkout / ".venv", dev=False)
+
+
+class TestEnvironment:
+    """Which `.venv` is thrown away: one that we made, and no other."""
+
+    @pytest.fixture
+    def install(self, tmp_path, monkeypatch):
+        """Installs up to the packages, where it stops."""
+
+        def make_venv(command, log):
+            assert (tmp_path / ".venv" / "unfinished_install").exists()  # ours from the start
+            (tmp_path / ".venv" / "made").touch()
+            return 0, []
+
+        def stop(*arguments):
+            raise InstallError("no index")
+
+        monkeypatch.setattr(steps, "run", make_venv)
+        monkeypatch.setattr(steps.checks, "check_disk", lambda *_: None)
+        monkeypatch.setattr(steps.Operators, "check_machine", lambda _: None)
+        monkeypatch.setattr(steps, "Pip", lambda *_: stop)
+
+        def install():
+            with pytest.raises(InstallError, match="no index"):
+                steps.install(tmp_path, dev=False)
+            assert (tmp_path / ".venv" / "made").exists()
+            assert not (tmp_path / ".venv" / "old").exists()
+            assert not (tmp_path / "build" / "deleted_venv").exists()
+
+        (tmp_path / "build").mkdir()
+        return install
+
+    def put(self, root: Path, *names: str) -> None:
+        (root / ".venv").mkdir(exist_ok=True)
+        for name in names:
+            (root / ".venv" / name).touch()
+
+    def test_none_or_an_empty_folder(self, install, tmp_path):
+        install()
+        shutil.rmtree(tmp_path / ".venv")
+        self.put(tmp_path)
+        install()
+
+    @pytest.mark.parametrize("mark", ["unfinished_install", "msrcnn_mm_install.json"])
+    def test_ours_of_another_python_is_made_anew(self, install, tmp_path, mark):
+        self.put(tmp_path, "old", mark)
+        install()
+
+    def test_an_interrupted_one_is_ours(self, install, tmp_path):
+        install()
+        self.put(tmp_path, "old")
+        install()
+
+    @pytest.mark.parametrize("version", ["3.8.1", sys.version.split()[0]])
+    def test_the_users_own(self, install, tmp_path, version):
+        self.put(tmp_path, "mine")
+        (tmp_path / ".venv" / "pyvenv.cfg").write_text(f"version = {version}\n")
+        with pytest.raises(InstallError, match=r"\.venv is not ours .* move it away") as error:
+            steps.install(tmp_path, dev=False)
+        assert "\n" not in str(error.value)
+        left = sorted(path.name for path in (tmp_path / ".venv").iterdir())
+        assert left == ["mine", "pyvenv.cfg"]
+
+
+class TestLock:
+    def test_a_second_install_waits_and_says_for_whom(self, tmp_path, capsys):
+        entered = threading.Event()
+
+        def second() -> None:
+            with steps._only_one(tmp_path / "lock"):
+                entered.set()
+
+        with steps._only_one(tmp_path / "lock"):
+            thread = threading.Thread(target=second, daemon=True)
+            thread.start()
+            assert not entered.wait(0.3)
+            (line,) = capsys.readouterr().out.splitlines()
+            assert line.startswith(f"another install (process {os.getpid()}) is at work here")
+        assert entered.wait(10)
+        thread.join()
+
+    def test_a_killed_install_leaves_no_lock(self, tmp_path, capsys):
+        script = (
+            "import os, signal, sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
+            "from installer.steps import _only_one\n"
+            "with _only_one(Path(sys.argv[2])): os.kill(os.getpid(), signal.SIGKILL)"
+        )
+        lock = tmp_path / "lock"
+        subprocess.run([sys.executable, "-c", script, str(ROOT / "tools"), str(lock)], timeout=60)
+        assert lock.read_text() not in ("", str(os.getpid()))  # it was held
+        with steps._only_one(lock):
+            assert lock.read_text() == str(os.getpid())
+        assert capsys.readouterr().out == ""
+
+
+class TestCi:
+    """`.ci/run` with a make and a pytest of our own."""
+
+    @pytest.mark.parametrize(
+        ("lint", "tests", "status"), [(0, 0, 0), (2, 0, 2), (0, 1, 1), (2, 1, 1), (0, 5, 5)]
+    )
+    def test_status_and_last_line(self, tmp_path, lint, tests, status):
+        programs = {
+            ".ci/run": (ROOT / ".ci" / "run").read_text(),
+            "bin/make": f'#!/bin/sh\n[ "$1" != lint ] || exit {lint}\n',
+            ".venv/bin/python": f'#!/bin/sh\necho "ran $*"; echo "= summary ="; exit {tests}\n',
+        }
+        for name, text in programs.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+            (tmp_path / name).chmod(0o755)
+        result = subprocess.run(
+            [tmp_path / ".ci" / "run"],
+            env={**os.environ, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert result.returncode == status
+        lines = result.stdout.splitlines()
+        assert lines[-3:] == ["+ .venv/bin/python -m pytest", "ran -m pytest", "= summary ="]
+        assert lines[0] == "+ make lint"
 
 
 class TestRunning:

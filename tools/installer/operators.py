@@ -7,7 +7,6 @@ torch; so we unpack the source and build it ourselves, in a folder named after t
 import os
 import shutil
 import sys
-import tarfile
 from pathlib import Path
 
 from installer import checks
@@ -15,6 +14,7 @@ from installer.console import InstallError, run, say
 from installer.fast_compile import compile_flags, jobs, precompile_torch
 from installer.packages import Pip
 from installer.progress import CompileProgress
+from installer.source import unpacked_source
 from installer.torch_facts import Torch, nvcc_for, read_torch, site_packages
 
 # A detector calls these two; that they load at all shows that they fit this torch.
@@ -97,7 +97,7 @@ class Operators:
     def _compile(self, folder: Path, torch: Torch, nvcc: Path | None) -> Path:
         """Builds the wheel in ``folder``, going on from where an earlier run stopped."""
         checks.check_disk(self._build.parent, 1.0)
-        source = self._unpacked_source(folder)
+        source = unpacked_source(self._pin, folder, self._pip)
         kind = f"CUDA {torch.cuda}" if nvcc else "the CPU"
         say(f"building mmcv's operators for torch {torch.version}, {kind}")
         env = self._environment(folder, nvcc)
@@ -122,28 +122,6 @@ class Operators:
             if leftover.is_dir():
                 shutil.rmtree(leftover)
         return wheel
-
-    def _unpacked_source(self, folder: Path) -> Path:
-        name = next(
-            line.split("#")[0].strip().replace("==", "-")
-            for line in self._pin.read_text(encoding="utf-8").splitlines()
-            if line.startswith("mmcv==")
-        )
-        source = folder / name
-        if source.is_dir():
-            return source
-        self._pip(
-            *("download", "--no-deps", "--no-binary", "mmcv", "-r", self._pin),
-            # mmcv's setup.py imports pkg_resources, which an isolated build would not have.
-            *("--no-build-isolation", "-d", self._build),
-        )
-        unpacking = folder / "unpacking"
-        shutil.rmtree(unpacking, ignore_errors=True)
-        with tarfile.open(self._build / f"{name}.tar.gz") as archive:
-            archive.extractall(unpacking, filter="data")
-        (unpacking / name).replace(source)
-        unpacking.rmdir()
-        return source
 
     def _environment(self, folder: Path, nvcc: Path | None) -> dict[str, str]:
         env = dict(os.environ)

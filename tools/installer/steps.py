@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import sys
 import time
@@ -17,7 +18,8 @@ from installer.packages import Pip
 from installer.progress import clock
 from installer.torch_facts import read_torch, site_packages
 
-_STAMP = "msrcnn_mm_install.json"
+_STAMP = "msrcnn_mm_install.json"  # empty until an install is complete
+_UNFINISHED = "unfinished_install"
 
 
 def install(root: Path, *, dev: bool) -> None:
@@ -47,15 +49,11 @@ def install(root: Path, *, dev: bool) -> None:
 
 def _install(root: Path, venv: Path, dev: bool, log: Path) -> None:
     python = venv / "bin" / "python"
-    unfinished = venv / "unfinished_install"
+    unfinished = venv / _UNFINISHED
+    _check_ours(venv)
     if _is_broken(venv) or unfinished.exists():
         # pip takes a package that it had copied half of for a whole one: start clean.
-        checks.check_disk(root)
-        say("making .venv")
-        shutil.rmtree(venv, ignore_errors=True)
-        status, lines = run([sys.executable, "-m", "venv", venv], log)
-        if status:
-            raise InstallError(f"no environment could be made ({lines[-1]}): see {log}")
+        _make_venv(venv, log)
     pip = Pip(python, log)
     operators = Operators(root, python, pip, log)
     if read_torch(python) is None:
@@ -71,6 +69,33 @@ def _install(root: Path, venv: Path, dev: bool, log: Path) -> None:
     pip("install", "--no-deps", "--no-build-isolation", "--editable", root)
     state = json.dumps(describe(root, venv, dev), indent=1)
     (venv / _STAMP).write_text(state + "\n", encoding="utf-8")
+
+
+def _check_ours(venv: Path) -> None:
+    """Leaves alone an environment that the user made: pip would change it, we might delete it."""
+    ours = any((venv / mark).exists() for mark in (_STAMP, _UNFINISHED))
+    if not ours and venv.exists() and any(venv.iterdir()):
+        raise InstallError(
+            f"{venv} is not ours (make install did not make it, so it neither changes nor deletes "
+            "it): move it away, for instance `mv .venv .venv.mine`, and run again"
+        )
+
+
+def _make_venv(venv: Path, log: Path) -> None:
+    """Makes an environment in place of one of ours; marked as ours before anything is in it."""
+    checks.check_disk(venv.parent)
+    say("making .venv")
+    old = log.parent / "deleted_venv"
+    shutil.rmtree(old, ignore_errors=True)
+    if venv.exists():
+        venv.replace(old)  # not bit by bit: the mark could be the first to go
+        shutil.rmtree(old, ignore_errors=True)
+    venv.mkdir()
+    (venv / _UNFINISHED).touch()
+    status, lines = run([sys.executable, "-m", "venv", venv], log)
+    if status:
+        raise InstallError(f"no environment could be made ({lines[-1]}): see {log}")
+    (venv / _STAMP).write_text("{}\n", encoding="utf-8")
 
 
 def describe(root: Path, venv: Path, dev: bool) -> dict[str, object]:
@@ -128,11 +153,18 @@ def _is_broken(venv: Path) -> bool:
 
 @contextmanager
 def _only_one(lock: Path) -> Iterator[None]:
-    """Lets a second install in the same checkout wait for the first."""
-    with lock.open("w") as file:
+    """Lets a second install in the same checkout wait for the first, and says so.
+
+    The system drops the lock with its process, however that ends.
+    """
+    with lock.open("a+", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("another install is at work in this folder: waiting for it")
+            file.seek(0)
+            say(f"another install (process {file.read().strip()}) is at work here: waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(str(os.getpid()))  # at the end, wherever we have read: the mode is `a`
+        file.flush()
         yield
