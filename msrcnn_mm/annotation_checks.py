@@ -42,9 +42,10 @@ class AnnotationFile:
         self.path = path
         self.categories: list[dict] = content["categories"]
         self.annotations: list[dict] = content.get("annotations", [])
-        self.images: dict[Any, dict] = {image.get("id"): image for image in content["images"]}
         self._done: set[Needs] = set()
+        self._check_categories()
         self._check_images(content["images"])
+        self.images: dict[Any, dict] = {image["id"]: image for image in content["images"]}
 
     @classmethod
     def read(cls, path: str, where: str) -> "AnnotationFile":
@@ -77,6 +78,17 @@ class AnnotationFile:
     def _fail(self, message: str) -> None:
         raise UserError(f"{self.path}: {message}")
 
+    def _check_categories(self) -> None:
+        """Checks that every category has an id and a name of its own."""
+        for key, kind in (("id", int | str), ("name", str)):
+            for category in self.categories:
+                if not isinstance(category.get(key), kind):
+                    self._fail(f"category {_short(category)} has no valid {key}")
+            values = Counter(category[key] for category in self.categories)
+            twice = [value for value, count in values.items() if count > 1]
+            if twice:
+                self._fail(f"categories have the {key} {twice[0]!r} more than once")
+
     def _check_images(self, images: list[dict]) -> None:
         """Checks what MMDetection reads of every image."""
         if not images:
@@ -92,9 +104,9 @@ class AnnotationFile:
                     self._fail(f"image {_short(image)} has no valid {key}")
             if min(image["height"], image["width"]) <= 0:
                 self._fail(f"image {_short(image)} has no size")
-        if len(self.images) != len(images):
-            twice = Counter(image["id"] for image in images).most_common(1)[0][0]
-            self._fail(f"the image id {twice!r} occurs more than once")
+        ids = Counter(image["id"] for image in images)
+        if len(ids) != len(images):
+            self._fail(f"the image id {ids.most_common(1)[0][0]!r} occurs more than once")
 
     def check_classes(
         self, classes: Sequence[str], where: str, default_of: str | None = None
@@ -113,12 +125,7 @@ class AnnotationFile:
         Raises:
             UserError: if a name is not in the file, or the order differs.
         """
-        names: list[Any] = [category.get("name") for category in self.categories]
-        for key in ("name", "id"):
-            values = Counter(category.get(key) for category in self.categories)
-            twice = [value for value, count in values.items() if count > 1 or value is None]
-            if twice:
-                self._fail(f"categories have the {key} {twice[0]!r} more than once, or none")
+        names: list[str] = [category["name"] for category in self.categories]
         absent = [name for name in classes if name not in names]
         if absent and default_of is not None:
             raise UserError(
@@ -160,7 +167,7 @@ class AnnotationFile:
         self._done.add(needs)
         known = {category["id"] for category in self.categories}
         seen: set = set()
-        empty = unusable = usable = 0
+        counts: Counter[str] = Counter()
         for number, annotation in enumerate(self.annotations):
             named = f"annotation {annotation.get('id', f'number {number}')}"
             try:
@@ -179,7 +186,10 @@ class AnnotationFile:
                 if error.args[0] == annotation.get("image_id"):
                     self._fail(f"{named} is of the image {error}, which is not in the file")
                 self._fail(f"{named} has no {error.args[0]}")
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
+                for key in ("image_id", "category_id", "id"):
+                    if not isinstance(annotation.get(key), int | float | str):
+                        self._fail(f"{named} has no valid {key}")
                 finite = False
             if not finite:
                 self._fail(f"{named} has no valid bbox (x, y, width, height) and area")
@@ -189,19 +199,27 @@ class AnnotationFile:
                 min(y + height, image["height"]) > max(y, 0)
             )
             if not inside or area <= 0 or width < 1 or height < 1:
-                empty += 1
-            elif needs.masks:
-                usable += 1
-                unusable += self._check_mask(annotation.get("segmentation"), image, named)
+                counts["empty"] += 1
+            elif needs.masks and self._check_mask(annotation, image, named, needs):
+                counts["unusable"] += 1
+            elif annotation.get("iscrowd"):
+                counts["crowds"] += 1
             else:
-                usable += 1
-        self._conclude(needs, usable, empty, unusable, 0 in seen)
+                counts["usable"] += 1
+        self._conclude(needs, counts, 0 in seen)
 
-    def _conclude(self, needs: Needs, usable: int, empty: int, unusable: int, zero: bool) -> None:
+    def _conclude(self, needs: Needs, counts: Counter[str], zero: bool) -> None:
         """Reports what was counted."""
         total = len(self.annotations)
-        if needs.trained and usable == 0:
-            self._fail("has no annotation to train on")
+        empty, unusable, crowds = counts["empty"], counts["unusable"], counts["crowds"]
+        if needs.trained and not counts["usable"]:
+            self._fail(
+                f"has no annotation to train on: of {total}, {crowds} are crowds (iscrowd), "
+                f"{empty} lie outside their image or are less than a pixel, {unusable} have no "
+                "polygon of three points"
+                if total
+                else "has no annotation to train on"
+            )
         if empty:
             warn(
                 f"{self.path}: {empty} of {total} annotations are left out: less than a pixel wide "
@@ -218,8 +236,9 @@ class AnnotationFile:
                 "'no match': number them from 1 for an exact AP"
             )
 
-    def _check_mask(self, mask: Any, image: dict, named: str) -> bool:
+    def _check_mask(self, annotation: dict, image: dict, named: str, needs: Needs) -> bool:
         """Checks that a mask can be decoded; True for polygons too short to enclose anything."""
+        mask: Any = annotation.get("segmentation")
         if not mask:
             self._fail(
                 f"{named} (in {image['file_name']}) has no segmentation, and masks are asked for"
@@ -229,6 +248,11 @@ class AnnotationFile:
                 self._fail(
                     f"{named}: its segmentation is no list of polygons [x1, y1, x2, y2, ...]"
                 )
+            if not all(map(_is_finite, mask)):
+                # pycocotools takes them for anything, or asks for all of the memory
+                self._fail(f"{named}: a polygon has coordinates that are no finite numbers")
+            if needs.evaluated and len(mask[0]) <= 4:
+                self._fail(f"{named}: its first polygon has no three points to evaluate")
             return not any(len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in mask)
         if not isinstance(mask, dict) or not isinstance(mask.get("counts"), list | str):
             self._fail(f"{named}: its segmentation is neither polygons nor an RLE of COCO's format")
@@ -244,6 +268,16 @@ class AnnotationFile:
         return False
 
 
-def _short(image: dict) -> str:
-    """An image's entry for a message."""
-    return str({key: image[key] for key in ("id", "file_name") if key in image} or image)[:100]
+def _is_finite(polygon: list) -> bool:
+    """Whether a polygon consists of finite numbers; as fast as all of COCO asks for."""
+    try:
+        return isfinite(sum(polygon))
+    except (TypeError, OverflowError):
+        return False
+
+
+def _short(entry: dict) -> str:
+    """An image or a category for a message."""
+    return str({key: entry[key] for key in ("id", "file_name", "name") if key in entry} or entry)[
+        :100
+    ]

@@ -10,17 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmdet.datasets import CocoDataset
+from mmdet.datasets import CocoDataset, CocoPanopticDataset
 from mmdet.evaluation import CocoMetric
 from mmdet.registry import DATASETS, METRICS, MODELS
 from mmengine.config import Config
 from mmengine.fileio import LocalBackend, get_file_backend
-from mmengine.registry import init_default_scope
+from mmengine.model import PretrainedInit
+from mmengine.registry import Registry, init_default_scope
 
 from .annotation_checks import AnnotationFile, Needs, warn
 from .errors import UserError
 from .image_checks import check_images
-from .runs import as_list, on_first_rank
+from .runs import as_list, class_of, on_first_rank
 
 METRIC_NAMES = ("bbox", "segm", "proposal", "proposal_fast")
 
@@ -56,9 +57,10 @@ def preflight(config: Config, splits: Sequence[str]) -> tuple[str, ...] | None:
                 continue
             raise UserError(f"the config has no {split}_dataloader")
         for where, dataset in leaf_datasets(loader["dataset"], f"{split}_dataloader.dataset"):
-            cls = DATASETS.get(dataset["type"])
-            if not (isinstance(cls, type) and issubclass(cls, CocoDataset)):
-                warn(f"{where} is a {dataset['type']}, of which only COCO-format data is checked")
+            cls = class_of(dataset, DATASETS)
+            if cls is None or not _reads_as_coco(cls):
+                name = dataset.get("type") if cls is None else cls.__name__
+                warn(f"{where} is a {name}, and only COCO-format data is checked")
                 continue
             classes = declared_classes(dataset, cls, where)
             if reference is None:
@@ -83,6 +85,15 @@ def leaf_datasets(dataset: Mapping, where: str) -> Iterator[tuple[str, Mapping]]
             yield from leaf_datasets(inner, f"{where}.datasets[{index}]")
     else:
         yield where, dataset
+
+
+def _reads_as_coco(cls: Any) -> bool:
+    """Whether a type of data set is CocoDataset, or one that reads files and numbers classes so."""
+    return (
+        issubclass(cls, CocoDataset)
+        and not issubclass(cls, CocoPanopticDataset)
+        and cls.load_data_list is CocoDataset.load_data_list
+    )
 
 
 def declared_classes(dataset: Mapping, cls: type, where: str) -> tuple[str, ...]:
@@ -157,12 +168,12 @@ def _class_counts(part: Any, path: str) -> Iterator[tuple[str, int]]:
         yield from _class_counts(inner, f"{path}.{key}")
 
 
-def _setting(head: Mapping, name: str) -> Any:
+def _setting(part: Mapping, name: str, registry: Registry = MODELS) -> Any:
     """What the config says, or the default of the class that it names; None without either."""
-    if name in head or "type" not in head:
-        return head.get(name)
-    cls = head["type"] if isinstance(head["type"], type) else MODELS.get(head["type"])
-    for base in inspect.getmro(cls) if isinstance(cls, type) else ():
+    if name in part:
+        return part[name]
+    cls = class_of(part, registry)
+    for base in inspect.getmro(cls) if cls is not None else ():
         parameter = inspect.signature(base).parameters.get(name)
         if parameter is not None:
             return None if parameter.default is parameter.empty else parameter.default
@@ -190,7 +201,7 @@ def _check_dataset(
     file = files[path]
     default = "classes" not in (dataset.get("metainfo") or {})
     file.check_classes(classes, where, type(built).__name__ if default else None)
-    metrics = {metric for evaluator in evaluators for metric in as_list(evaluator.get("metric"))}
+    metrics = {name for evaluator in evaluators for name in as_list(_metric(evaluator))}
     with_masks = _loads_masks(dataset.get("pipeline")) if split == "train" else "segm" in metrics
     file.check(Needs(masks=with_masks, trained=split == "train", evaluated=bool(metrics)))
     check_images(file, built.data_prefix.get("img", ""), where)
@@ -207,13 +218,18 @@ def _loads_masks(pipeline: Any) -> bool:
 
 def _evaluators(config: Config, split: str) -> list[Mapping]:
     """The COCO metrics of a split."""
-    evaluator = config.get(f"{split}_evaluator")
-    found = []
-    for metric in as_list(evaluator) if evaluator is not None else []:
-        cls = METRICS.get(metric["type"]) if isinstance(metric.get("type"), str) else None
-        if isinstance(cls, type) and issubclass(cls, CocoMetric):
-            found.append(metric)
-    return found
+    return coco_metrics(config.get(f"{split}_evaluator"))
+
+
+def coco_metrics(evaluator: Any) -> list[Any]:
+    """Those of an evaluator's metrics that are a :class:`CocoMetric`."""
+    found = [(metric, class_of(metric, METRICS)) for metric in as_list(evaluator)]
+    return [metric for metric, cls in found if cls is not None and issubclass(cls, CocoMetric)]
+
+
+def _metric(evaluator: Mapping) -> Any:
+    """What an evaluator measures, also where that is its default."""
+    return _setting(evaluator, "metric", METRICS)
 
 
 def _check_evaluator(
@@ -228,9 +244,7 @@ def _check_evaluator(
     MMDetection finds out after the whole test has run.
     """
     where = f"{split}_evaluator"
-    unknown = [
-        name for name in as_list(evaluator.get("metric", "bbox")) if name not in METRIC_NAMES
-    ]
+    unknown = [name for name in as_list(_metric(evaluator)) if name not in METRIC_NAMES]
     if unknown:
         raise UserError(f"{where}: no metric {_names(unknown)}; there are {_names(METRIC_NAMES)}")
     path = evaluator.get("ann_file")
@@ -257,8 +271,10 @@ def _check_pretrained(model: Any, path: str = "model") -> None:
             _check_pretrained(part, f"{path}[{index}]")
     if not isinstance(model, Mapping):
         return
-    checkpoint = model.get("checkpoint") if model.get("type") == "Pretrained" else None
-    if isinstance(checkpoint, str) and "://" not in checkpoint and not Path(checkpoint).is_file():
+    pretrained = model.get("type") in ("Pretrained", PretrainedInit)
+    checkpoint = model.get("checkpoint") if pretrained else None
+    file = checkpoint if isinstance(checkpoint, str) and "://" not in checkpoint else None
+    if file is not None and not Path(file).expanduser().is_file():
         raise UserError(f"{path}.checkpoint: no such file: {checkpoint}")
     for key, part in model.items():
         _check_pretrained(part, f"{path}.{key}")

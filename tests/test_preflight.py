@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 import pycocotools.mask as coco_masks
 import pytest
+import torch
 from mmdet.datasets import CocoDataset
+from mmdet.evaluation import CocoMetric
 from mmengine.config import Config, ConfigDict
+from mmengine.model import PretrainedInit
+from mmengine.runner import CheckpointLoader
 from PIL import Image
 
 from msrcnn_mm.errors import UserError
@@ -160,6 +164,50 @@ def test_categories_of_one_name_or_id(root: Path) -> None:
     assert "categories have the name 'disk' more than once" in refusal(make_config(root))
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("id", [1]), ("id", None), ("name", ["a"]), ("name", 1)]
+)
+def test_categories_whose_name_or_id_is_none(root: Path, key: str, value: Any) -> None:
+    edit(root / "train.json", lambda c: c["categories"][1].update({key: value}))
+    message = refusal(make_config(root))
+    assert message.startswith(f"{root}/train.json: category {{'id': ")
+    assert message.endswith(f"has no valid {key}")
+
+
+def test_an_image_whose_id_is_none(root: Path) -> None:
+    edit(root / "train.json", lambda c: c["images"][1].update(id=[1]))
+    assert "has no valid id" in refusal(make_config(root))
+
+
+# ---- kinds of data sets
+
+
+@pytest.mark.parametrize("kind", ["CocoPanopticDataset", "ADE20KPanopticDataset", "LVISV1Dataset"])
+def test_data_of_another_format_than_cocos_instances_is_left_alone(
+    root: Path, capsys: pytest.CaptureFixture, kind: str
+) -> None:
+    config = make_config(root)
+    for split in ("train", "val", "test"):
+        config[f"{split}_dataloader"].dataset.update(type=kind, metainfo=dict())
+    assert preflight(config, ("train", "val")) is None
+    assert (
+        f"train_dataloader.dataset is a {kind}, and only COCO-format data is checked"
+        in capsys.readouterr().err
+    )
+
+
+def test_a_config_of_the_new_style_names_classes_themselves(root: Path) -> None:
+    config = make_config(root)
+    for split in ("train", "val", "test"):
+        config[f"{split}_dataloader"].dataset.type = CocoDataset
+    config.val_evaluator.type = config.test_evaluator.type = CocoMetric
+    check(config)
+    config.test_evaluator.metric = "mask"
+    assert "no metric ('mask')" in refusal(config)
+    config.train_dataloader.dataset.metainfo.classes = ("disk", "boxes", "star")
+    assert "'boxes' (is it 'box'?)" in refusal(config)
+
+
 # ---- heads
 
 
@@ -262,6 +310,17 @@ def test_pretrained_weights_that_are_not_there(root: Path) -> None:
     config = make_config(root)
     config.model.backbone = dict(init_cfg=dict(type="Pretrained", checkpoint="r50.pth"))
     assert "model.backbone.init_cfg.checkpoint: no such file: r50.pth" in refusal(config)
+    config.model.backbone.init_cfg.type = PretrainedInit
+    assert "model.backbone.init_cfg.checkpoint: no such file: r50.pth" in refusal(config)
+
+
+def test_pretrained_weights_at_home(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(root))
+    torch.save(dict(state_dict=dict()), root / "r50.pth")
+    config = make_config(root)
+    config.model.backbone = dict(init_cfg=dict(type="Pretrained", checkpoint="~/r50.pth"))
+    check(config)
+    assert CheckpointLoader.load_checkpoint("~/r50.pth") == dict(state_dict=dict())
 
 
 # ---- annotations
@@ -274,7 +333,16 @@ def test_pretrained_weights_that_are_not_there(root: Path) -> None:
         (dict(category_id=77), "annotation 1 has the unknown category 77"),
         (dict(bbox=[1, 2, 3]), "annotation 1 has no valid bbox"),
         (dict(bbox=[1, 2, float("nan"), 4]), "annotation 1 has no valid bbox"),
+        (dict(bbox=[1, 2, 10**400, 4.0]), "annotation 1 has no valid bbox"),
+        (dict(image_id=[1]), "annotation 1 has no valid image_id"),
+        (dict(category_id=[1]), "annotation 1 has no valid category_id"),
+        (dict(id=[1]), "annotation [1] has no valid id"),
         (dict(id=2), "the annotation id 2 occurs more than once"),
+        (dict(segmentation=[["1", "2", "3", "4", "5", "6"]]), "annotation 1: a polygon has coord"),
+        (dict(segmentation=[[1, 2, float("nan"), 4, 5, 6]]), "annotation 1: a polygon has coord"),
+        (dict(segmentation=[[1, 2, float("inf"), 4, 5, 6]]), "annotation 1: a polygon has coord"),
+        (dict(segmentation=[[[1, 2], [3, 4], [5, 6]]]), "annotation 1: a polygon has coord"),
+        (dict(segmentation=[[1, 2, 10**400, 4, 5, 6]]), "annotation 1: a polygon has coord"),
         (dict(segmentation=[]), "annotation 1 (in 1.png) has no segmentation"),
         (dict(segmentation=[1, 2, 3, 4, 5, 6]), "annotation 1: its segmentation is no list of"),
         (dict(segmentation=dict(counts=None)), "is neither polygons nor an RLE"),
@@ -284,6 +352,10 @@ def test_pretrained_weights_that_are_not_there(root: Path) -> None:
         ),
         (dict(segmentation=dict(size=[SIDE, SIDE], counts=[5, 6])), "annotation 1: its RLE is dam"),
         (dict(segmentation=dict(size=[SIDE, SIDE], counts="a~")), "annotation 1: its RLE is dam"),
+        *(
+            (dict(segmentation=dict(size=[SIDE, SIDE], counts=counts)), "annotation 1: its RLE is")
+            for counts in (["5", f"{SIDE**2 - 5}"], [[5], SIDE**2 - 5], [5.5, SIDE**2 - 5.5], [])
+        ),
     ],
 )
 def test_annotations_that_end_a_run_or_spoil_it(root: Path, change: dict, says: str) -> None:
@@ -345,6 +417,34 @@ def test_no_annotation_to_train_on(root: Path) -> None:
     assert "train.json: has no annotation to train on" in refusal(make_config(root))
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (dict(iscrowd=1), "of 6, 6 are crowds (iscrowd)"),
+        (dict(area=0), "6 lie outside their image or are less than a pixel"),
+        (dict(segmentation=[[1, 2, 3, 4]]), "6 have no polygon of three points"),
+    ],
+)
+def test_annotations_of_which_none_is_trained_on(root: Path, change: dict, says: str) -> None:
+    edit(root / "train.json", lambda c: [a.update(change) for a in c["annotations"]])
+    message = refusal(make_config(root))
+    assert "train.json: has no annotation to train on: " in message
+    assert says in message
+
+
+def test_crowds_alone_may_be_evaluated(root: Path) -> None:
+    edit(root / "val.json", lambda c: [a.update(iscrowd=1) for a in c["annotations"]])
+    check(make_config(root))
+
+
+@pytest.mark.parametrize("polygon", [[], [1, 2], [1, 2, 3, 4]])
+def test_a_first_polygon_at_which_pycocotools_ends_an_evaluation(root: Path, polygon: list) -> None:
+    with pytest.raises(Exception, match=r"not supported|incorrect type"):
+        coco_masks.frPyObjects([polygon, [1, 2, 30, 4, 5, 60]], SIDE, SIDE)
+    edit(root / "val.json", lambda c: c["annotations"][0]["segmentation"].insert(0, polygon))
+    assert "val.json: annotation 1: its first polygon has no three" in refusal(make_config(root))
+
+
 def test_images_without_annotations_are_normal(root: Path, capsys: pytest.CaptureFixture) -> None:
     edit(
         root / "train.json",
@@ -387,6 +487,16 @@ def test_an_evaluator_must_judge_by_the_images_of_the_test(root: Path) -> None:
     assert "1 of 2" in message
     config.test_evaluator.ann_file = "nowhere.json"
     assert "test_evaluator.ann_file: no such annotation file: nowhere.json" in refusal(config)
+
+
+@pytest.mark.parametrize("kind", ["CocoMetric", "MaskScoreMetric"])
+def test_what_an_evaluator_measures_by_default_counts(root: Path, kind: str) -> None:
+    config = make_config(root)
+    config.val_evaluator = dict(type=kind, ann_file=f"{root}/val.json")
+    check(config)
+    edit(root / "val.json", lambda c: c["annotations"][0].pop("iscrowd"))
+    with pytest.raises(UserError, match="annotation 1 has no iscrowd"):
+        preflight(config, ("val",))
 
 
 def test_an_unknown_metric(root: Path) -> None:
