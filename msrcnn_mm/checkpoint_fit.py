@@ -5,6 +5,7 @@ mmengine logs what does not fit and goes on with random weights in its place.
 
 import logging
 import re
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -57,7 +58,9 @@ def compare(model: nn.Module, state_dict: Mapping[str, Tensor]) -> Misfit:
         for name, value in weights.items()
         if name in own and getattr(value, "shape", None) != own[name].shape
     ]
-    fitting = {name: value for name, value in weights.items() if name not in set(reshaped)}
+    fitting = OrderedDict((n, value) for n, value in weights.items() if n not in set(reshaped))
+    if hasattr(state_dict, "_metadata"):  # the versions of the modules that wrote it
+        fitting._metadata = state_dict._metadata  # type: ignore[attr-defined]
     result = model.load_state_dict(fitting, strict=False)
     missing = [
         name

@@ -1,34 +1,30 @@
-"""Checkpoints: data is read from them, code never; and they are held against the model.
+"""Checkpoints: data is read from them, code never; and what cannot be used is said in one line.
 
-``torch.load(weights_only=True)`` builds only what is allow-listed, which since torch 2.6 leaves out
-every checkpoint that mmengine writes while training: beside tensors it holds ``HistoryBuffer``
-objects with their NumPy arrays. NumPy's own functions are no safe addition: ``dtype.__setstate__``
-takes its flags from the file, so that an array of integers comes out as one of object pointers.
-So each name that such a checkpoint needs stands here for a function or class of ours that rebuilds
-plain numbers and nothing else. ``builtins.getattr``, in whose place others let a pickle reach any
-attribute, gives the statistics of a ``HistoryBuffer`` and the shapes of a one-cycle schedule.
+``torch.load(weights_only=True)`` reads them, with stand-ins for what mmengine writes beside
+tensors. A checkpoint also holds its config as text, which mmengine would run as Python in two
+places; neither does so here.
 """
 
 import os
 import pickle
 import re
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial, wraps
+from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
 import mmengine
-import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
-from mmengine.optim import OneCycleParamScheduler
+from mmengine.infer import BaseInferencer
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import load_from_http
 
 from .errors import UserError
+from .safe_unpickling import allowed_globals, settle
 
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 _FORBID = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
@@ -40,110 +36,6 @@ class CheckpointError(UserError):
 
 class MissingCheckpointError(CheckpointError, FileNotFoundError):
     """A checkpoint file that is not there."""
-
-
-class _Dtype:
-    """Stands for ``numpy.dtype``: a number of a fixed size in one of two byte orders."""
-
-    def __init__(self, code: str, align: bool = False, copy: bool = False) -> None:
-        if not isinstance(code, str) or not re.fullmatch(r"[<>=|]?(b1|[iuf][1248]|c(8|16))", code):
-            raise pickle.UnpicklingError(f"a NumPy type that is no plain number: {code!r}")
-        self.numpy = np.dtype(code)
-
-    def __setstate__(self, state: tuple) -> None:
-        if state[1] not in ("<", ">", "=", "|") or any(part is not None for part in state[2:5]):
-            raise pickle.UnpicklingError("a NumPy type that is no plain number")
-        self.numpy = self.numpy.newbyteorder(state[1])
-
-
-class _Array(np.ndarray):
-    """An array of numbers as it comes out of a checkpoint; it is saved as an ordinary one."""
-
-    def __setstate__(self, state: Any) -> None:
-        _, shape, dtype, fortran, data = state
-        if type(dtype) is not _Dtype or type(data) is not bytes:
-            raise pickle.UnpicklingError("a NumPy array of something else than numbers")
-        values = np.frombuffer(data, dtype.numpy).reshape(shape, order="F" if fortran else "C")
-        filled: Any = values.__reduce__()[2]
-        super().__setstate__(filled)
-
-    def __reduce__(self) -> Any:
-        return self.view(np.ndarray).__reduce__()
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.view(np.ndarray).__reduce_ex__(protocol)
-
-
-def _array(subtype: type, shape: tuple, typecode: bytes) -> _Array:
-    """Stands for ``numpy.core.multiarray._reconstruct``, which makes the empty array to fill."""
-    return _Array(0)
-
-
-def _scalar(dtype: _Dtype, data: bytes) -> Any:
-    """Stands for ``numpy.core.multiarray.scalar``."""
-    if type(dtype) is not _Dtype or type(data) is not bytes:
-        raise pickle.UnpicklingError("a NumPy scalar that is no number")
-    (value,) = np.frombuffer(data, dtype.numpy)
-    return value
-
-
-def _no_bytes() -> bytes:
-    """Stands for ``builtins.bytes``, which the pickle calls for those of an empty array."""
-    return b""
-
-
-def _no_object(*args: Any) -> None:
-    """Stands for a class that the pickle names and has no business to make an object of."""
-    raise pickle.UnpicklingError("an object of a class that no checkpoint needs one of")
-
-
-def _standing_for(path: str, stand_in: Callable) -> Any:
-    """The stand-in under the name it stands for, which is how every torch since 2.5 finds it."""
-    named: Any = partial(stand_in)
-    named.__module__, _, name = path.rpartition(".")
-    named.__name__ = named.__qualname__ = name
-    return named
-
-
-_ONE_CYCLE = _standing_for(
-    f"{OneCycleParamScheduler.__module__}.{OneCycleParamScheduler.__name__}", _no_object
-)
-
-# pickle writes a reference to a method as getattr(class, name)
-_METHODS: dict[tuple[Any, Any], Any] = {
-    **{(HistoryBuffer, n): getattr(HistoryBuffer, n) for n in ("min", "max", "current", "mean")},
-    **{
-        (_ONE_CYCLE, n): getattr(OneCycleParamScheduler, n)
-        for n in ("_annealing_cos", "_annealing_linear")
-    },
-}
-
-
-def _method(owner: Any, name: Any) -> Any:
-    """Stands for ``builtins.getattr``."""
-    if (owner, name) not in _METHODS:
-        raise pickle.UnpicklingError(f"getattr({owner!r}, {name!r})")
-    return _METHODS[owner, name]
-
-
-def _allowed_globals() -> list[Any]:
-    """What stands for each name, beyond torch's own list, that mmengine's checkpoints hold."""
-    stand_ins: dict[str, Callable] = {
-        "builtins.getattr": _method,
-        "builtins.bytes": _no_bytes,
-        "numpy.dtype": _Dtype,
-        "numpy.ndarray": _no_object,  # an argument of _reconstruct
-    }
-    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # NumPy 1 and NumPy 2
-        stand_ins |= {f"{module}._reconstruct": _array, f"{module}.scalar": _scalar}
-    # torch asks for the types of what it fills as well
-    return [
-        HistoryBuffer,
-        _Array,
-        _Dtype,
-        _ONE_CYCLE,
-        *(_standing_for(path, stand_in) for path, stand_in in stand_ins.items()),
-    ]
 
 
 @contextmanager
@@ -170,13 +62,14 @@ def load_checkpoint_safely() -> None:
     """
     if hasattr(CheckpointLoader.load_checkpoint, "__wrapped__"):
         return
-    torch.serialization.add_safe_globals(_allowed_globals())
+    torch.serialization.add_safe_globals(allowed_globals())
     original = CheckpointLoader.load_checkpoint.__func__
 
     @wraps(original)
     def load_checkpoint(cls: type, filename: str, *args: Any, **kwargs: Any) -> Any:
         with _weights_only(), _in_one_line(str(filename)):
             checkpoint = original(cls, str(filename), *args, **kwargs)
+            settle(checkpoint)
         if not isinstance(checkpoint, dict):
             raise CheckpointError(
                 f"{filename}: holds a {type(checkpoint).__name__} where a checkpoint is a dict "
@@ -188,8 +81,26 @@ def load_checkpoint_safely() -> None:
         return checkpoint
 
     CheckpointLoader.load_checkpoint = classmethod(load_checkpoint)
+    _keep_inferencers_from_running_configs()
     if find_spec("torchvision") is None:
         CheckpointLoader.register_scheme("torchvision://", _load_from_torchvision_url, force=True)
+
+
+def _keep_inferencers_from_running_configs() -> None:
+    """An inferencer built from weights alone would run the config inside them, as Python."""
+    original = BaseInferencer._init_model
+
+    @wraps(original)
+    def init_model(self: BaseInferencer, cfg: Any, weights: Any, *args: Any, **kwargs: Any) -> Any:
+        if not cfg:
+            raise CheckpointError(
+                f"{weights}: an inferencer needs a config beside its weights (model=CONFIG): the "
+                "one inside them would be run as Python. If you trust where it comes from, write "
+                "meta['cfg'] to a file"
+            )
+        return original(self, cfg, weights, *args, **kwargs)
+
+    BaseInferencer._init_model = init_model
 
 
 def _load_from_torchvision_url(filename: str, map_location: Any = None) -> Any:
@@ -234,7 +145,10 @@ def _in_one_line(filename: str) -> Iterator[None]:
         if "://" in filename:
             raise CheckpointError(f"{filename}: no such checkpoint: {error}") from error
         raise _damaged(filename, error) from error
-    except (RuntimeError, EOFError, OSError, ValueError, TypeError, IndexError) as error:
+    except (
+        *(RuntimeError, EOFError, OSError, ValueError, TypeError, IndexError),
+        *(AttributeError, AssertionError, ArithmeticError, struct.error),
+    ) as error:
         raise _damaged(filename, error) from error
 
 

@@ -3,7 +3,6 @@
 import os
 import pickle
 import subprocess
-import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mmengine.logging import HistoryBuffer
+from mmdet.apis import DetInferencer
 from mmengine.optim import (
     CosineAnnealingLR,
     LinearLR,
@@ -26,20 +25,8 @@ from torch import nn
 
 from msrcnn_mm import checkpoint_fit
 from msrcnn_mm.checkpoint_fit import check_fit
-from msrcnn_mm.checkpoints import CheckpointError, MissingCheckpointError, load_checkpoint_safely
-
-
-def load(path: Path) -> Any:
-    return CheckpointLoader.load_checkpoint(str(path), "cpu", logger="silent")
-
-
-def refusal(path: Path) -> str:
-    with pytest.raises(CheckpointError) as caught:
-        load(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert "\n" not in message
-    return message
+from msrcnn_mm.checkpoints import CheckpointError, MissingCheckpointError
+from tests.pickles import Calls, load, refusal
 
 
 @pytest.fixture
@@ -78,84 +65,7 @@ def test_optimizers_and_schedules_come_back(
     steps.load_state_dict(loaded["o"])
 
 
-def test_logged_values_come_back_and_go_on(path: Path) -> None:
-    history = HistoryBuffer([1.0, 2.0, 6.0], [1, 1, 1])
-    torch.save(dict(loss=history), path)
-    loaded = load(path)["loss"]
-    assert isinstance(loaded, HistoryBuffer)
-    loaded.update(7.0)
-    assert loaded.data[0].tolist() == [1.0, 2.0, 6.0, 7.0]
-    assert loaded.statistics("mean", window_size=4) == 4.0
-    assert (loaded.min(), loaded.max(), loaded.current()) == (1.0, 7.0, 7.0)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        np.float64(2.5),
-        np.float32(1.5),
-        np.int64(-3),
-        np.bool_(True),
-        np.complex128(1 + 2j),
-        np.arange(6).reshape(2, 3),
-        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
-        np.array([1.5, 2.5], dtype=">f4"),
-        np.array([True, False]),
-        np.zeros((0, 4)),
-        np.array(3.0),
-    ],
-    ids=repr,
-)
-def test_numbers_come_back_and_are_saved_as_numpy_saves_them(path: Path, value: Any) -> None:
-    torch.save(dict(value=value), path)
-    loaded = load(path)["value"]
-    np.testing.assert_array_equal(loaded, value)
-    assert loaded.dtype == value.dtype.newbyteorder("=")  # NumPy's own pickles do so too
-    torch.save(dict(value=loaded), path)
-    assert b"msrcnn" not in zipfile.ZipFile(path).read("x/data.pkl")
-    np.testing.assert_array_equal(load(path)["value"], value)
-
-
-@pytest.mark.parametrize("module", ["numpy.core.multiarray", "numpy._core.multiarray"])
-def test_arrays_of_both_numpys_load(path: Path, module: str) -> None:
-    """NumPy 2 moved the functions that a pickle names."""
-    torch.save(dict(a=np.arange(3), s=np.float64(4)), path)
-    replace_in_pickle(path, b"numpy._core.multiarray", module.encode())
-    loaded = load(path)
-    assert loaded["a"].tolist() == [0, 1, 2]
-    assert loaded["s"] == 4
-
-
-def replace_in_pickle(path: Path, old: bytes, new: bytes) -> None:
-    with zipfile.ZipFile(path) as archive:
-        parts = {info.filename: archive.read(info) for info in archive.infolist()}
-    name = next(name for name in parts if name.endswith("data.pkl"))
-    assert old in parts[name]
-    parts[name] = parts[name].replace(old, new)
-    with zipfile.ZipFile(path, "w") as archive:
-        for part, content in parts.items():
-            archive.writestr(part, content)
-
-
-def test_allowed_names_are_found_by_torch_2_5(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It knows no pair of a stand-in and a name, and goes by the stand-in's own."""
-    load_checkpoint_safely()
-    allowed: list[Any] = torch.serialization.get_safe_globals()
-    names = {f"{g.__module__}.{g.__name__}" for g in allowed}
-    assert {"builtins.getattr", "numpy.dtype", "numpy.core.multiarray.scalar"} <= names
-
-
 # ---- what must not load
-
-
-class Calls:
-    """Pickles as a call."""
-
-    def __init__(self, function: Callable, *args: Any) -> None:
-        self.call = function, args
-
-    def __reduce__(self) -> tuple:
-        return self.call
 
 
 @pytest.mark.parametrize(
@@ -193,62 +103,26 @@ def test_code_is_refused_and_named(
     assert "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
 
 
-@pytest.mark.parametrize(
-    "payload",
-    [
-        Calls(getattr, HistoryBuffer, "__init__"),
-        Calls(getattr, HistoryBuffer, "__globals__"),
-        Calls(getattr, HistoryBuffer, "__subclasses__"),
-        Calls(getattr, torch.Tensor, "__class__"),
-        Calls(getattr, [], "append"),
-        Calls(np.dtype, "O"),
-        Calls(np.dtype, "V8"),
-        Calls(np.dtype, [("a", "i8")]),
-        Calls(np.ndarray, (3,)),
-        np.array([{}], dtype=object),
-        np.array(["text"]),
-        np.array([(1, 2)], dtype=[("a", "i4"), ("b", "i4")]),
-    ],
-    ids=repr,
-)
-def test_what_the_stand_ins_do_not_stand_for(path: Path, payload: Any) -> None:
-    torch.save(dict(x=payload), path)
-    refusal(path)
-
-
-def test_numpys_own_dtype_would_take_integers_for_pointers(path: Path) -> None:
-    """Why its names have stand-ins: allow-listed itself, it reads its flags from the file."""
-    state = (3, "<", None, None, None, -1, -1, 0x3F)
-    forged: Any = np.dtype("i8", False, True)
-    forged.__setstate__(state)
-    assert forged.hasobject  # an array of it would follow any integer as an address
-
-    class Forged:
-        def __reduce__(self) -> tuple:
-            return np.dtype, ("i8", False, True), state
-
-    class Array:
-        def __reduce__(self) -> tuple:
-            empty = np.zeros(0).__reduce__()[0]
-            return empty, (np.ndarray, (0,), b"b"), (1, (1,), Forged(), False, b"\x01" * 8)
-
-    torch.save(dict(x=Array()), path)
-    loaded = load(path)["x"]
-    assert loaded.dtype == np.int64
-    assert not loaded.dtype.hasobject
-    assert loaded.tolist() == [0x0101010101010101]
-
-
 def test_a_config_inside_is_not_run_on_resuming(path: Path) -> None:
     """Runner.resume evaluates the text that mmcv 1 put there."""
     torch.save(dict(state_dict={}, meta=dict(config="raise SystemExit", epoch=1)), path)
     assert load(path)["meta"] == dict(epoch=1)
 
 
+def test_a_config_inside_is_not_run_by_an_inferencer(path: Path) -> None:
+    text = f"open({str(path.with_name('owned'))!r}, 'w')"
+    told = dict(runtime_info=dict(cfg=text))
+    torch.save(dict(state_dict={}, meta=dict(cfg=text), message_hub=told), path)
+    with pytest.raises(CheckpointError, match="an inferencer needs a config beside its weights"):
+        DetInferencer(weights=str(path), device="cpu")
+    assert not path.with_name("owned").exists()
+    assert load(path)["meta"] == dict(cfg=text)  # to be read
+
+
 def test_downloaded_checkpoints_are_held_to_the_same(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """torch.hub asks for weights_only=False."""
+    """torch.hub asks for full unpickling."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     cached = tmp_path / "hub" / "checkpoints" / "x.pth"
     cached.parent.mkdir(parents=True)
@@ -334,6 +208,27 @@ def test_only_a_trainings_checkpoint_can_be_resumed() -> None:
     check_fit(network(a=2), weights, "x.pth", "test")
     with pytest.raises(CheckpointError, match="weights only, so no training can go on"):
         check_fit(network(a=2), weights, "x.pth", "resume")
+
+
+class Versioned(nn.Linear):
+    """Converts its weight if it was written before version 2, as mmcv's DCN does."""
+
+    _version = 2
+
+    def _load_from_state_dict(
+        self, state_dict: dict, prefix: str, local_metadata: dict, *args: Any
+    ) -> None:
+        if local_metadata.get("version", 1) < 2:
+            state_dict[f"{prefix}weight"] = state_dict.pop(f"{prefix}weight") + 1
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+
+
+def test_modules_are_told_the_version_that_wrote_their_weights() -> None:
+    model, other = (nn.ModuleDict(dict(a=Versioned(2, 1))) for _ in range(2))
+    fit(model, other, "test")
+    assert torch.equal(model.state_dict()["a.weight"], other.state_dict()["a.weight"])
+    check_fit(model, dict(state_dict=dict(other.state_dict())), "x.pth", "test")  # before versions
+    assert torch.equal(model.state_dict()["a.weight"], other.state_dict()["a.weight"] + 1)
 
 
 def test_a_checkpoint_without_weights() -> None:
