@@ -12,7 +12,7 @@ import msrcnn_mm  # noqa: F401  # registers our modules, for stock configs too, 
 from msrcnn_mm.checkpoint_fit import CheckpointFitHook
 from msrcnn_mm.checkpoints import require_file
 from msrcnn_mm.errors import UserError, one_line_errors
-from msrcnn_mm.preflight import preflight
+from msrcnn_mm.preflight import coco_metrics, preflight
 from msrcnn_mm.runs import (
     ArgumentParser,
     as_list,
@@ -47,7 +47,7 @@ def parse_args() -> argparse.Namespace:
 
 def set_metrics(config: Config, metrics: list[str]) -> None:
     """Has the test evaluators measure the given metrics."""
-    evaluators = [e for e in as_list(config.test_evaluator) if "metric" in e]
+    evaluators = coco_metrics(config.get("test_evaluator"))
     if not evaluators:
         raise UserError("--eval: the config's test_evaluator measures nothing that could be chosen")
     for evaluator in evaluators:

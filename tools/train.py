@@ -1,6 +1,7 @@
 """Trains a model from a config: ``python tools/train.py CONFIG``."""
 
 import argparse
+import inspect
 import shlex
 import sys
 from pathlib import Path
@@ -8,15 +9,23 @@ from pathlib import Path
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.registry import RUNNERS
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.registry import OPTIM_WRAPPERS, RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
 import msrcnn_mm  # noqa: F401  # registers our modules, makes loading safe
 from msrcnn_mm.checkpoint_fit import CheckpointFitHook
 from msrcnn_mm.checkpoints import require_file
+from msrcnn_mm.cpu_amp import CpuAmpOptimWrapper
 from msrcnn_mm.errors import UserError, one_line_errors
 from msrcnn_mm.preflight import preflight
-from msrcnn_mm.runs import ArgumentParser, load_config, mistakes_of_config, writable_folder
+from msrcnn_mm.runs import (
+    ArgumentParser,
+    class_of,
+    load_config,
+    mistakes_of_config,
+    writable_folder,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -44,11 +53,14 @@ def parse_args() -> argparse.Namespace:
 def use_mixed_precision(config: Config) -> None:
     """Trains in fp16 with scaled losses on a GPU, in bf16 on a CPU."""
     wrapper = config.optim_wrapper
-    kinds = ("OptimWrapper", "AmpOptimWrapper", "CpuAmpOptimWrapper")
-    if wrapper.setdefault("type", "OptimWrapper") not in kinds:
+    kind = class_of(wrapper.setdefault("type", "OptimWrapper"), OPTIM_WRAPPERS)
+    if kind not in (OptimWrapper, AmpOptimWrapper, CpuAmpOptimWrapper):
         raise UserError(f"--amp cannot replace the config's optim_wrapper, a {wrapper.type}")
     if get_device() == "cpu":
         wrapper.type = "CpuAmpOptimWrapper"
+        # what only fp16 on a GPU needs
+        for key in set(inspect.signature(AmpOptimWrapper).parameters) - {"kwargs"}:
+            wrapper.pop(key, None)
     else:
         wrapper.type = "AmpOptimWrapper"
         wrapper.setdefault("loss_scale", "dynamic")
@@ -96,19 +108,52 @@ def main() -> None:
         if start is not None:
             hook = CheckpointFitHook("resume" if config.resume else "finetune", start, classes)
             runner.register_hook(hook)
+        older = last_checkpoint(config.work_dir)
         try:
             runner.train()
         except KeyboardInterrupt:
-            print(f"\nstopped: {how_to_go_on(config.work_dir)}", file=sys.stderr)
+            resumed = bool(config.get("resume")) and start is not None
+            print(f"\nstopped: {how_to_go_on(config.work_dir, older, resumed)}", file=sys.stderr)
             sys.exit(130)
 
 
-def how_to_go_on(work_dir: str) -> str:
-    """Says how to resume a training that was stopped, if it has got to a checkpoint."""
-    if find_latest_checkpoint(work_dir) is None:
+def last_checkpoint(work_dir: str) -> tuple[str, int] | None:
+    """The last checkpoint in a work folder, and when it was written."""
+    # mmengine speaks of it where there is none
+    found = (
+        find_latest_checkpoint(work_dir) if Path(work_dir, "last_checkpoint").is_file() else None
+    )
+    if found is None or not Path(found).is_file():
+        return None
+    return found, Path(found).stat().st_mtime_ns
+
+
+def how_to_go_on(work_dir: str, older: tuple[str, int] | None, resumed: bool) -> str:
+    """Says how to go on with a training that was stopped.
+
+    Args:
+        work_dir: The run's folder.
+        older: The :func:`last_checkpoint` that was there when the training began.
+        resumed: Whether the training itself went on from a checkpoint.
+    """
+    words = sys.argv
+    if last_checkpoint(work_dir) not in (None, older):
+        words = [*_without_resume(sys.argv), "--resume"]
+    elif not resumed:
         return "before its first checkpoint, so the next training starts from the beginning"
-    resume = [] if any(word.startswith("--resume") for word in sys.argv) else ["--resume"]
-    return f"go on with: python {shlex.join([*sys.argv, *resume])}"
+    return f"go on with: python {shlex.join(words)}"
+
+
+def _without_resume(words: list[str]) -> list[str]:
+    """A command line less ``--resume`` and the checkpoint that may follow it."""
+    kept: list[str] = []
+    previous = ""
+    for word in words:
+        names_checkpoint = previous == "--resume" and not word.startswith("-")
+        if not (word == "--resume" or word.startswith("--resume=") or names_checkpoint):
+            kept.append(word)
+        previous = word
+    return kept
 
 
 if __name__ == "__main__":

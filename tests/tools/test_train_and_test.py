@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 import torch
+from mmdet.evaluation import CocoMetric
 from mmengine.config import Config
+from mmengine.optim import AmpOptimWrapper
+from mmengine.registry import OPTIM_WRAPPERS
+from mmengine.runner import Runner
 
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.runs import load_config
@@ -231,12 +235,101 @@ def test_own_data_takes_its_classes_from_one_place(
     assert config.test_evaluator.ann_file == config.val_evaluator.ann_file == "elsewhere/val.json"
 
 
-def test_stopping_says_how_to_go_on(
-    config: Path, work_dir: Path, monkeypatch: pytest.MonkeyPatch
+LAST = "epoch_3.pth"
+
+
+def write_checkpoint(folder: Path, name: str) -> None:
+    (folder / name).touch()
+    (folder / "last_checkpoint").write_text(str(folder / name))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["my config.py"],
+        ["my config.py", "--resume"],
+        ["my config.py", "--resume", LAST],
+        [f"--resume={LAST}", "my config.py"],
+        ["--resume", LAST, "my config.py"],
+    ],
+)
+def test_stopping_says_how_to_go_on_from_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
     tool = load_tool("train.py")
-    monkeypatch.setattr(sys, "argv", ["tools/train.py", "my config.py"])
-    assert tool.how_to_go_on(str(work_dir)) == (
-        "go on with: python tools/train.py 'my config.py' --resume"
+    write_checkpoint(tmp_path, LAST)
+    older = tool.last_checkpoint(str(tmp_path))
+    write_checkpoint(tmp_path, "epoch_8.pth")
+    monkeypatch.setattr(sys, "argv", ["tools/train.py", *words, "--amp"])
+    for resumed in (False, True):
+        assert tool.how_to_go_on(str(tmp_path), older, resumed) == (
+            "go on with: python tools/train.py 'my config.py' --amp --resume"
+        )
+
+
+def test_an_older_runs_checkpoint_is_not_gone_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = load_tool("train.py")
+    folder = str(tmp_path)
+    says = "before its first checkpoint, so the next training starts from the beginning"
+    monkeypatch.setattr(sys, "argv", ["tools/train.py", "c.py"])
+    assert tool.how_to_go_on(folder, tool.last_checkpoint(folder), False) == says
+    write_checkpoint(tmp_path, LAST)
+    older = tool.last_checkpoint(folder)
+    assert tool.how_to_go_on(folder, older, False) == says
+    monkeypatch.setattr(sys, "argv", ["tools/train.py", "c.py", "--resume", "a.pth"])
+    assert tool.how_to_go_on(folder, older, True) == (
+        "go on with: python tools/train.py c.py --resume a.pth"
     )
-    assert "before its first checkpoint" in tool.how_to_go_on(str(config.parent))
+    (tmp_path / LAST).unlink()  # and it is no new one
+    assert tool.how_to_go_on(folder, older, False) == says
+    write_checkpoint(tmp_path, LAST)  # written again, by the same name
+    assert tool.how_to_go_on(folder, older, True).endswith("train.py c.py --resume")
+
+
+def test_a_training_stopped_before_its_first_checkpoint_says_so(
+    config: Path, work_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def interrupted(runner: Runner) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Runner, "train", interrupted)
+    for args, says in (
+        ([], "stopped: before its first checkpoint"),
+        (["--resume"], "stopped: go on with: python train.py"),
+    ):
+        with pytest.raises(SystemExit):
+            call("train.py", config, "--work-dir", work_dir, *args)
+        assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["AmpOptimWrapper", AmpOptimWrapper])
+def test_mixed_precision_of_a_gpu_becomes_that_of_a_cpu(
+    monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    tool = load_tool("train.py")
+    monkeypatch.setattr(tool, "get_device", lambda: "cpu")
+    for_gpu = dict(loss_scale=512.0, dtype="float16", use_fsdp=False)
+    kept = dict(accumulative_counts=2, clip_grad=dict(max_norm=5))
+    config = Config(dict(optim_wrapper=dict(type=kind, **for_gpu, **kept)))
+    tool.use_mixed_precision(config)
+    assert config.optim_wrapper == dict(type="CpuAmpOptimWrapper", **kept)
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
+    assert OPTIM_WRAPPERS.build({**config.optim_wrapper, "optimizer": optimizer}) is not None
+    monkeypatch.setattr(tool, "get_device", lambda: "cuda")
+    config = Config(dict(optim_wrapper=dict(type=kind, **for_gpu, **kept)))
+    tool.use_mixed_precision(config)
+    assert config.optim_wrapper == dict(type="AmpOptimWrapper", **for_gpu, **kept)
+
+
+def test_what_is_measured_is_chosen_for_cocos_metrics_alone() -> None:
+    tool = load_tool("test.py")
+    others = [dict(type="VOCMetric", metric="mAP"), dict(type="DumpDetResults")]
+    by_default = [dict(type="MaskScoreMetric", ann_file="a.json"), dict(type=CocoMetric)]
+    config = Config(dict(test_evaluator=[*by_default, *others]))
+    tool.set_metrics(config, ["segm", "segm"])
+    assert [e.get("metric") for e in config.test_evaluator] == [["segm"], ["segm"], "mAP", None]
+    for nothing in (dict(test_evaluator=others), dict(test_evaluator=None), dict()):
+        with pytest.raises(UserError, match="--eval: the config's test_evaluator measures nothing"):
+            tool.set_metrics(Config(nothing), ["segm"])
