@@ -45,7 +45,7 @@ def preflight(config: Config, splits: Sequence[str]) -> tuple[str, ...] | None:
     """
     if not on_first_rank():
         return None
-    init_default_scope(config.get("default_scope", "mmdet"))
+    init_default_scope(config.get("default_scope") or "mmdet")
     if "train" in splits:
         _check_pretrained(config.model)
     files: dict[str, AnnotationFile] = {}

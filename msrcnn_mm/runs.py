@@ -186,7 +186,7 @@ def _merge(config: Config, options: dict) -> None:
 def _instead_of(variable: str, config: Config, known: set[str]) -> str:
     """What to do where an option names a variable of the config file, for which it is too late."""
     value = config[variable]
-    settings = {key: part for key, part in config.items() if key in known}
+    settings = {key: config[key] for key in config if key in known}
     places = list(_places(settings, variable, value))
     named = [path for path in places if path.endswith(f".{variable}")] or places
     ways = ["edit the file"]

@@ -201,6 +201,7 @@ def test_a_config_of_the_new_style_names_classes_themselves(root: Path) -> None:
     for split in ("train", "val", "test"):
         config[f"{split}_dataloader"].dataset.type = CocoDataset
     config.val_evaluator.type = config.test_evaluator.type = CocoMetric
+    config.default_scope = None  # as MMDetection's own of this style have it
     check(config)
     config.test_evaluator.metric = "mask"
     assert "no metric ('mask')" in refusal(config)
