@@ -171,9 +171,9 @@ def _try_instance(
     for other in instances:
         taken |= other.mask
     # Shapes cover one another now and then, not as often as so crowded an image would have it.
-    if not is_twin and (mask & taken).any() and rng.random() < 0.7:
+    if not is_twin and (mask & taken).any() and rng.random() < 0.75:
         return False
-    if rng.random() < 0.15:
+    if rng.random() < 0.25:
         _smear(image, look, ~taken, rng)
     image += (look.surface - image) * body[..., None]
     mark = shrink(np.minimum(pen.mark, pen.body))

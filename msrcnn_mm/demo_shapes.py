@@ -73,9 +73,9 @@ def _beetle(pen: Pen, thinness: float, rng: Rng) -> None:
             bend = rng.uniform(-0.15, 0.15)
             leg = [(x, 0), (1.3 * x + bend, 0.62 * side), (1.5 * x - bend, 0.93 * side)]
             pen.stroke(pen.body, leg, _between(0.28, 0.09, thinness))
-            pen.ellipse(pen.mark, leg[-1], (0.12, 0.12))
+            pen.ellipse(pen.mark, leg[-1], (0.15, 0.15))
     pen.ellipse(pen.body, (0, 0), (0.85, 0.5))
-    pen.ellipse(pen.mark, (0, 0), (0.28, 0.16))
+    pen.ellipse(pen.mark, (0, 0), (0.32, 0.2))
 
 
 def _ring(pen: Pen, thinness: float, rng: Rng) -> None:
@@ -86,7 +86,7 @@ def _ring(pen: Pen, thinness: float, rng: Rng) -> None:
     pen.ellipse(pen.body, (0, 0), (hole, squeeze * hole), 0)
     middle = (1 + hole) / 2
     for x, y in ((1, 0), (-1, 0), (0, squeeze), (0, -squeeze)):
-        pen.ellipse(pen.mark, (x * middle, y * middle), (0.13, 0.13))
+        pen.ellipse(pen.mark, (x * middle, y * middle), (0.16, 0.16))
 
 
 def _star(pen: Pen, thinness: float, rng: Rng) -> None:
@@ -96,24 +96,24 @@ def _star(pen: Pen, thinness: float, rng: Rng) -> None:
     radius = np.where(np.arange(2 * spikes) % 2 == 0, 1.0, _between(0.75, 0.35, thinness))
     outline = np.stack([np.cos(t) * radius, np.sin(t) * radius], axis=1)
     pen.polygon(pen.body, outline)
-    pen.ellipse(pen.mark, (0, 0), (0.16, 0.16))
+    pen.ellipse(pen.mark, (0, 0), (0.2, 0.2))
     for tip in outline[::2]:
-        pen.ellipse(pen.mark, tuple(tip), (0.2, 0.2))
+        pen.ellipse(pen.mark, tuple(tip), (0.22, 0.22))
 
 
 def _tadpole(pen: Pen, thinness: float, rng: Rng) -> None:
     """A round head with a winding tail."""
     s = np.linspace(0, 1, 24)
-    wave = rng.choice([-1, 1]) * rng.uniform(0.2, 0.4) * np.sin(s * rng.uniform(4, 8)) * s
-    x, width = -0.55 + 1.5 * s, _between(0.3, 0.07, thinness) * (1 - 0.6 * s)
+    wave = rng.choice([-1, 1]) * rng.uniform(0.2, 0.4) * np.sin(s * rng.uniform(4, 7)) * s
+    x, width = -0.4 + 1.3 * s, _between(0.34, 0.08, thinness) * (1 - 0.5 * s)
     tail = np.concatenate(
         [np.stack([x, wave + width], axis=1), np.stack([x, wave - width], axis=1)[::-1]]
     )
-    head = _between(0.52, 0.38, thinness)
+    head = _between(0.58, 0.46, thinness)
     pen.polygon(pen.body, tail)
-    pen.ellipse(pen.body, (-0.55, 0), (head, head))
-    pen.ellipse(pen.mark, (-0.6, 0), (0.16, 0.16))
-    pen.ellipse(pen.mark, (0.95, float(wave[-1])), (0.14, 0.14))
+    pen.ellipse(pen.body, (-0.4, 0), (head, head))
+    pen.ellipse(pen.mark, (-0.5, 0), (0.22, 0.22))
+    pen.ellipse(pen.mark, (0.9, float(wave[-1])), (0.2, 0.2))
 
 
 def _window(pen: Pen, thinness: float, rng: Rng) -> None:
@@ -131,7 +131,7 @@ def _window(pen: Pen, thinness: float, rng: Rng) -> None:
             pen.polygon(pen.body, pane, 0)
     for x in (-0.75, 0.75):
         for y in (-height, height):
-            pen.ellipse(pen.mark, (x, y), (0.22, 0.22))
+            pen.ellipse(pen.mark, (x, y), (0.25, 0.25))
 
 
 Drawer = Callable[[Pen, float, Rng], None]
@@ -140,7 +140,7 @@ SHAPES: dict[str, tuple[Drawer, tuple[int, int, int]]] = {
     "beetle": (_beetle, (40, 40, 220)),
     "ring": (_ring, (225, 120, 20)),
     "star": (_star, (30, 200, 240)),
-    "tadpole": (_tadpole, (60, 190, 50)),
+    "tadpole": (_tadpole, (40, 210, 60)),
     "window": (_window, (200, 50, 190)),
 }
 CLASSES = tuple(SHAPES)

@@ -7,7 +7,7 @@ custom_imports = dict(imports=["msrcnn_mm"], allow_failed_imports=False)
 classes = ("beetle", "ring", "star", "tadpole", "window")
 data_root = "data/demo/"
 image_size = (128, 128)
-epochs = 15
+epochs = 20
 
 width = 48  # channels of the pyramid and of the heads, where the paper has 256
 head = dict(in_channels=width, conv_out_channels=width, num_classes=len(classes))
