@@ -4,6 +4,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11
 VENV := .venv/bin
 DEMO := work_dirs/demo
 
+# torch's threads that wait for one another give up the core meanwhile. By default they spin, and
+# beside one other busy process a training step takes ten times as long.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 INSTALL = @command -v "$(PYTHON)" >/dev/null || { \
     echo "error: no $(PYTHON) here: install Python 3.11, or run make PYTHON=/path/to/python3.11" >&2; \
     exit 2; }; "$(PYTHON)" tools/install.py
