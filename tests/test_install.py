@@ -587,7 +587,7 @@ class TestCi:
     def test_status_and_last_line(self, tmp_path, lint, tests, status):
         programs = {
             ".ci/run": (ROOT / ".ci" / "run").read_text(),
-            "bin/make": f'#!/bin/sh\n[ "$1" != lint ] || exit {lint}\necho "ran $1"; exit {tests}\n',
+            "bin/make": f'#!/bin/sh\n[ $1 != lint ] || exit {lint}\necho "ran $1"; exit {tests}\n',
         }
         for name, text in programs.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
