@@ -45,20 +45,19 @@ model = dict(
     test_cfg=dict(rpn=dict(nms_pre=250, max_per_img=50), rcnn=dict(max_per_img=30)),
 )
 
-load_steps = [
+resize = dict(type="Resize", scale=image_size, keep_ratio=True)
+train_pipeline = [
     dict(type="LoadImageFromFile"),
     dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
-    dict(type="Resize", scale=image_size, keep_ratio=True),
-]
-train_pipeline = [
-    *load_steps,
+    resize,
     dict(
         type="RandomFlip", prob=[0.25, 0.25, 0.25], direction=["horizontal", "vertical", "diagonal"]
     ),
     dict(type="PackDetInputs"),
 ]
 test_pipeline = [
-    *load_steps,
+    dict(type="LoadImageFromFile"),
+    resize,
     dict(
         type="PackDetInputs",
         meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
