@@ -45,7 +45,8 @@ _OTHER_KEYS = {
 
 _MISTAKES = re.compile(
     r" is not in the \S+ registry|__init__\(\) (got an unexpected|missing \d+ required)|"
-    r"must contain the key \"type\"|is not a callable object|should be an? .* but got"
+    r"must contain the key \"type\"|is not a callable object|should be an? .* but got|"
+    r"^invalid literal for int\(\)|^could not convert string to float"
 )
 
 

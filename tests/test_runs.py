@@ -7,7 +7,7 @@ from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.runs import class_of, load_config
+from msrcnn_mm.runs import class_of, load_config, mistakes_of_config
 from tests.tiny import CONFIGS
 
 OWN_DATA = CONFIGS / "own_data" / "ms-rcnn_r50_fpn_own-data.py"
@@ -104,3 +104,9 @@ def test_a_class_by_its_name_or_itself() -> None:
     assert class_of("mmdet.CocoDataset", DATASETS) is CocoDataset
     for unknown in ("Nobody", None, dict()):
         assert class_of(unknown, DATASETS) is None
+
+
+@pytest.mark.parametrize("convert", [int, float])
+def test_a_value_of_the_wrong_type_is_one_line(convert: type) -> None:
+    with pytest.raises(UserError, match=r"^mine\.py: .*'abc'"), mistakes_of_config("mine.py"):
+        convert("abc")
