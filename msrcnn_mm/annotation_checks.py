@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UserError
-from .rle import rle_runs
+from .rle import fills
 
 _BIG = 20_000_000  # bytes; from here on reading takes long enough to say so
 
@@ -262,8 +262,7 @@ class AnnotationFile:
                 f"{named}: its RLE is of the size (height, width) = {size}, but the image "
                 f"{image['file_name']} of {[image['height'], image['width']]}"
             )
-        runs = rle_runs(counts)
-        if runs is None or runs.sum() != size[0] * size[1] or (runs < 0).any():
+        if not fills(counts, *size):
             self._fail(f"{named}: its RLE is damaged: the runs do not add up to the image")
         return False
 

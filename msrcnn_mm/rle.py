@@ -27,3 +27,9 @@ def rle_runs(counts: str | list) -> np.ndarray | None:
     runs[1::2] = runs[1::2].cumsum()
     runs[2::2] = runs[2::2].cumsum()
     return runs
+
+
+def fills(counts: str | list, height: int, width: int) -> bool:
+    """Whether the runs of an RLE are sound and add up to a mask of that size."""
+    runs = rle_runs(counts)
+    return runs is not None and not (runs < 0).any() and bool(runs.sum() == height * width)

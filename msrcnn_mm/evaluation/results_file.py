@@ -20,7 +20,7 @@ from mmengine.logging import MMLogger
 from pycocotools.coco import COCO
 
 from ..errors import UserError
-from ..rle import rle_runs
+from ..rle import fills
 from .detections import Detection, to_arrays, to_detections
 
 
@@ -174,8 +174,7 @@ def _rle_problem(rle: Any) -> str | None:
     size, counts = rle["size"], rle["counts"]
     if not _is_whole_numbers(size) or len(size) != 2 or not isinstance(counts, list | str):
         return no_rle
-    runs = rle_runs(counts)
-    if runs is None or (runs < 0).any() or runs.sum() != size[0] * size[1]:
+    if not fills(counts, *size):
         return f"has a damaged run-length encoding: its runs do not add up to {size} pixels"
     return None
 
