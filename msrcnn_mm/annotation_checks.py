@@ -1,7 +1,6 @@
 """Checks of a COCO annotation file: what MMDetection and pycocotools trip over, or pass over."""
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +9,10 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from .errors import UserError
+from .errors import UserError, warn
 from .rle import fills
 
 _BIG = 20_000_000  # bytes; from here on reading takes long enough to say so
-
-
-def warn(message: str) -> None:
-    """Tells the user of something that is allowed and perhaps not meant."""
-    print(f"warning: {message}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)

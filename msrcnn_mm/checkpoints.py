@@ -132,7 +132,10 @@ def _in_one_line(filename: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise MissingCheckpointError(f"{filename}: no such checkpoint file") from error
     except (URLError, ConnectionError, TimeoutError) as error:
-        raise CheckpointError(f"{filename}: could not be downloaded: {error}") from error
+        raise CheckpointError(
+            f"{filename}: could not be downloaded: {error}; fetch it on a machine that can and "
+            "give the file's name in its place"
+        ) from error
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL (\S+) (?:was not|whose)", str(error))
         if found is None:

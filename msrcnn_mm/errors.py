@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend, and how a command ends on one."""
+"""Errors that are the user's to mend, how a command ends on one, and warnings."""
 
 import sys
 from collections.abc import Iterator
@@ -7,6 +7,11 @@ from contextlib import contextmanager
 
 class UserError(Exception):
     """Something the user can put right: the message names the thing and the remedy, in one line."""
+
+
+def warn(message: str) -> None:
+    """Tells the user of something that is allowed and perhaps not meant."""
+    print(f"warning: {message}", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -18,8 +18,8 @@ from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.model import PretrainedInit
 from mmengine.registry import Registry, init_default_scope
 
-from .annotation_checks import AnnotationFile, Needs, warn
-from .errors import UserError
+from .annotation_checks import AnnotationFile, Needs
+from .errors import UserError, warn
 from .image_checks import check_images
 from .runs import as_list, class_of, on_first_rank
 

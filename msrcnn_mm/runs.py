@@ -232,6 +232,8 @@ def writable_folder(path: str | Path, option: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"{option} {path}: a file is in the way; name a folder") from error
     except OSError as error:
         raise UserError(f"{option} {path}: cannot write there: {error.strerror}") from error
     return folder

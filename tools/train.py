@@ -17,7 +17,7 @@ import msrcnn_mm  # noqa: F401  # registers our modules, makes loading safe
 from msrcnn_mm.checkpoint_fit import CheckpointFitHook
 from msrcnn_mm.checkpoints import require_file
 from msrcnn_mm.cpu_amp import CpuAmpOptimWrapper
-from msrcnn_mm.errors import UserError, one_line_errors
+from msrcnn_mm.errors import UserError, one_line_errors, warn
 from msrcnn_mm.preflight import preflight
 from msrcnn_mm.runs import (
     ArgumentParser,
@@ -87,7 +87,7 @@ def set_start(config: Config, resume: str | None) -> str | None:
         return config.get("load_from")
     found = find_latest_checkpoint(config.work_dir) if Path(config.work_dir).is_dir() else None
     if found is None:
-        print(f"no checkpoint in {config.work_dir}: the training starts from the beginning")
+        warn(f"no checkpoint in {config.work_dir}: the training starts from the beginning")
     return found
 
 

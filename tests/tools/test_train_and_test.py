@@ -165,7 +165,7 @@ def test_a_mistake_is_one_line_and_status_2(config: Path) -> None:
         (["CONFIG", "--cfg-options", "x"], "write KEY=VALUE"),
         (["CONFIG", "--resume", "nowhere.pth"], "nowhere.pth: no such checkpoint file"),
         (["CONFIG", "--cfg-options", "load_from=a.pth"], "a.pth: no such checkpoint file"),
-        (["CONFIG", "--work-dir", "CONFIG"], "cannot write there"),
+        (["CONFIG", "--work-dir", "CONFIG"], "a file is in the way; name a folder"),
         (["CONFIG", "--launcher", "pytorch"], "--launcher pytorch: "),
         (["CONFIG", "--cfg-options", "model.roi_hed.x=1"], "unexpected keyword argument 'roi_hed'"),
         (["CONFIG", "--cfg-options", "model.type=Nobody"], "Nobody is not in the mmdet::model reg"),
@@ -185,9 +185,9 @@ def test_what_a_training_refuses(config: Path, args: list[str], says: str) -> No
         (["nowhere.pth"], "nowhere.pth: no such checkpoint file"),
         (["CKPT", "--eval", "masks"], "invalid choice: 'masks' (choose from"),
         (["CKPT", "--out", "results.txt"], "must end in .pkl or .json"),
-        (["CKPT", "--out", "CKPT/results.pkl"], "cannot write there"),
+        (["CKPT", "--out", "CKPT/results.pkl"], "a file is in the way; name a folder"),
         (["CKPT", "--out", "folder.json"], "is a folder"),
-        (["CKPT", "--show-dir", "CKPT"], "cannot write there"),
+        (["CKPT", "--show-dir", "CKPT"], "a file is in the way; name a folder"),
         (["CKPT", "--cfg-options", "test_evaluator.metric=mask"], "no metric ('mask')"),
     ],
 )
@@ -286,6 +286,12 @@ def test_an_older_runs_checkpoint_is_not_gone_on_from(
     assert tool.how_to_go_on(folder, older, False) == says
     write_checkpoint(tmp_path, LAST)  # written again, by the same name
     assert tool.how_to_go_on(folder, older, True).endswith("train.py c.py --resume")
+
+
+def test_resuming_where_nothing_is_warns(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    config = Config(dict(work_dir=str(tmp_path)))
+    assert load_tool("train.py").set_start(config, "auto") is None
+    assert f"warning: no checkpoint in {tmp_path}: the training" in capsys.readouterr().err
 
 
 def test_a_training_stopped_before_its_first_checkpoint_says_so(
