@@ -8,10 +8,13 @@ from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.registry import MODELS
 from mmdet.structures import SampleList
-from mmdet.structures.bbox import bbox2roi
+from mmdet.structures.bbox import bbox2roi, bbox_overlaps
 from mmdet.utils import ConfigType, InstanceList
+from mmengine.structures import InstanceData
 from torch import Tensor
 
+from .class_targets import class_targets, of_class
+from .errors import SettingError
 from .mask_iou_targets import mask_iou_targets
 from .summed_area import SummedAreaTables
 
@@ -29,16 +32,27 @@ class MaskScoringRoIHead(StandardRoIHead):
 
     Args:
         mask_iou_head: config of the MaskIoU head.
+        mask_iou_roi_extractor: config of an RoI extractor of the MaskIoU head's own, for features
+            of another size (design (d) of the paper's figure 5); without it, the head reads the
+            features of the mask branch.
         **kwargs: what MMDetection's ``StandardRoIHead`` takes; a mask head is required.
             ``train_cfg.mask_thr_binary`` is the probability from which a predicted mask counts
             as foreground in the mask IoU targets (0.5 in the paper).
     """
 
-    def __init__(self, mask_iou_head: ConfigType, **kwargs: ConfigType) -> None:
+    def __init__(
+        self,
+        mask_iou_head: ConfigType,
+        mask_iou_roi_extractor: ConfigType | None = None,
+        **kwargs: ConfigType,
+    ) -> None:
         super().__init__(**kwargs)
         if not self.with_mask:
-            raise ValueError("MaskScoringRoIHead scores masks: its config needs a mask_head")
+            raise SettingError("MaskScoringRoIHead scores masks: its config needs a mask_head")
         self.mask_iou_head = MODELS.build(mask_iou_head)
+        self.mask_iou_roi_extractor = mask_iou_roi_extractor and MODELS.build(
+            mask_iou_roi_extractor
+        )
 
     def forward(
         self,
@@ -61,8 +75,7 @@ class MaskScoringRoIHead(StandardRoIHead):
         bbox_results = self._bbox_forward(x, rois)
         mask_results = self._mask_forward(x, rois[:100])
         labels = bbox_results["cls_score"][:100, : self.bbox_head.num_classes].argmax(dim=1)
-        mask_logits = self._of_class(mask_results["mask_preds"], labels)
-        mask_ious = self.mask_iou_head(mask_results["mask_feats"], mask_logits)
+        mask_ious = self._mask_iou_forward(x, rois[:100], mask_results, labels)
         return (
             bbox_results["cls_score"],
             bbox_results["bbox_pred"],
@@ -89,11 +102,18 @@ class MaskScoringRoIHead(StandardRoIHead):
             The host's dictionary, with ``loss_mask_iou`` added to its ``loss_mask``.
         """
         mask_results = super().mask_loss(x, sampling_results, bbox_feats, batch_gt_instances)
+        rois = bbox2roi([sampled.pos_priors for sampled in sampling_results])
         labels = torch.cat([sampled.pos_gt_labels for sampled in sampling_results])
-        mask_logits = self._of_class(mask_results["mask_preds"], labels)
-        mask_ious = self.mask_iou_head(mask_results["mask_feats"], mask_logits)
-        targets = self._mask_iou_targets(mask_logits, sampling_results, batch_gt_instances)
-        mask_results["loss_mask"].update(self.mask_iou_head.loss(mask_ious, labels, targets))
+        mask_ious = self._mask_iou_forward(x, rois, mask_results, labels)
+        of_images = zip(
+            mask_results["mask_preds"].split([len(s.pos_priors) for s in sampling_results]),
+            sampling_results,
+            batch_gt_instances,
+            strict=True,
+        )
+        targets, learned = zip(*(self._targets(*image) for image in of_images), strict=True)
+        loss = self.mask_iou_head.loss(mask_ious, torch.cat(targets), torch.cat(learned))
+        mask_results["loss_mask"].update(loss)
         return mask_results
 
     def predict_mask(
@@ -119,12 +139,9 @@ class MaskScoringRoIHead(StandardRoIHead):
         labels = torch.cat([results.labels for results in results_list])
         counts = [len(results) for results in results_list]
         mask_results = self._mask_forward(x, mask_rois)
-        mask_preds = mask_results["mask_preds"]
-        mask_ious = self.mask_iou_head(
-            mask_results["mask_feats"], self._of_class(mask_preds, labels)
-        )
+        mask_ious = self._mask_iou_forward(x, mask_rois, mask_results, labels)
         results_list = self.mask_head.predict_by_feat(
-            mask_preds=mask_preds.split(counts),
+            mask_preds=mask_results["mask_preds"].split(counts),
             results_list=results_list,
             batch_img_metas=batch_img_metas,
             rcnn_test_cfg=self.test_cfg,
@@ -132,30 +149,39 @@ class MaskScoringRoIHead(StandardRoIHead):
         )
         return self.mask_iou_head.predict_by_feat(mask_ious.split(counts), results_list)
 
-    def _of_class(self, mask_preds: Tensor, labels: Tensor) -> Tensor:
-        """(R, C or 1, M, M) mask logits to the (R, M, M) ones of the target class."""
-        if self.mask_head.class_agnostic:
-            return mask_preds[:, 0]
-        return mask_preds[torch.arange(labels.size(0), device=labels.device), labels]
-
-    def _mask_iou_targets(
-        self,
-        mask_logits: Tensor,
-        sampling_results: list[SamplingResult],
-        batch_gt_instances: InstanceList,
+    def _mask_iou_forward(
+        self, x: tuple[Tensor, ...], rois: Tensor, mask_results: dict[str, Tensor], labels: Tensor
     ) -> Tensor:
-        """(R,) mask IoU targets of the positive RoIs of all images."""
-        counts = [sampled.pos_priors.size(0) for sampled in sampling_results]
-        targets = [
-            mask_iou_targets(
-                logits,
-                sampled.pos_priors,
-                sampled.pos_assigned_gt_inds,
-                SummedAreaTables.from_masks(gt_instances.masks, logits.device),
-                self.train_cfg.mask_thr_binary,
-            )
-            for logits, sampled, gt_instances in zip(
-                mask_logits.split(counts), sampling_results, batch_gt_instances, strict=True
-            )
-        ]
-        return torch.cat(targets)
+        """(R, K) mask IoUs of the masks of (R, 5) RoIs, for their (R,) target classes."""
+        extractor = self.mask_iou_roi_extractor
+        if extractor is None:
+            features = mask_results["mask_feats"]
+        else:
+            features = extractor(x[: extractor.num_inputs], rois)
+        return self.mask_iou_head(features, mask_results["mask_preds"], labels)
+
+    def _targets(
+        self, mask_preds: Tensor, sampled: SamplingResult, gt_instances: InstanceData
+    ) -> tuple[Tensor, Tensor]:
+        """(R, K) mask IoU targets of one image's positive RoIs, and (R, K) bool, which count."""
+        head, boxes, labels = self.mask_iou_head, sampled.pos_priors, sampled.pos_gt_labels
+        mask_thr = self.train_cfg.mask_thr_binary
+        tables = SummedAreaTables.from_masks(gt_instances.masks, mask_preds.device)
+        logits = of_class(mask_preds, labels)
+        targets = mask_iou_targets(logits, boxes, sampled.pos_assigned_gt_inds, tables, mask_thr)
+        counted = targets > head.mask_iou_thr
+        if head.box_iou_thr > 0:
+            box_ious = bbox_overlaps(boxes, sampled.pos_gt_bboxes, is_aligned=True)
+            counted &= box_ious > head.box_iou_thr
+        ious, learned = class_targets(
+            head.learns,
+            targets,
+            mask_preds,
+            boxes,
+            labels,
+            gt_instances.labels,
+            tables,
+            head.fc_mask_iou.out_features,
+            mask_thr,
+        )
+        return ious, learned & counted[:, None]

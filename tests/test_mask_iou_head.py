@@ -7,6 +7,16 @@ from mmengine.structures import InstanceData
 from torch import nn
 
 from msrcnn_mm import MaskIoUHead
+from msrcnn_mm.errors import SettingError
+
+
+def run(head: MaskIoUHead, features: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    """The head's outputs for (R, M, M) masks, which it finds among those of three classes."""
+    labels = torch.arange(len(features)) % head.num_classes
+    shape = (len(features), head.num_classes, *logits.shape[-2:])
+    masks = torch.full(shape, float("nan"))  # what must not be looked at
+    rois = torch.arange(len(features))
+    return head(features, masks.index_put((rois, labels), logits), labels)
 
 
 def small_head(**kwargs) -> MaskIoUHead:
@@ -22,7 +32,7 @@ def test_same_parameters_and_outputs_as_the_built_in() -> None:
     ours, theirs = MaskIoUHead(), BuiltInMaskIoUHead()
     ours.load_state_dict(theirs.state_dict(), strict=True)
     features, logits = torch.randn(2, 256, 14, 14), torch.randn(2, 28, 28)
-    assert torch.allclose(ours(features, logits), theirs(features, logits), atol=1e-6)
+    assert torch.allclose(run(ours, features, logits), theirs(features, logits), atol=1e-6)
 
 
 def test_initialises_as_the_built_in() -> None:
@@ -50,7 +60,7 @@ def test_costs_what_the_paper_says() -> None:
     for module in head.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(count)
-    head(torch.zeros(1, 256, 14, 14), torch.zeros(1, 28, 28))
+    run(head, torch.zeros(1, 256, 14, 14), torch.zeros(1, 28, 28))
     assert round(macs / 1e9, 2) == 0.39  # section 4.5
 
 
@@ -58,16 +68,17 @@ def test_costs_what_the_paper_says() -> None:
 @pytest.mark.parametrize(("convs", "fcs"), [(4, 2), (1, 1), (0, 1), (2, 0)])
 def test_widths_and_depths_are_config(side: int, convs: int, fcs: int) -> None:
     head = small_head(num_convs=convs, num_fcs=fcs, roi_feat_size=side)
-    predicted = head(torch.randn(5, 8, side, side), torch.randn(5, 2 * side, 2 * side))
+    predicted = run(head, torch.randn(5, 8, side, side), torch.randn(5, 2 * side, 2 * side))
     assert predicted.shape == (5, 3)
 
 
 def test_class_agnostic_has_one_output() -> None:
     head = small_head(class_agnostic=True)
-    predicted = head(torch.randn(4, 8, 14, 14), torch.randn(4, 28, 28))
+    predicted = run(head, torch.randn(4, 8, 14, 14), torch.randn(4, 28, 28))
     assert predicted.shape == (4, 1)
-    labels = torch.tensor([0, 2, 1, 2])
-    assert torch.equal(head.of_class(predicted, labels), predicted[:, 0])
+    results = InstanceData(scores=torch.ones(4), labels=torch.tensor([0, 2, 1, 2]))
+    (scored,) = head.predict_by_feat((predicted,), [results])
+    assert torch.equal(scored.mask_ious, predicted[:, 0].clamp(0, 1))
 
 
 @pytest.mark.parametrize("detach", [False, True])
@@ -75,7 +86,7 @@ def test_gradient_into_the_mask_branch_is_config(detach: bool) -> None:
     head = small_head(detach_mask=detach)
     features = torch.randn(3, 8, 14, 14, requires_grad=True)
     logits = torch.randn(3, 28, 28, requires_grad=True)
-    head(features, logits).sum().backward()
+    run(head, features, logits).sum().backward()
     assert features.grad.abs().sum() > 0
     if detach:
         assert logits.grad is None
@@ -83,40 +94,51 @@ def test_gradient_into_the_mask_branch_is_config(detach: bool) -> None:
         assert logits.grad.abs().sum() > 0
 
 
-def test_loss_is_half_the_squared_error_over_targets_above_zero() -> None:
+def test_loss_is_half_the_squared_error_over_what_is_learned() -> None:
     head = small_head()
     predicted = torch.tensor([[0.5, 9.0, 9.0], [9.0, 0.2, 9.0], [9.0, 9.0, 0.9]])
-    labels = torch.tensor([0, 1, 2])
-    targets = torch.tensor([0.7, 0.0, 0.5])
-    loss = head.loss(predicted, labels, targets)["loss_mask_iou"]
+    targets = torch.tensor([[0.7, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.5]])
+    learned = torch.tensor([[True, False, False], [False] * 3, [False, False, True]])
+    loss = head.loss(predicted, targets, learned)["loss_mask_iou"]
     by_hand = 0.5 * (0.2**2 + 0.4**2) / 2
     assert loss.item() == pytest.approx(by_hand, rel=1e-5)
 
 
-def test_an_overflow_where_there_is_no_target_does_no_harm() -> None:
+def test_classes_are_summed_and_rois_averaged() -> None:
+    head = small_head()
+    predicted = torch.tensor([[0.5, 0.3, 0.1], [0.4, 0.2, 9.0]])
+    targets = torch.tensor([[0.7, 0.0, 0.0], [0.0, 0.6, 0.0]])
+    learned = torch.tensor([[True, True, True], [False, True, False]])
+    loss = head.loss(predicted, targets, learned)["loss_mask_iou"]
+    by_hand = 0.5 * (0.2**2 + 0.3**2 + 0.1**2 + 0.4**2) / 2
+    assert loss.item() == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_an_overflow_where_nothing_is_learned_does_no_harm() -> None:
     head = small_head()
     predicted = torch.tensor([[0.5, 0.0, 0.0], [float("inf"), 0.0, 0.0]], requires_grad=True)
-    targets = torch.tensor([0.7, 0.0])
-    loss = head.loss(predicted, torch.tensor([0, 0]), targets)["loss_mask_iou"]
+    targets = torch.tensor([[0.7, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    loss = head.loss(predicted, targets, targets > 0)["loss_mask_iou"]
     loss.backward()
     assert loss.item() == pytest.approx(0.5 * 0.2**2, rel=1e-5)
     assert torch.isfinite(predicted.grad).all()
 
 
-def test_loss_reaches_only_the_target_class() -> None:
+def test_loss_reaches_only_what_is_learned() -> None:
     head = small_head()
     predicted = torch.zeros(2, 3, requires_grad=True)
-    loss = head.loss(predicted, torch.tensor([1, 2]), torch.tensor([0.6, 0.0]))
-    loss["loss_mask_iou"].backward()
+    targets = torch.full((2, 3), 0.6)
+    learned = torch.tensor([[False, True, False], [False, False, False]])
+    head.loss(predicted, targets, learned)["loss_mask_iou"].backward()
     assert predicted.grad.nonzero().tolist() == [[0, 1]]
 
 
 @pytest.mark.parametrize("count", [0, 3])
 def test_without_a_sample_the_loss_is_zero_and_reaches_every_parameter(count: int) -> None:
     head = small_head()
-    predicted = head(torch.randn(count, 8, 14, 14), torch.randn(count, 28, 28))
-    labels = torch.zeros(count, dtype=torch.int64)
-    loss = head.loss(predicted, labels, torch.zeros(count))["loss_mask_iou"]
+    predicted = run(head, torch.randn(count, 8, 14, 14), torch.randn(count, 28, 28))
+    nothing = torch.zeros(count, 3)
+    loss = head.loss(predicted, nothing, nothing.bool())["loss_mask_iou"]
     assert loss.item() == 0
     loss.backward()
     for name, parameter in head.named_parameters():
@@ -136,5 +158,94 @@ def test_scores_are_clamped_and_class_scores_untouched() -> None:
 
 
 def test_masks_that_do_not_fit_the_features_are_refused() -> None:
-    with pytest.raises(ValueError, match="output_size"):
-        small_head()(torch.randn(1, 8, 14, 14), torch.randn(1, 56, 56))
+    with pytest.raises(SettingError, match=r"masks of side 56 .* output_size"):
+        run(small_head(), torch.randn(1, 8, 14, 14), torch.randn(1, 56, 56))
+
+
+# ---- the paper's figure 5
+
+
+def first_layer_input(head: MaskIoUHead, *inputs: torch.Tensor) -> torch.Tensor:
+    """What the first convolution is given."""
+    seen = []
+    head.convs[0].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    head(*inputs)
+    return seen[0]
+
+
+@pytest.mark.parametrize(
+    ("mask_input", "channels"), [("target_concat", 9), ("target_multiply", 8), ("all_concat", 11)]
+)
+def test_inputs_of_the_head(mask_input: str, channels: int) -> None:
+    head = small_head(mask_input=mask_input)
+    features, labels = torch.randn(2, 8, 14, 14), torch.tensor([2, 0])
+    preds = torch.randn(2, 3, 28, 28)
+    seen = first_layer_input(head, features, preds, labels)
+    assert head.convs[0].weight.shape == (8, channels, 3, 3)
+    # by hand: the largest of each 2 x 2 probabilities
+    pooled = preds.sigmoid().view(2, 3, 14, 2, 14, 2).amax(dim=(3, 5))
+    target = torch.stack([pooled[0, 2], pooled[1, 0]])[:, None]
+    by_hand = {
+        "target_concat": torch.cat((features, target), dim=1),
+        "target_multiply": features * target,
+        "all_concat": torch.cat((features, pooled), dim=1),
+    }
+    assert torch.allclose(seen, by_hand[mask_input])
+
+
+@pytest.mark.parametrize("mask_input", ["target_concat", "target_multiply", "all_concat"])
+def test_gradients_reach_the_masks_that_are_seen(mask_input: str) -> None:
+    head = small_head(mask_input=mask_input)
+    preds = torch.randn(1, 3, 28, 28, requires_grad=True)
+    head(torch.randn(1, 8, 14, 14), preds, torch.tensor([1])).sum().backward()
+    reached = preds.grad[0].abs().sum(dim=(1, 2)) > 0
+    assert reached.tolist() == ([True] * 3 if mask_input == "all_concat" else [False, True, False])
+
+
+def test_full_size_masks_beside_features_of_high_resolution() -> None:
+    head = small_head(roi_feat_size=28, conv_strides=(2, 1, 1, 2))
+    features, preds = torch.randn(2, 8, 28, 28), torch.randn(2, 3, 28, 28)
+    labels = torch.tensor([1, 2])
+    seen = first_layer_input(head, features, preds, labels)
+    assert torch.equal(seen[:, 8], preds[[0, 1], labels].sigmoid())  # not pooled
+    assert head.fcs[0].in_features == small_head().fcs[0].in_features == 8 * 7 * 7
+
+
+def test_every_setting_changes_only_the_layers_it_says() -> None:
+    def shapes(**settings) -> dict:
+        return {name: value.shape for name, value in small_head(**settings).state_dict().items()}
+
+    plain = shapes()
+    for settings, changed in (
+        (dict(mask_input="target_multiply"), {"convs.0.weight"}),
+        (dict(mask_input="all_concat"), {"convs.0.weight"}),
+        (dict(roi_feat_size=28, conv_strides=(2, 1, 1, 2)), set()),
+        (dict(learns="all_classes"), set()),
+        (dict(learns="positive_classes"), set()),
+        (dict(mask_iou_thr=0.5, box_iou_thr=0.6), set()),
+    ):
+        other = shapes(**settings)
+        assert other.keys() == plain.keys()
+        assert {name for name in plain if other[name] != plain[name]} == changed, settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(mask_input="add"), "'add' is none of target_concat, target_multiply, all_concat"),
+        (dict(learns="all"), "'all' is none of target_class, all_classes, positive_classes"),
+        (dict(mask_iou_thr=1.0), r"mask_iou_thr=1.0 is not in \[0, 1\)"),
+        (dict(box_iou_thr=-0.1), r"box_iou_thr=-0.1 is not in \[0, 1\)"),
+        (dict(class_agnostic=True, learns="all_classes"), "set class_agnostic=False"),
+        (dict(conv_strides=(1, 2)), r"conv_strides=\(1, 2\) must be 4 numbers"),
+    ],
+)
+def test_values_that_a_setting_cannot_have_are_refused(settings: dict, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        small_head(**settings)
+
+
+def test_all_masks_cannot_come_from_a_class_agnostic_mask_head() -> None:
+    head = small_head(mask_input="all_concat")
+    with pytest.raises(SettingError, match="needs 3 masks, one a class, not 1"):
+        head(torch.randn(1, 8, 14, 14), torch.randn(1, 1, 28, 28), torch.tensor([0]))
