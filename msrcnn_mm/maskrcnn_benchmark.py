@@ -37,9 +37,9 @@ classes                background first; COCO's order     the conversion; the or
 
 What remains: predicted mask IoUs are clamped to [0, 1] here and not there; mmcv's NMS shifts each
 class or level by the image's size and loses up to 0.008 pixels by it; of detections that tie for
-the hundredth place they keep all; Pillow and OpenCV may decode a JPEG's pixel by one grey value
-otherwise. And where a network is trained further, anchors and RoIs are assigned to objects
-MMDetection's way.
+the hundredth place they keep all; early versions of maskrcnn-benchmark shrank masks with Pillow;
+Pillow and OpenCV may decode a JPEG's pixel by one grey value otherwise. And where a network is
+trained further, anchors and RoIs are assigned to objects MMDetection's way.
 """
 
 from collections.abc import Collection, Iterator, Mapping

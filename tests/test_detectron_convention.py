@@ -21,7 +21,7 @@ from torch.nn import functional as F  # noqa: N812
 from msrcnn_mm.maskrcnn_benchmark import FORMAT
 from tests import maskrcnn_benchmark_reference as reference
 from tests.maskrcnn_benchmark_files import random_weights
-from tests.tiny import CONFIGS
+from tests.tiny import CONFIGS, build, tiny_config, train_step
 
 HEIGHT, WIDTH = 96, 128
 ROIS = [
@@ -131,6 +131,16 @@ def test_mask_head_and_mask_iou_head(both: SimpleNamespace) -> None:
     chosen = logits[torch.arange(len(ROIS)), labels + 1]
     ious = both.model.roi_head.mask_iou_head(found["mask_feats"], chosen)
     assert_same(ious, reference.mask_iou_head(both.weights, pooled, chosen)[:, 1:])
+
+
+def test_it_trains_a_step() -> None:
+    tiny = tiny_config("ms_rcnn/ms-rcnn_r50-caffe_fpn_maskrcnn-benchmark.py")
+    tiny.model.backbone.norm_eval = True  # without an epsilon batch norm must stay fixed
+    with torch.enable_grad():
+        losses = train_step(build(tiny))
+    assert {"loss_rpn_bbox", "loss_bbox", "loss_mask", "loss_mask_iou"} <= losses.keys()
+    for name, value in losses.items():
+        assert torch.stack(value if isinstance(value, list) else [value]).isfinite().all(), name
 
 
 # ---- boxes
