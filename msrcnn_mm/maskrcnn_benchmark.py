@@ -213,20 +213,16 @@ def _to_ours(checkpoint: Mapping) -> Conversion:
     our_prefix = str(back.get("prefix", ""))
     state_dict |= _mapping(back, "counters")
     state_dict = {our_prefix + name: value for name, value in state_dict.items()}
+    warnings = []
     others = [name for name in anchors if not torch.equal(weights[name].float(), anchors[name])]
-    warnings = (
-        [
-            f"anchors other than those of {_config(depth)}: {', '.join(others)}; with it boxes "
-            "will be wrong"
-        ]
-        if others
-        else []
-    )
+    if others:
+        config, names = _config(depth), ", ".join(others)
+        warnings = [f"anchors other than those of {config}: {names}; with it boxes will be wrong"]
     return Conversion(
         checkpoint={"state_dict": state_dict, _KEPT_IN_OURS: kept},
         found=f"the authors' Mask Scoring R-CNN, ResNet-{depth} FPN, {classes} classes",
         advice=f"use it with {_config(depth)}{_options(classes)}",
-        left_out=() if kept["bare"] else _left_out(checkpoint, "model", _KEPT_IN_THEIRS),
+        left_out=_left_out(checkpoint, "model", _KEPT_IN_THEIRS),
         warnings=tuple(warnings),
     )
 
@@ -266,24 +262,22 @@ def _to_theirs(checkpoint: Mapping) -> Conversion:
     new: dict[str, Any] = model if bare else {"model": model}
     if counters or prefix:
         new[_KEPT_IN_THEIRS] = {"counters": counters, "prefix": prefix}
+    advice = f"use it with the authors' configs/e2e_ms_rcnn_R_{depth}_FPN_1x.yaml"
+    if classes != 80:
+        advice += f" MODEL.ROI_BOX_HEAD.NUM_CLASSES {classes + 1}"
+    warnings = []
     meta = _mapping(checkpoint, "meta")
-    text = str(meta.get("cfg") or meta.get("config") or "")
-    warnings = (
-        [
+    config = str(meta.get("cfg") or "")
+    if config and DetectronAnchorGenerator.__name__ not in config:
+        warnings = [
             "it was trained with another config than that of maskrcnn-benchmark's convention: the "
             "authors' code will take its anchors, boxes and perhaps its images otherwise"
         ]
-        if text and DetectronAnchorGenerator.__name__ not in text
-        else []
-    )
     return Conversion(
         checkpoint=new,
         found=f"a Mask Scoring R-CNN of ours, ResNet-{depth} FPN, {classes} classes",
-        advice=f"use it with the authors' configs/e2e_ms_rcnn_R_{depth}_FPN_1x.yaml"
-        + (f" MODEL.ROI_BOX_HEAD.NUM_CLASSES {classes + 1}" if classes != 80 else ""),
-        left_out=()
-        if "state_dict" not in checkpoint
-        else _left_out(checkpoint, "state_dict", _KEPT_IN_OURS),
+        advice=advice,
+        left_out=_left_out(checkpoint, "state_dict", _KEPT_IN_OURS),
         warnings=tuple(warnings),
     )
 
@@ -308,8 +302,11 @@ def _mapping(container: Mapping, key: str) -> Mapping:
     return inner if isinstance(inner, Mapping) else {}
 
 
-def _left_out(checkpoint: Mapping, *used: str) -> tuple[str, ...]:
-    return tuple(str(key) for key in checkpoint if key not in used)
+def _left_out(checkpoint: Mapping, weights: str, kept: str) -> tuple[str, ...]:
+    """Keys beside the weights that are not used; none where there are weights alone."""
+    if weights not in checkpoint:
+        return ()
+    return tuple(str(key) for key in checkpoint if key not in (weights, kept))
 
 
 FORMAT = Format(
