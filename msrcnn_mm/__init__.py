@@ -11,7 +11,7 @@ check_versions()  # first, so that libraries that do not fit are named before on
 # ruff: noqa: E402
 import mmdet.models  # noqa: F401  # first, so that our classes replace its, not the reverse
 
-from . import cpu_amp, evaluation, score_visualizer  # noqa: F401  # they register
+from . import cpu_amp, detectron_convention, evaluation, score_visualizer  # noqa: F401  # they register
 from .checkpoints import load_checkpoint_safely
 from .mask_iou_head import MaskIoUHead
 from .mask_scoring_roi_head import MaskScoringRoIHead

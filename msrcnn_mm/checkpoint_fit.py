@@ -100,7 +100,13 @@ def check_fit(model: nn.Module, checkpoint: Mapping, filename: str, use: Use) ->
         isinstance(value, Tensor) for value in state_dict.values()
     ):
         holds = _few([str(key) for key in checkpoint]) or "nothing"
-        raise CheckpointError(f"{filename}: has no state_dict with weights (it holds {holds})")
+        # where detectron2, maskrcnn-benchmark and their kin have their weights
+        hint = ""
+        if isinstance(checkpoint.get("model"), Mapping):
+            hint = "; if it is of the authors' code, tools/convert_checkpoint.py makes it ours"
+        raise CheckpointError(
+            f"{filename}: has no state_dict with weights (it holds {holds}){hint}"
+        )
     if use == "resume" and not isinstance(checkpoint.get("meta"), Mapping):
         raise CheckpointError(
             f"{filename}: holds weights only, so no training can go on from it; "

@@ -234,6 +234,10 @@ def test_modules_are_told_the_version_that_wrote_their_weights() -> None:
 def test_a_checkpoint_without_weights() -> None:
     with pytest.raises(CheckpointError, match=r"no state_dict with weights \(it holds meta, hello"):
         check_fit(network(a=2), dict(meta={}, hello=1), "x.pth", "test")
+    with pytest.raises(
+        CheckpointError, match=r"\(it holds model\); .* tools/convert_checkpoint.py"
+    ):
+        check_fit(network(a=2), dict(model=dict(a=torch.ones(1))), "x.pth", "test")
 
 
 @pytest.mark.parametrize(("learnt", "warned"), [(("b", "a"), True), (("a", "b"), False)])

@@ -126,6 +126,32 @@ def test_predictions_as_mmdetection_keeps_them(
     assert (tmp_path / "work_dirs" / "tiny").is_dir()  # the default, by the config's name
 
 
+def test_a_checkpoint_of_mmdetection_2_is_tested_as_it_is(
+    config: Path, work_dir: Path, tmp_path: Path
+) -> None:
+    """The names of its weights are the same; what is beside them is mmcv's."""
+    weights = torch.load(work_dir / "epoch_2.pth", weights_only=True)["state_dict"]
+    meta = dict(
+        env_info="sys.platform: linux",
+        config="raise SystemExit",
+        seed=None,
+        exp_name="tiny.py",
+        epoch=12,
+        iter=87960,
+        time="Sat Oct 17 06:00:00 2020",
+        mmdet_version="2.25.0+ca11860",
+        CLASSES=CLASSES,
+        PALETTE=None,
+        hook_msgs={},
+    )
+    momentum = dict(state={0: dict(momentum_buffer=torch.ones(2))}, param_groups=[dict(lr=0.0002)])
+    old = tmp_path / "mmdet2.pth"
+    torch.save(dict(meta=meta, state_dict=weights, optimizer=momentum), old)
+    call("test.py", config, old, "--out", "old.json", "--eval", "segm")
+    call("test.py", config, work_dir / "epoch_2.pth", "--out", "new.json", "--eval", "segm")
+    assert (tmp_path / "old.json").read_bytes() == (tmp_path / "new.json").read_bytes()
+
+
 def test_a_mask_rcnn_starts_a_training_and_is_no_mask_scoring_rcnn(
     config: Path, work_dir: Path, tmp_path: Path
 ) -> None:

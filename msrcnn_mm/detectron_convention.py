@@ -1,0 +1,243 @@
+"""Boxes, anchors, RoIs and masks as Detectron and maskrcnn-benchmark count pixels.
+
+There a box is its first and its last pixel, so its width is x2 - x1 + 1, and a feature's value lies
+at the corner of its cell. MMDetection's boxes are edges, and values lie at the centres of cells.
+Networks that learnt the one are off by half a pixel and more under the other.
+
+A config takes these classes in the place of MMDetection's to reproduce the numbers of such a
+network (`configs/ms_rcnn/ms-rcnn_r50-caffe_fpn_maskrcnn-benchmark.py`). None has weights of its
+own. They say what testing needs, and what regression learns; a training's assignment of anchors and
+RoIs to objects stays MMDetection's.
+
+Shape shorthand: R boxes, C classes, M mask side.
+"""
+
+import math
+from typing import Any
+
+import mmcv
+import torch
+from mmdet.datasets.transforms import Resize
+from mmdet.models.roi_heads.mask_heads import FCNMaskHead
+from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+from mmdet.models.task_modules import AnchorGenerator, LegacyDeltaXYWHBBoxCoder
+from mmdet.registry import MODELS, TASK_UTILS, TRANSFORMS
+from mmdet.structures.bbox import HorizontalBoxes, get_box_tensor
+from mmengine.config import ConfigDict
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+_LARGEST_GROWTH = math.log(1000 / 16)
+
+
+@TASK_UTILS.register_module()
+class DetectronAnchorGenerator(AnchorGenerator):
+    """Anchors around the pixel in the middle of a cell, with sides rounded before they are scaled.
+
+    MMDetection's ``AnchorGenerator`` does not round and centres on the cell's corner; its
+    ``LegacyAnchorGenerator`` rounds corners, after scaling: 46 x 22 pixels where these are 48 x 24.
+    """
+
+    def gen_single_level_base_anchors(
+        self,
+        base_size: float,
+        scales: Tensor,
+        ratios: Tensor,
+        center: tuple[float, float] | None = None,
+    ) -> Tensor:
+        """The anchors of the first cell.
+
+        Args:
+            base_size: side of a cell in pixels.
+            scales: anchors' sides in cells, for a square one.
+            ratios: height / width.
+            center: not used; AnchorGenerator's way to place anchors elsewhere.
+
+        Returns:
+            (ratios * scales, 4) first and last pixels, ratio by ratio.
+        """
+        ratios, scales = ratios.double(), scales.double()
+        widths = (base_size**2 / ratios).sqrt().round()  # halves go to the even number, as NumPy's
+        heights = (widths * ratios).round()
+        reach_x = (widths[:, None] * scales - 1).flatten() / 2
+        reach_y = (heights[:, None] * scales - 1).flatten() / 2
+        middle = (base_size - 1) / 2
+        corners = (middle - reach_x, middle - reach_y, middle + reach_x, middle + reach_y)
+        return torch.stack(corners, dim=1).float()
+
+
+@TASK_UTILS.register_module()
+class DetectronBBoxCoder(LegacyDeltaXYWHBBoxCoder):
+    """Box regression (R-CNN, appendix C) on widths of x2 - x1 + 1.
+
+    It encodes as MMDetection's ``LegacyDeltaXYWHBBoxCoder`` does. That one decodes to boxes that
+    reach half a pixel further on each side, and also keeps boxes from shrinking below 1 / 62.5.
+    """
+
+    def decode(
+        self,
+        bboxes: Tensor | HorizontalBoxes,
+        pred_bboxes: Tensor,
+        max_shape: tuple[int, ...] | None = None,
+        wh_ratio_clip: float | None = None,
+    ) -> Tensor | HorizontalBoxes:
+        """Applies regression outputs to boxes.
+
+        Args:
+            bboxes: (R, 4) anchors or RoIs.
+            pred_bboxes: (R, 4 k) outputs: k boxes for each.
+            max_shape: height and width of the image, to whose pixels boxes are clipped.
+            wh_ratio_clip: not used; growth is limited to 62.5 times.
+
+        Returns:
+            (R, 4 k) boxes.
+        """
+        boxes = get_box_tensor(bboxes)
+        deltas = pred_bboxes.reshape(len(boxes), -1, 4)
+        deltas = deltas * deltas.new_tensor(self.stds) + deltas.new_tensor(self.means)
+        sides = (boxes[:, 2:] - boxes[:, :2] + 1)[:, None]
+        middles = boxes[:, None, :2] + sides / 2 + deltas[..., :2] * sides
+        sides = sides * deltas[..., 2:].clamp(max=_LARGEST_GROWTH).exp()
+        decoded = torch.cat((middles - sides / 2, middles + sides / 2 - 1), dim=2)
+        if max_shape is not None:
+            last = decoded.new_tensor((max_shape[1], max_shape[0]) * 2) - 1
+            decoded = decoded.clamp(min=0).minimum(last)
+        decoded = decoded.reshape(pred_bboxes.shape)
+        return HorizontalBoxes(decoded) if self.use_box_type else decoded
+
+
+@MODELS.register_module()
+class DetectronRoIExtractor(SingleRoIExtractor):
+    """Chooses an RoI's pyramid level by sides of x2 - x1 + 1 (FPN, equation 1)."""
+
+    def map_roi_levels(self, rois: Tensor, num_levels: int) -> Tensor:
+        """Levels of RoIs.
+
+        Args:
+            rois: (R, 5) image index and box.
+            num_levels: how many levels there are.
+
+        Returns:
+            (R,) indices of levels.
+        """
+        sides = rois[:, 3:] - rois[:, 1:3] + 1
+        scale = sides.prod(dim=1).sqrt()
+        # 224 pixels belong to the third level; the 1e-6 is theirs and keeps them there
+        levels = torch.floor(2 + torch.log2(scale / (4 * self.finest_scale) + 1e-6))
+        return levels.clamp(0, num_levels - 1).long()
+
+
+@MODELS.register_module()
+class DetectronMaskHead(FCNMaskHead):
+    """Puts masks into the image by whole pixels, and hands boxes on as MMDetection's edges."""
+
+    def _predict_by_feat_single(
+        self,
+        mask_preds: Tensor,
+        bboxes: Tensor,
+        labels: Tensor,
+        img_meta: dict,
+        rcnn_test_cfg: ConfigDict,
+        rescale: bool = False,
+        activate_map: bool = False,
+    ) -> Tensor:
+        """Masks of one image.
+
+        Boxes are brought to the original image's size in place, as ``FCNMaskHead`` does, and
+        their far edges moved behind their last pixel, so that what evaluates and draws them finds
+        the widths that maskrcnn-benchmark reports.
+
+        Args:
+            mask_preds: (R, C or 1, M, M) mask logits, or probabilities with ``activate_map``.
+            bboxes: (R, 4) boxes in the network's input; changed.
+            labels: (R,) classes.
+            img_meta: the image's ``ori_shape`` and ``scale_factor``.
+            rcnn_test_cfg: has ``mask_thr_binary``.
+            rescale: whether masks and boxes are brought to the original image's size.
+            activate_map: whether ``mask_preds`` are probabilities already.
+
+        Returns:
+            (R, height, width) booleans.
+        """
+        height, width = img_meta["ori_shape"][:2]
+        scale_x, scale_y = img_meta["scale_factor"]
+        if rescale:
+            bboxes /= bboxes.new_tensor((scale_x, scale_y, scale_x, scale_y))
+        else:
+            height, width = round(height * scale_y), round(width * scale_x)
+        probabilities = torch.as_tensor(mask_preds, device=bboxes.device)
+        if not activate_map:
+            probabilities = probabilities.sigmoid()
+        classes = torch.zeros_like(labels) if self.class_agnostic else labels
+        chosen = probabilities[torch.arange(len(labels), device=labels.device), classes]
+        masks = torch.stack(
+            [
+                _paste(mask, box, int(height), int(width), rcnn_test_cfg.mask_thr_binary)
+                for mask, box in zip(chosen, bboxes, strict=True)
+            ]
+        )
+        bboxes[:, 2:] += 1
+        return masks
+
+
+def _paste(mask: Tensor, box: Tensor, height: int, width: int, threshold: float) -> Tensor:
+    """Resizes a mask to its box's pixels, with a border of zeros that the box grows by.
+
+    Args:
+        mask: (M, M) probabilities.
+        box: (4,) first and last pixel.
+        height: of the image.
+        width: of the image.
+        threshold: probability above which a pixel is foreground.
+
+    Returns:
+        (height, width) booleans.
+    """
+    middle = (box[2:] + box[:2]) * 0.5
+    reach = (box[2:] - box[:2]) * 0.5 * ((mask.shape[-1] + 2) / mask.shape[-1])
+    # whole pixels towards zero, as an integer cast has it
+    x1, y1, x2, y2 = (int(edge) for edge in torch.cat((middle - reach, middle + reach)).tolist())
+    size = max(y2 - y1 + 1, 1), max(x2 - x1 + 1, 1)
+    padded = F.pad(mask, (1, 1, 1, 1))[None, None]
+    resized = F.interpolate(padded, size=size, mode="bilinear", align_corners=False)[0, 0]
+    image = torch.zeros(height, width, dtype=torch.bool, device=mask.device)
+    left, right, top, bottom = max(x1, 0), min(x2 + 1, width), max(y1, 0), min(y2 + 1, height)
+    if left < right and top < bottom:
+        inside = resized[top - y1 : bottom - y1, left - x1 : right - x1]
+        image[top:bottom, left:right] = inside > threshold
+    return image
+
+
+@TRANSFORMS.register_module()
+class TruncatedResize(Resize):
+    """Scales the short side to its length exactly and cuts the long one's fraction off.
+
+    MMDetection's ``Resize`` rounds both. It keeps the aspect ratio, whatever ``keep_ratio`` says.
+    """
+
+    def _resize_img(self, results: dict[str, Any]) -> None:
+        """Resizes the image and notes its new shape and scale."""
+        image = results.get("img")
+        if image is None:
+            return
+        resized, scale_x, scale_y = mmcv.imresize(
+            image,
+            _truncated_size(image.shape[1], image.shape[0], results["scale"]),
+            return_scale=True,
+            interpolation=self.interpolation,
+            backend=self.backend,
+        )
+        results["img"] = resized
+        results["img_shape"] = resized.shape[:2]
+        results["scale_factor"] = (scale_x, scale_y)
+        results["keep_ratio"] = True
+
+
+def _truncated_size(width: int, height: int, scale: tuple[int, int]) -> tuple[int, int]:
+    """New width and height: the short side is the scale's, unless the long one would exceed its."""
+    short, long = min(width, height), max(width, height)
+    side = min(scale)
+    if long / short * side > max(scale):
+        side = round(max(scale) * short / long)
+    other = int(side * long / short)
+    return (side, other) if width < height else (other, side)
