@@ -1,6 +1,7 @@
 """Checks of a COCO annotation file: what MMDetection and pycocotools trip over, or pass over."""
 
 import json
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from .annotated_masks import box_fits, is_usable
 from .errors import UserError, warn
-from .rle import fills
 
 _BIG = 20_000_000  # bytes; from here on reading takes long enough to say so
 
@@ -37,6 +38,8 @@ class AnnotationFile:
         self.categories: list[dict] = content["categories"]
         self.annotations: list[dict] = content.get("annotations", [])
         self._done: set[Needs] = set()
+        if not self.categories:
+            self._fail("has no categories")
         self._check_categories()
         self._check_images(content["images"])
         self.images: dict[Any, dict] = {image["id"]: image for image in content["images"]}
@@ -53,20 +56,27 @@ class AnnotationFile:
             raise UserError(f"{where}: no such annotation file: {path}")
         if file.stat().st_size > _BIG:
             print(f"checking {path} ({file.stat().st_size / 1e6:.0f} MB)", flush=True)
+        raw = file.read_bytes()
+        if raw.startswith(BOM_UTF8):
+            raise UserError(
+                f"{where}: {path} begins with a byte order mark, at which pycocotools stops: save "
+                "it as UTF-8 without BOM"
+            )
         try:
-            content = json.loads(file.read_bytes())
+            content = json.loads(raw)
         except ValueError as error:
             raise UserError(f"{where}: {path} is no valid JSON: {error}") from error
-        parts = ("images", "categories")
-        if not isinstance(content, dict) or not all(
-            isinstance(content.get(part), list)
-            and all(isinstance(entry, dict) for entry in content[part])
-            for part in (*parts, *(["annotations"] if "annotations" in content else []))
-        ):
+        whole = isinstance(content, dict)
+        parts = ("images", "categories", *(["annotations"] if "annotations" in content else []))
+        if not whole or not all(isinstance(content.get(part), list) for part in parts):
             raise UserError(
                 f"{where}: {path} is not in COCO's format: it needs the lists images, annotations "
                 "and categories"
             )
+        for part in parts:
+            for number, entry in enumerate(content[part]):
+                if not isinstance(entry, dict):
+                    raise UserError(f"{where}: {path}: {part}[{number}] is {entry!r:.50}")
         return cls(path, content)
 
     def _fail(self, message: str) -> None:
@@ -162,8 +172,10 @@ class AnnotationFile:
         known = {category["id"] for category in self.categories}
         seen: set = set()
         counts: Counter[str] = Counter()
+        example = ""
         for number, annotation in enumerate(self.annotations):
             named = f"annotation {annotation.get('id', f'number {number}')}"
+            where = f"{self.path}: {named}"
             try:
                 image = self.images[annotation["image_id"]]
                 x, y, width, height = annotation["bbox"]
@@ -194,12 +206,22 @@ class AnnotationFile:
             )
             if not inside or area <= 0 or width < 1 or height < 1:
                 counts["empty"] += 1
-            elif needs.masks and self._check_mask(annotation, image, named, needs):
+            elif needs.masks and not is_usable(annotation, image, where, needs.evaluated):
                 counts["unusable"] += 1
             elif annotation.get("iscrowd"):
                 counts["crowds"] += 1
+            elif needs.masks and not box_fits(annotation):
+                counts["contradictory"] += 1
+                example = example or named
             else:
                 counts["usable"] += 1
+        if counts["contradictory"]:
+            warn(
+                f"{self.path}: the bbox of {counts['contradictory']} of {len(self.annotations)} "
+                f"annotations is not their mask's, the first is {example}: a bbox is x, y, width, "
+                "height of the box around the mask, in pixels"
+            )
+        counts["usable"] += counts["contradictory"]
         self._conclude(needs, counts, 0 in seen)
 
     def _conclude(self, needs: Needs, counts: Counter[str], zero: bool) -> None:
@@ -229,44 +251,6 @@ class AnnotationFile:
                 f"{self.path}: an annotation has the id 0, which pycocotools takes for "
                 "'no match': number them from 1 for an exact AP"
             )
-
-    def _check_mask(self, annotation: dict, image: dict, named: str, needs: Needs) -> bool:
-        """Checks that a mask can be decoded; True for polygons too short to enclose anything."""
-        mask: Any = annotation.get("segmentation")
-        if not mask:
-            self._fail(
-                f"{named} (in {image['file_name']}) has no segmentation, and masks are asked for"
-            )
-        if isinstance(mask, list):
-            if not all(isinstance(polygon, list) for polygon in mask):
-                self._fail(
-                    f"{named}: its segmentation is no list of polygons [x1, y1, x2, y2, ...]"
-                )
-            if not all(map(_is_finite, mask)):
-                # pycocotools takes them for anything, or asks for all of the memory
-                self._fail(f"{named}: a polygon has coordinates that are no finite numbers")
-            if needs.evaluated and len(mask[0]) <= 4:
-                self._fail(f"{named}: its first polygon has no three points to evaluate")
-            return not any(len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in mask)
-        if not isinstance(mask, dict) or not isinstance(mask.get("counts"), list | str):
-            self._fail(f"{named}: its segmentation is neither polygons nor an RLE of COCO's format")
-        size, counts = mask.get("size"), mask["counts"]
-        if size != [image["height"], image["width"]]:
-            self._fail(
-                f"{named}: its RLE is of the size (height, width) = {size}, but the image "
-                f"{image['file_name']} of {[image['height'], image['width']]}"
-            )
-        if not fills(counts, *size):
-            self._fail(f"{named}: its RLE is damaged: the runs do not add up to the image")
-        return False
-
-
-def _is_finite(polygon: list) -> bool:
-    """Whether a polygon consists of finite numbers; as fast as all of COCO asks for."""
-    try:
-        return isfinite(sum(polygon))
-    except (TypeError, OverflowError):
-        return False
 
 
 def _short(entry: dict) -> str:

@@ -84,7 +84,8 @@ def _check_ours(venv: Path) -> None:
 def _make_venv(venv: Path, log: Path) -> None:
     """Makes an environment in place of one of ours; marked as ours before anything is in it."""
     checks.check_disk(venv.parent)
-    say("making .venv")
+    again = ": the one here is unfinished, or of another Python" if venv.exists() else ""
+    say(f"making .venv{again}")
     old = log.parent / "deleted_venv"
     shutil.rmtree(old, ignore_errors=True)
     if venv.exists():
@@ -112,7 +113,7 @@ def describe(root: Path, venv: Path, dev: bool) -> dict[str, object]:
     installed = sorted(path.name for path in packages.glob("*.dist-info"))
     return {
         "root": str(root),  # an environment does not survive being moved
-        "python": sys.version,
+        "python": sys.version_info[:2],
         "torch": read_torch(venv / "bin" / "python"),
         "inputs": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in inputs},
         "installed": installed,  # what the user changed by hand shows here
@@ -141,12 +142,15 @@ def is_current(root: Path, venv: Path, dev: bool) -> bool:
 
 
 def _is_broken(venv: Path) -> bool:
-    """True if there is no environment, or one whose interpreter is gone or another."""
+    """True if there is no environment, or one whose interpreter is gone or another's.
+
+    One made by another Python 3.11 than this serves as well, and is not deleted for it.
+    """
     config = venv / "pyvenv.cfg"
     if not (venv / "bin" / "python").exists() or not config.is_file():
         return True
-    version = ".".join(map(str, sys.version_info[:3]))
-    return f"version = {version}" not in config.read_text(encoding="utf-8") or not list(
+    version = ".".join(map(str, sys.version_info[:2]))
+    return f"version = {version}." not in config.read_text(encoding="utf-8") or not list(
         site_packages(venv / "bin" / "python").glob("pip-*.dist-info")
     )
 
