@@ -4,6 +4,7 @@ The figures 1 and 4 of Mask Scoring R-CNN (Huang et al., CVPR 2019) in numbers. 
 little of the mask; s_iou should say all of it.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -117,10 +118,12 @@ def correlate(scores: NDArray[np.float64], true_ious: NDArray[np.float64]) -> Co
         true_ious: (D,), in [0, 1].
     """
     pearson = spearman = None
-    # SciPy warns and answers nan where a side does not vary.
+    # SciPy warns and answers nan where a side does not vary, and warns where it hardly does.
     if len(scores) > 1 and np.ptp(scores) > 0 and np.ptp(true_ious) > 0:
-        pearson = _defined(stats.pearsonr(scores, true_ious).statistic)
-        spearman = _defined(stats.spearmanr(scores, true_ious).statistic)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", stats.NearConstantInputWarning)
+            pearson = _defined(stats.pearsonr(scores, true_ious).statistic)
+            spearman = _defined(stats.spearmanr(scores, true_ious).statistic)
     return Correlation(len(scores), pearson, spearman, _bins(scores, true_ious))
 
 

@@ -80,6 +80,7 @@ def test_undefined_is_none_and_never_nan(scores: list[float], true_ious: list[fl
     assert "NaN" not in json.dumps(report({"class score": points(scores, true_ious)}, 0.0))
 
 
+@pytest.mark.filterwarnings("error")
 def test_scores_that_differ_by_rounding_alone() -> None:
     found = of([0.5, np.nextafter(0.5, 1), 0.5], [0.1, 0.2, 0.3])
     assert found.pearson is None or -1 <= found.pearson <= 1
