@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         device = get_device()
         models = [(name, build(config, name)) for name, config in configs]
         timings = time_in_turns(models, shape, args.time, device, Progress().show)
-        threads = f", {torch.get_num_threads()} threads" if device == "cpu" else ""
+        threads = f" ({torch.get_num_threads()} of torch's threads)" if device == "cpu" else ""
         print(
             f"time of an image of {shape[0]} x {shape[1]} on {device}{threads}, random weights, "
             f"no score threshold; median of {args.time}, in turns"
