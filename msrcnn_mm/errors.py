@@ -1,8 +1,10 @@
 """Errors that are the user's to mend, how a command ends on one, and warnings."""
 
+import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 
 class UserError(Exception):
@@ -16,6 +18,14 @@ class SettingError(UserError, ValueError):
 def warn(message: str) -> None:
     """Tells the user of something that is allowed and perhaps not meant."""
     print(f"warning: {message}", file=sys.stderr, flush=True)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser of the command line whose mistakes are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises a :class:`UserError` in place of argparse's usage text."""
+        raise UserError(f"{message} (see {self.prog} --help)")
 
 
 @contextmanager

@@ -201,7 +201,7 @@ def _check_dataset(
     file = files[path]
     default = "classes" not in (dataset.get("metainfo") or {})
     file.check_classes(classes, where, type(built).__name__ if default else None)
-    metrics = {name for evaluator in evaluators for name in as_list(_metric(evaluator))}
+    metrics = {name for evaluator in evaluators for name in metrics_of(evaluator)}
     with_masks = _loads_masks(dataset.get("pipeline")) if split == "train" else "segm" in metrics
     file.check(Needs(masks=with_masks, trained=split == "train", evaluated=bool(metrics)))
     check_images(file, built.data_prefix.get("img", ""), where)
@@ -227,9 +227,9 @@ def coco_metrics(evaluator: Any) -> list[Any]:
     return [metric for metric, cls in found if cls is not None and issubclass(cls, CocoMetric)]
 
 
-def _metric(evaluator: Mapping) -> Any:
+def metrics_of(evaluator: Mapping) -> list[Any]:
     """What an evaluator measures, also where that is its default."""
-    return _setting(evaluator, "metric", METRICS)
+    return as_list(_setting(evaluator, "metric", METRICS))
 
 
 def _check_evaluator(
@@ -244,7 +244,7 @@ def _check_evaluator(
     MMDetection finds out after the whole test has run.
     """
     where = f"{split}_evaluator"
-    unknown = [name for name in as_list(_metric(evaluator)) if name not in METRIC_NAMES]
+    unknown = [name for name in metrics_of(evaluator) if name not in METRIC_NAMES]
     if unknown:
         raise UserError(f"{where}: no metric {_names(unknown)}; there are {_names(METRIC_NAMES)}")
     path = evaluator.get("ann_file")

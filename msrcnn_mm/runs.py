@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from errno import EDQUOT, ENOSPC
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.device import get_device
 from mmengine.registry import RUNNERS, Registry
 from mmengine.runner import Runner
 
-from .errors import UserError
+from .errors import OneLineParser, UserError
 
 # what each launcher gives its processes: their number among all
 _RANKS = {"pytorch": "RANK", "slurm": "SLURM_PROCID", "mpi": "OMPI_COMM_WORLD_RANK"}
@@ -50,7 +50,7 @@ _MISTAKES = re.compile(
 )
 
 
-class ArgumentParser(argparse.ArgumentParser):
+class ArgumentParser(OneLineParser):
     """A parser with MMDetection's common arguments, whose mistakes are one line.
 
     Args:
@@ -81,10 +81,6 @@ class ArgumentParser(argparse.ArgumentParser):
         arguments = super().parse_args(*args, **kwargs)
         os.environ.setdefault("LOCAL_RANK", str(arguments.local_rank))
         return arguments
-
-    def error(self, message: str) -> NoReturn:
-        """Raises a :class:`UserError` in place of argparse's usage text."""
-        raise UserError(f"{message} (see {self.prog} --help)")
 
 
 class _Options(DictAction):

@@ -12,7 +12,7 @@ import msrcnn_mm  # noqa: F401  # registers our modules, for stock configs too, 
 from msrcnn_mm.checkpoint_fit import CheckpointFitHook
 from msrcnn_mm.checkpoints import require_file
 from msrcnn_mm.errors import UserError, one_line_errors
-from msrcnn_mm.preflight import coco_metrics, preflight
+from msrcnn_mm.preflight import coco_metrics, metrics_of, preflight
 from msrcnn_mm.runs import (
     ArgumentParser,
     as_list,
@@ -20,6 +20,7 @@ from msrcnn_mm.runs import (
     mistakes_of_config,
     writable_folder,
 )
+from msrcnn_mm.upper_bound import UpperBoundHook
 
 DUMPS = {".pkl": "DumpDetResults", ".pickle": "DumpDetResults", ".json": "DumpCocoResults"}
 
@@ -41,6 +42,11 @@ def parse_args() -> argparse.Namespace:
         help="write the predictions: .pkl as MMDetection keeps them, .json in COCO's format",
     )
     parser.add_argument("--show-dir", metavar="FOLDER", help="draw the predictions into FOLDER")
+    parser.add_argument(
+        "--upper-bound",
+        action="store_true",
+        help="score each mask with its true IoU: what mask scoring could reach, not a result",
+    )
     parser.add_common_arguments()
     return parser.parse_args()
 
@@ -62,15 +68,27 @@ def add_dump(config: Config, out: str) -> None:
     if path.is_dir():
         raise UserError(f"--out {out}: is a folder")
     writable_folder(path.parent, "--out")
-    evaluators = as_list(config.test_evaluator)
     dump = dict(type=DUMPS[path.suffix], out_file_path=str(path))
     if path.suffix == ".json":
         # it takes the category ids of the classes from there
-        ann_file = next((e.ann_file for e in evaluators if e.get("ann_file")), None)
-        if ann_file is None:
-            raise UserError(f"--out {out}: the config's test_evaluator has no ann_file")
-        dump["ann_file"] = ann_file
-    config.test_evaluator = [*evaluators, dump]
+        dump["ann_file"] = annotations_of_test(config, f"--out {out}")
+    config.test_evaluator = [*as_list(config.test_evaluator), dump]
+
+
+def annotations_of_test(config: Config, option: str) -> str:
+    """The annotation file that the test is judged by; the option needs it."""
+    for evaluator in as_list(config.get("test_evaluator")):
+        if evaluator and evaluator.get("ann_file"):
+            return evaluator.ann_file
+    raise UserError(f"{option}: the config's test_evaluator has no ann_file")
+
+
+def upper_bound(config: Config) -> UpperBoundHook:
+    """The hook that scores masks with their true IoUs, if masks are what is measured."""
+    evaluators = coco_metrics(config.get("test_evaluator"))
+    if evaluators and not any("segm" in metrics_of(evaluator) for evaluator in evaluators):
+        raise UserError("--upper-bound: it is of masks, and no mask is measured: add --eval segm")
+    return UpperBoundHook(annotations_of_test(config, "--upper-bound"))
 
 
 def draw_into(config: Config, show_dir: str) -> None:
@@ -103,8 +121,12 @@ def main() -> None:
     writable_folder(config.work_dir, "--work-dir")
     with mistakes_of_config(args.config):
         classes = preflight(config, ("test",))
+        hooks = [CheckpointFitHook("test", args.checkpoint, classes)]
+        if args.upper_bound:
+            hooks.append(upper_bound(config))
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
-        runner.register_hook(CheckpointFitHook("test", args.checkpoint, classes))
+        for hook in hooks:
+            runner.register_hook(hook)
         runner.load_or_resume()
         runner.test()
 

@@ -75,23 +75,35 @@ class DumpCocoResults(BaseMetric):
         Raises:
             UserError: The annotations lack a class of the data set, or the file cannot be written.
         """
-        category_ids = self._category_ids()
-        detections = [d for i, arrays in results for d in to_detections(arrays, i, category_ids)]
-        _write_json(detections, self.out_file)
+        classes = (self.dataset_meta or {})["classes"]
+        ids = category_ids(self._categories, classes, self.ann_file)
+        detections = [d for i, arrays in results for d in to_detections(arrays, i, ids)]
+        write_json(detections, self.out_file)
         MMLogger.get_current_instance().info(
             f"{len(detections)} detections of {len(results)} images are in {self.out_file}"
         )
         return {}
 
-    def _category_ids(self) -> list[int]:
-        """Category id of each label: MMDetection numbers labels in the annotations' order."""
-        classes = (self.dataset_meta or {})["classes"]
-        ids = [category["id"] for category in self._categories if category["name"] in classes]
-        if len(ids) != len(classes):
-            names = {category["name"] for category in self._categories}
-            missing = [name for name in classes if name not in names]
-            raise UserError(f"{self.ann_file} has no category named {', '.join(missing)}")
-        return ids
+
+def category_ids(
+    categories: Sequence[Mapping[str, Any]], classes: Sequence[str], ann_file: str | Path
+) -> list[int]:
+    """Category id of each label: MMDetection numbers labels in the annotations' order.
+
+    Args:
+        categories: Those of the annotation file.
+        classes: The names of the data set's classes.
+        ann_file: The annotation file, for the message.
+
+    Raises:
+        UserError: A class is no category.
+    """
+    ids = [category["id"] for category in categories if category["name"] in classes]
+    if len(ids) != len(classes):
+        names = {category["name"] for category in categories}
+        missing = [name for name in classes if name not in names]
+        raise UserError(f"{ann_file} has no category named {', '.join(missing)}")
+    return ids
 
 
 def load_results(path: str | Path, coco: COCO | None = None) -> list[Detection]:
@@ -216,7 +228,12 @@ def _read_json(path: Path) -> Any:
         raise UserError(f"{path} is not JSON: {error}") from error
 
 
-def _write_json(content: Any, path: Path) -> None:
+def write_json(content: Any, path: Path) -> None:
+    """Writes a JSON file in one step: no reader ever sees half of it.
+
+    Raises:
+        UserError: It cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

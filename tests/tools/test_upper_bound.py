@@ -1,0 +1,219 @@
+"""The option --upper-bound of tools/test.py: true IoUs in all that a test sees and writes."""
+
+import importlib.util
+import json
+import pickle
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from mmengine.structures import InstanceData
+from PIL import Image
+
+from msrcnn_mm.errors import UserError
+from msrcnn_mm.evaluation import mask_score_metric
+from msrcnn_mm.evaluation.rankings import ScoreRankings, rank_by_scores
+from tests.evaluation.coco_scenes import CATEGORIES, SIDE, coco_dict, random_scene
+from tests.evaluation.test_mask_score_metric import data_samples
+from tests.evaluation.test_oracle import brute_force
+from tests.tiny import CONFIGS, build, tiny_config
+
+IMAGES = 4
+ANNOTATIONS, DETECTIONS = random_scene(5, IMAGES)
+CLASSES = tuple(CATEGORIES.values())
+
+
+@MODELS.register_module()
+class SceneDetector(BaseModel):
+    """A host that detects what the scene says: masks as good as a trained model's."""
+
+    def __init__(self, mask_scores: bool = True, masks: bool = True) -> None:
+        super().__init__(dict(type="DetDataPreprocessor"))
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.fields = {"bboxes", "labels", "scores"} | ({"masks"} if masks else set())
+        if mask_scores:
+            self.fields |= {"mask_ious", "mask_scores"}
+        found = data_samples(DETECTIONS, IMAGES)
+        self.found = {sample["img_id"]: sample["pred_instances"] for sample in found}
+
+    def forward(
+        self, inputs: Any, data_samples: list[DetDataSample], mode: str
+    ) -> list[DetDataSample]:
+        assert mode == "predict"
+        for sample in data_samples:
+            found = self.found[sample.img_id]
+            fields = {name: value.clone() for name, value in found.items() if name in self.fields}
+            sample.pred_instances = InstanceData(**fields)
+        return data_samples
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("scene")
+    (root / "val").mkdir()
+    for i in range(IMAGES):
+        pixels = np.random.default_rng(i).integers(0, 255, (SIDE, SIDE, 3), np.uint8)
+        Image.fromarray(pixels).save(root / "val" / f"{i}.png")
+    (root / "val.json").write_text(json.dumps(coco_dict(ANNOTATIONS, IMAGES)))
+    return root
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def scene_run(root: Path, metric: str = "MaskScoreMetric", **model: Any) -> tuple[str, str]:
+    """A config of the scene's detector, and a checkpoint."""
+    config = tiny_config()
+    config.model = dict(type="SceneDetector", **model)
+    return write_run(config, root, metric)
+
+
+def write_run(config: Config, root: Path, metric: str) -> tuple[str, str]:
+    own = Config.fromfile(CONFIGS / "own_data" / "ms-rcnn_r50_fpn_own-data.py")
+    loader = config.test_dataloader = own.test_dataloader
+    loader.update(num_workers=0, persistent_workers=False, batch_size=2)
+    loader.dataset.update(data_root=f"{root}/", metainfo=dict(classes=CLASSES))
+    for step in loader.dataset.pipeline:
+        if step["type"] == "Resize":
+            step["scale"] = (SIDE, SIDE)
+    config.test_evaluator = dict(type=metric, ann_file=f"{root}/val.json", metric=["bbox", "segm"])
+    torch.save({"state_dict": build(config).state_dict()}, "weights.pth")
+    config.dump("config.py")
+    return "config.py", "weights.pth"
+
+
+def load_tool() -> ModuleType:
+    path = CONFIGS.parent / "tools" / "test.py"
+    spec = importlib.util.spec_from_file_location("tool_test", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def metrics(run: tuple[str, str], *args: str) -> dict[str, float]:
+    """Calls the tool; the metrics of the run."""
+    found: dict[str, float] = {}
+    original = Runner.test
+
+    def spy(runner: Runner) -> dict[str, float]:
+        own = type(runner.model).test_step
+        found.update(original(runner))
+        assert runner.model.test_step.__func__ is own  # nothing of the option stays
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Runner, "test", spy)
+        patch.setattr(sys, "argv", ["test.py", *run, "--work-dir", "run", *args])
+        patch.setenv("LOCAL_RANK", "0")
+        load_tool().main()
+    return found
+
+
+def log() -> str:
+    return max(Path("run").glob("*/*.log")).read_text()
+
+
+@pytest.mark.parametrize("mask_scores", [True, False])
+def test_the_aps_are_the_oracles_to_the_last_bit(
+    root: Path, monkeypatch: pytest.MonkeyPatch, mask_scores: bool
+) -> None:
+    rankings: list[ScoreRankings] = []
+
+    def spy(*args: Any) -> ScoreRankings:
+        rankings.append(rank_by_scores(*args))
+        return rankings[-1]
+
+    monkeypatch.setattr(mask_score_metric, "rank_by_scores", spy)
+    run = scene_run(root, mask_scores=mask_scores)
+    plain, bound = metrics(run), metrics(run, "--upper-bound")
+    assert 0 < rankings[0].class_score[0] < rankings[0].oracle[0]  # there is a bound to reach
+    assert rankings[1].mask_score is not None
+    assert rankings[1].mask_score.tobytes() == rankings[0].oracle.tobytes()
+    assert rankings[1].class_score.tobytes() == rankings[0].class_score.tobytes()
+    assert bound["coco/segm_mAP"] == plain["coco/segm_mAP_oracle"] == bound["coco/segm_mAP_oracle"]
+    assert bound["coco/recovered_share"] == 1
+    boxes = {key: value for key, value in plain.items() if "bbox" in key}
+    assert {key: value for key, value in bound.items() if "bbox" in key} == boxes != {}
+
+
+def test_mmdetections_own_metric_measures_the_bound(root: Path) -> None:
+    plain = metrics(scene_run(root), "--eval", "segm")
+    run = scene_run(root, metric="CocoMetric", mask_scores=False)
+    bound = metrics(run, "--upper-bound")
+    assert bound["coco/segm_mAP"] == plain["coco/segm_mAP_oracle"] > metrics(run)["coco/segm_mAP"]
+
+
+def test_the_log_says_that_it_is_no_result(root: Path) -> None:
+    run = scene_run(root)
+    metrics(run, "--upper-bound")
+    before, after = log().split("coco/segm_mAP:")
+    assert "upper bound, not a result: mask_ious are the true IoUs" in before
+    assert "above are an upper bound, not a result of this model" in after
+
+
+@pytest.mark.parametrize(
+    "name", ["ms_rcnn/ms-rcnn_r50_fpn_1x_coco.py", "mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py"]
+)
+def test_what_is_written_has_the_true_ious(root: Path, name: str) -> None:
+    config = tiny_config(name)
+    for head in config.model.roi_head.values():
+        if "num_classes" in head:
+            head.num_classes = len(CLASSES)
+    config.model.test_cfg.rcnn.update(max_per_img=40, mask_thr_binary=0.001)
+    run = write_run(config, root, "CocoMetric")
+    metrics(run, "--upper-bound", "--out", "x.json", "--show-dir", "shown")
+    detections = json.loads(Path("x.json").read_text())
+    truth = brute_force(detections, ANNOTATIONS)
+    assert sum(iou > 0.01 for iou in truth) > 10, sorted(truth)  # of random weights, but masks
+    assert [d["mask_iou"] for d in detections] == pytest.approx(truth, abs=1e-12)
+    assert all(d["mask_score"] == d["score"] * d["mask_iou"] for d in detections)
+    assert len(list(Path("shown").iterdir())) == IMAGES
+    metrics(run, "--upper-bound", "--out", "x.pkl")
+    first = pickle.loads(Path("x.pkl").read_bytes())[0]
+    own = [d["mask_iou"] for d in detections if d["image_id"] == first["img_id"]]
+    assert first["pred_instances"]["mask_ious"].tolist() == own
+
+
+def test_scores_and_boxes_are_left_alone(root: Path) -> None:
+    run = scene_run(root)
+    metrics(run, "--out", "plain.json")
+    metrics(run, "--upper-bound", "--out", "bound.json")
+    plain, bound = (json.loads(Path(f"{name}.json").read_text()) for name in ("plain", "bound"))
+    changed = {"mask_iou", "mask_score"}
+    assert [d.keys() for d in bound] == [d.keys() for d in plain]
+    for before, after in zip(plain, bound, strict=True):
+        assert all(after[key] == before[key] for key in before.keys() - changed)
+
+
+@pytest.mark.parametrize(
+    ("args", "model", "evaluator", "says"),
+    [
+        (["--eval", "bbox"], {}, {}, "no mask is measured: add --eval segm"),
+        ([], dict(masks=False), {}, "--upper-bound: the model predicts no masks"),
+        ([], {}, dict(ann_file=None), "--upper-bound: the config's test_evaluator has no ann_file"),
+        ([], {}, dict(_delete_=True, type="DumpDetResults", out_file_path="x.pkl"), "no ann_file"),
+    ],
+)
+def test_without_masks_or_ground_truth_it_is_one_line(
+    root: Path, args: list[str], model: dict, evaluator: dict, says: str
+) -> None:
+    run = scene_run(root, mask_scores=False, **model)
+    config = Config.fromfile(run[0])
+    config.merge_from_dict(dict(test_evaluator=evaluator))
+    config.dump(run[0])
+    with pytest.raises(UserError, match=says) as caught:
+        metrics(run, "--upper-bound", *args)
+    assert "\n" not in str(caught.value)
