@@ -1,11 +1,21 @@
-"""Every config parses and builds; a new file is tested by existing."""
+"""Every config builds, trains a step and tests an image; a new file is tested by existing."""
 
+import inspect
+import math
+from ast import literal_eval
+from functools import cache
 from pathlib import Path
 
+import mmdet
 import pytest
+import torch
+from mmdet.models import roi_heads
+from mmdet.models.roi_heads import mask_heads
 from mmdet.registry import METRICS, MODELS, VISUALIZERS
-from mmengine.config import Config
+from mmdet.testing import demo_mm_inputs
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
+from torch import nn
 
 import msrcnn_mm
 from msrcnn_mm.evaluation import MaskScoreMetric
@@ -13,16 +23,90 @@ from msrcnn_mm.preflight import check_heads
 from msrcnn_mm.score_visualizer import MaskScoreVisualizer
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-FILES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.py"))
+FRAGMENTS = {path.stem for path in (CONFIGS / "_base_").glob("*.py")}
+FILES = sorted(
+    path.relative_to(CONFIGS).as_posix()
+    for path in CONFIGS.rglob("*.py")
+    if path.parent.name != "_base_"
+)
+PAPER = [name for name in FILES if name.endswith("_18e_coco.py")]
+# MMDetection's own config of each name
+THEIRS = {
+    path.name: path
+    for folder in ("ms_rcnn", "mask_rcnn", "dcn", "dcnv2")
+    for path in (Path(mmdet.__file__).parent / ".mim" / "configs" / folder).glob("m*-rcnn_*.py")
+}
+WITH_THEIRS = [name for name in FILES if Path(name).name in THEIRS]
+
+FIELDS = {"bboxes", "labels", "scores", "masks"}
+MASK_SCORES = {"mask_ious", "mask_scores"}
+
+
+@cache
+def load(name: str) -> Config:
+    return Config.fromfile(CONFIGS / name)
+
+
+def is_scored(name: str) -> bool:
+    return Path(name).name.startswith("ms-rcnn")
+
+
+def twin_of(name: str) -> str:
+    """The name of an MS R-CNN's Mask R-CNN, or the reverse."""
+    here, there = ("ms", "mask") if is_scored(name) else ("mask", "ms")
+    return name.replace(f"{here}_rcnn/", f"{there}_rcnn/").replace(f"{here}-rcnn", f"{there}-rcnn")
+
+
+def build(model: dict) -> nn.Module:
+    init_default_scope("mmdet")
+    return MODELS.build(model)
+
+
+def small(model: ConfigDict) -> dict:
+    """The model's config with so few RoIs that a step takes little."""
+    model = model.to_dict()
+    train, test = model["train_cfg"], model["test_cfg"]
+    train["rpn_proposal"].update(nms_pre=100, max_per_img=20)
+    train["rcnn"]["sampler"].update(num=8)
+    test["rpn"].update(nms_pre=100, max_per_img=10)
+    test["rcnn"].update(max_per_img=3, score_thr=0.0)
+    return model
+
+
+@cache
+def losses_and_counts(text: str) -> tuple[dict[str, float], dict[str, int], dict[str, int]]:
+    """The losses of a training step; the length of each result of a test; that of an empty one.
+
+    Args:
+        text: the model's config as text, so that the configs of one model share a run.
+    """
+    torch.manual_seed(0)
+    model = build(ConfigDict(literal_eval(text)))  # its weights are random: nothing is downloaded
+    packed = demo_mm_inputs(1, [(3, 96, 128)], num_items=[2], num_classes=2, with_mask=True)
+    packed["data_samples"][0].gt_instances.labels.zero_()  # the one class that all models have
+    batch = model.data_preprocessor(packed, True)
+    total, losses = model.parse_losses(model.train().loss(batch["inputs"], batch["data_samples"]))
+    total.backward()
+
+    counts = []
+    for score_thr in (0.0, 1.0):
+        model.roi_head.test_cfg.score_thr = score_thr
+        with torch.no_grad():
+            (sample,) = model.eval().test_step(packed)
+        counts.append({key: len(value) for key, value in sample.pred_instances.items()})
+    return {key: loss.item() for key, loss in losses.items()}, *counts
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_config_builds(name: str) -> None:
-    config = Config.fromfile(CONFIGS / name)
-    init_default_scope("mmdet")
-    model = MODELS.build(config.model)
-    is_scored = Path(name).name.startswith("ms-rcnn")
-    assert isinstance(model.roi_head, msrcnn_mm.MaskScoringRoIHead) == is_scored
+def test_config_builds_trains_and_tests(name: str) -> None:
+    config = load(name)
+    losses, found, nothing = losses_and_counts(repr(small(config.model)))
+    assert all(math.isfinite(loss) for loss in losses.values())
+    assert ("loss_mask_iou" in losses) == is_scored(name)
+    fields = FIELDS | MASK_SCORES if is_scored(name) else FIELDS
+    assert found == dict.fromkeys(fields, 3)
+    assert nothing == dict.fromkeys(fields, 0)
+
     assert METRICS.get(config.test_evaluator.type) is MaskScoreMetric
     assert VISUALIZERS.get(config.visualizer.type) is MaskScoreVisualizer
     classes = config.train_dataloader.dataset.get("metainfo", {}).get("classes")
@@ -30,13 +114,124 @@ def test_config_builds(name: str) -> None:
         check_heads(config.model, classes)
 
 
-@pytest.mark.parametrize("name", [n for n in FILES if Path(n).name.startswith("ms-rcnn")])
+@pytest.mark.parametrize("name", FILES)
+def test_a_dump_is_the_same_config(name: str, tmp_path: Path) -> None:
+    config = load(name)
+    config.dump(tmp_path / "dump.py")
+    assert Config.fromfile(tmp_path / "dump.py").to_dict() == config.to_dict()
+    # taken in, not left over as settings that nobody reads
+    assert not FRAGMENTS & set(config)
+
+
+@pytest.mark.parametrize("name", [n for n in FILES if n.startswith(("ms_rcnn/", "mask_rcnn/"))])
+def test_every_config_has_its_twin(name: str) -> None:
+    assert twin_of(name) in FILES
+
+
+@pytest.mark.parametrize("name", [n for n in FILES if is_scored(n) and twin_of(n) in FILES])
 def test_the_twin_differs_by_the_mask_iou_head_alone(name: str) -> None:
-    twin = CONFIGS / name.replace("ms_rcnn/", "mask_rcnn/").replace("ms-rcnn", "mask-rcnn")
-    if not twin.exists():
-        pytest.skip("has no Mask R-CNN twin")
-    ours, theirs = Config.fromfile(CONFIGS / name), Config.fromfile(twin)
-    del ours.model.roi_head["mask_iou_head"], ours.model.train_cfg.rcnn["mask_thr_binary"]
-    for config in (ours, theirs):
-        del config.model["type"], config.model.roi_head["type"]
-    assert ours.to_dict() == theirs.to_dict()
+    ours, theirs = load(name).to_dict(), load(twin_of(name)).to_dict()
+    assert ours["model"].pop("type") == "MaskScoringRCNN"
+    assert ours["model"]["roi_head"].pop("type") == "MaskScoringRoIHead"
+    assert ours["model"]["roi_head"].pop("mask_iou_head")["type"] == "MaskIoUHead"
+    assert ours["model"]["train_cfg"]["rcnn"].pop("mask_thr_binary") == 0.5
+    assert theirs["model"].pop("type") == "MaskRCNN"
+    assert theirs["model"]["roi_head"].pop("type") == "StandardRoIHead"
+    assert ours == theirs
+
+
+def plain(settings: object) -> object:
+    """Settings without the note in which package they were found, which ours have for theirs."""
+    if isinstance(settings, dict):
+        return {key: plain(value) for key, value in settings.items() if key != "_scope_"}
+    if isinstance(settings, list):
+        return [plain(value) for value in settings]
+    return settings
+
+
+def model_settings(config: Config) -> dict:
+    """The model's settings but for the two that MMDetection's configs may have otherwise.
+
+    Those of the MaskIoU head come with their defaults, which MMDetection's configs write out. Of
+    the C4 framework's shared stage MMDetection's leave out with which weights it starts.
+    """
+    model = plain(config.model.to_dict())
+    roi_head = model["roi_head"]
+    if "mask_iou_head" in roi_head:
+        arguments = inspect.signature(msrcnn_mm.MaskIoUHead).parameters.values()
+        defaults = {argument.name: argument.default for argument in arguments}
+        roi_head["mask_iou_head"] = defaults | roi_head["mask_iou_head"]
+    if "shared_head" in roi_head:
+        roi_head["shared_head"].pop("init_cfg", None)
+    return model
+
+
+@pytest.mark.parametrize("name", WITH_THEIRS)
+def test_settings_are_those_of_mmdetections_config_of_the_name(name: str) -> None:
+    ours, theirs = load(name), Config.fromfile(THEIRS[Path(name).name])
+    assert model_settings(ours) == model_settings(theirs)
+    ours, theirs = plain(ours.to_dict()), plain(theirs.to_dict())
+    changed = {key for key in ours if ours[key] != theirs.get(key)}
+    evaluation = {"custom_imports", "val_evaluator", "test_evaluator", "visualizer"}
+    assert changed - {"model", "pretrained"} == evaluation
+
+
+@pytest.mark.parametrize("name", [n for n in WITH_THEIRS if is_scored(n)])
+def test_checkpoints_of_mmdetections_zoo_fit(name: str) -> None:
+    stock = Config.fromfile(THEIRS[Path(name).name]).model
+    # the classes, as their names mean ours
+    stock.roi_head.type = roi_heads.MaskScoringRoIHead
+    stock.roi_head.mask_iou_head.type = mask_heads.MaskIoUHead
+    with torch.device("meta"):  # shapes alone
+        ours, theirs = (build(model).state_dict() for model in (load(name).model, stock))
+    assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
+
+
+@pytest.mark.parametrize("depth", [50, 101])
+def test_the_shared_stage_of_c4_starts_from_imagenet(depth: int, tmp_path: Path) -> None:
+    model = load(f"mask_rcnn/mask-rcnn_r{depth}-caffe-c4_1x_coco.py").model
+    of_backbone, of_stage = model.backbone.init_cfg, model.roi_head.shared_head.init_cfg
+    assert of_stage == plain(of_backbone)
+    assert of_stage.checkpoint == f"open-mmlab://detectron2/resnet{depth}_caffe"
+
+    whole = build(dict(type="ResNet", depth=depth, style="caffe"))
+    torch.save(whole.state_dict(), tmp_path / "resnet.pth")
+    file = of_stage | dict(checkpoint=str(tmp_path / "resnet.pth"))
+    stage = build(model.roi_head.shared_head | dict(init_cfg=file))
+    stage.init_weights()
+    expected = {k: v for k, v in whole.state_dict().items() if k.startswith("layer4.")}
+    torch.testing.assert_close(dict(stage.state_dict()), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_schedule_is_the_papers(name: str) -> None:
+    config = ConfigDict(plain(load(name).to_dict()))
+    assert config.train_cfg.max_epochs == 18
+    warmup, steps = config.param_scheduler
+    assert warmup == dict(type="LinearLR", start_factor=0.001, by_epoch=False, begin=0, end=500)
+    assert steps == dict(
+        type="MultiStepLR", begin=0, end=18, by_epoch=True, milestones=[14, 17], gamma=0.1
+    )
+    sgd = dict(type="SGD", lr=0.02, momentum=0.9, weight_decay=0.0001)
+    assert config.optim_wrapper == dict(type="OptimWrapper", optimizer=sgd)
+    assert config.auto_scale_lr.base_batch_size == 16  # the images that the rate is for
+
+    scale = (1000, 600) if "r18" in name else (1333, 800)
+    for dataloader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+        (resize,) = (step for step in dataloader.dataset.pipeline if step.type == "Resize")
+        assert resize == dict(type="Resize", scale=scale, keep_ratio=True)
+
+    rcnn = config.model.test_cfg.rcnn
+    assert rcnn.nms == dict(type="soft_nms", iou_threshold=0.5)
+    assert rcnn.max_per_img == 100
+
+
+def test_every_row_of_the_papers_tables_has_its_config() -> None:
+    networks = {Path(name).stem.partition("_")[2].removesuffix("_18e_coco") for name in PAPER}
+    assert networks == {
+        "r18_fpn",
+        "r50_fpn",
+        "r101_fpn",
+        "r101-caffe-c4",
+        "r101-dconv-c3-c5_fpn",
+    }

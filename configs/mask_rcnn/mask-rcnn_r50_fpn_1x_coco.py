@@ -1,6 +1,2 @@
-# Mask R-CNN, the baseline: MMDetection's own, measured the way its Mask Scoring twin is.
-_base_ = "mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py"
-custom_imports = dict(imports=["msrcnn_mm"], allow_failed_imports=False)
-val_evaluator = dict(type="MaskScoreMetric")
-test_evaluator = val_evaluator
-visualizer = dict(type="MaskScoreVisualizer")
+# Mask R-CNN, ResNet-50 FPN, 12 epochs.
+_base_ = ["mmdet::_base_/models/mask-rcnn_r50_fpn.py", "../_base_/coco_1x.py"]

@@ -1,0 +1,3 @@
+# Mask R-CNN, ResNet-101 DCN+FPN, the paper's 18 epochs: Table 2.
+_base_ = ["mask-rcnn_r101-dconv-c3-c5_fpn_1x_coco.py", "../_base_/schedule_18e.py"]
+train_cfg, param_scheduler, model = _base_.pop("schedule_18e").values()

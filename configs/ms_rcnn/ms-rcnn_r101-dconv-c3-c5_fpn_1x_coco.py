@@ -1,0 +1,3 @@
+# MS R-CNN, ResNet-101 DCN+FPN, 12 epochs.
+_base_ = ["../mask_rcnn/mask-rcnn_r101-dconv-c3-c5_fpn_1x_coco.py", "../_base_/mask_scoring.py"]
+model = _base_.pop("mask_scoring")

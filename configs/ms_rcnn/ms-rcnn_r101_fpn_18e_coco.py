@@ -1,0 +1,3 @@
+# MS R-CNN, ResNet-101 FPN, the paper's 18 epochs: Tables 1, 2 and 3.
+_base_ = ["../mask_rcnn/mask-rcnn_r101_fpn_18e_coco.py", "../_base_/mask_scoring.py"]
+model = _base_.pop("mask_scoring")

@@ -1,0 +1,3 @@
+# MS R-CNN, ResNet-18 FPN, 12 epochs.
+_base_ = ["../mask_rcnn/mask-rcnn_r18_fpn_1x_coco.py", "../_base_/mask_scoring.py"]
+model = _base_.pop("mask_scoring")

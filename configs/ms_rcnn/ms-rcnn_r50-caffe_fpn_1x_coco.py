@@ -1,0 +1,3 @@
+# MS R-CNN, ResNet-50 FPN, caffe style, 12 epochs: the authors' README.
+_base_ = ["../mask_rcnn/mask-rcnn_r50-caffe_fpn_1x_coco.py", "../_base_/mask_scoring.py"]
+model = _base_.pop("mask_scoring")
