@@ -112,6 +112,16 @@ def check_fit(model: nn.Module, checkpoint: Mapping, filename: str, use: Use) ->
             f"{filename}: holds weights only, so no training can go on from it; "
             f"to start a new one from these weights use --cfg-options load_from={filename}"
         )
+    spoilt = [
+        name
+        for name, value in state_dict.items()
+        if isinstance(value, Tensor) and value.is_floating_point() and not value.isfinite().all()
+    ]
+    if spoilt:
+        raise CheckpointError(
+            f"{filename}: {len(spoilt)} weights are not finite numbers ({_few(spoilt)}): the "
+            "training diverged, or the file is damaged; use an earlier checkpoint"
+        )
     misfit = compare(model, state_dict)
     refused = {
         "test": misfit.missing or misfit.reshaped,

@@ -133,8 +133,8 @@ def _in_one_line(filename: str) -> Iterator[None]:
         raise MissingCheckpointError(f"{filename}: no such checkpoint file") from error
     except (URLError, ConnectionError, TimeoutError) as error:
         raise CheckpointError(
-            f"{filename}: could not be downloaded: {error}; fetch it on a machine that can and "
-            "give the file's name in its place"
+            f"{filename}: could not be downloaded: {error}; fetch it on a machine that can, and "
+            "name the file (a backbone's: --cfg-options model.backbone.init_cfg.checkpoint=FILE)"
         ) from error
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL (\S+) (?:was not|whose)", str(error))

@@ -9,8 +9,6 @@ import inspect
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from errno import EDQUOT, ENOSPC
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -42,12 +40,6 @@ _OTHER_KEYS = {
     "tta_model",
     "tta_pipeline",
 }
-
-_MISTAKES = re.compile(
-    r" is not in the \S+ registry|__init__\(\) (got an unexpected|missing \d+ required)|"
-    r"must contain the key \"type\"|is not a callable object|should be an? .* but got|"
-    r"^invalid literal for int\(\)|^could not convert string to float"
-)
 
 
 class ArgumentParser(OneLineParser):
@@ -88,7 +80,7 @@ class _Options(DictAction):
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
         for pair in values:
-            if "=" not in pair:
+            if "=" not in pair.lstrip("="):
                 parser.error(f"--cfg-options {pair}: write KEY=VALUE, without spaces")
         try:
             super().__call__(parser, namespace, values, option_string)
@@ -113,6 +105,12 @@ def load_config(name: str, options: dict | None, work_dir: str | None, launcher:
     _check_launcher(launcher)
     try:
         config = Config.fromfile(path)
+    except FileNotFoundError as error:
+        absent = error.filename or str(error)
+        raise UserError(
+            f"{name}: cannot be read: there is no {absent}; _base_ is relative to the folder of "
+            "the file that names it"
+        ) from error
     except Exception as error:  # a config is Python, so anything may come of a mistake in it
         reason = " ".join(str(error).split())
         raise UserError(f"{name}: cannot be read: {type(error).__name__}: {reason}") from error
@@ -171,13 +169,16 @@ def _merge(config: Config, options: dict) -> None:
             continue
         if first in config:
             raise UserError(f"--cfg-options {key}: {_instead_of(first, config, known)}")
-        near = difflib.get_close_matches(first, sorted(known), 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        settings = {name: config[name] for name in config if name in known}
+        inner = [path for path in _places(settings, first, None) if path.endswith(f".{first}")]
+        near = inner[:3] or difflib.get_close_matches(first, sorted(known), 1)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise UserError(f"--cfg-options {key}: the config has no {first}{hint}")
     try:
         config.merge_from_dict(options)
     except Exception as error:
-        raise UserError(f"--cfg-options {options}: {' '.join(str(error).split())}") from error
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"--cfg-options {' '.join(options)}: {reason}") from error
 
 
 def _instead_of(variable: str, config: Config, known: set[str]) -> str:
@@ -259,38 +260,3 @@ def class_of(part: Any, registry: Registry) -> type | None:
 def on_first_rank() -> bool:
     """Whether this process speaks for a distributed run; before mmengine has set it up."""
     return all(int(os.environ.get(name, 0)) == 0 for name in _RANKS.values())
-
-
-@contextmanager
-def mistakes_of_config(name: str) -> Iterator[None]:
-    """Turns what the libraries raise on a mistake in a config or the data into one line."""
-    try:
-        yield
-    except (UserError, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        message = _one_line_of(error)
-        if message is None:
-            raise
-        raise UserError(f"{name}: {message}") from error
-
-
-def _one_line_of(error: Exception) -> str | None:
-    """What is wrong, if it is something that users meet; None for a defect of ours."""
-    # str() of a KeyError is the repr of its message
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    text = " ".join(text.split())
-    if "failed to load image: " in text:
-        image = text.rpartition("failed to load image: ")[2]
-        return f"the image {image} cannot be decoded: mend it or take it out of the annotations"
-    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
-        return (
-            "out of memory: lower train_dataloader.batch_size or the scale of the images, "
-            f"or train with --amp ({text[:150]})"
-        )
-    if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT):
-        return f"no space left on the disk of the work folder: {text}"
-    # what mmengine's registry raises on a setting that a class lacks or does not know
-    if _MISTAKES.search(text):
-        return text.partition(" Please check whether")[0]
-    return None

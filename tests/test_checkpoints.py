@@ -203,6 +203,14 @@ def test_a_training_starts_from_what_fits() -> None:
         fit(model, network(c=2), "finetune")
 
 
+@pytest.mark.parametrize("use", ["test", "resume", "finetune"])
+def test_weights_that_are_not_numbers_are_refused(use: str) -> None:
+    spoilt = network(a=2, b=3)
+    spoilt["b"].weight.data[0, 1] = float("nan")
+    with pytest.raises(CheckpointError, match=r"1 weights are not finite numbers \(b\.weight\)"):
+        fit(network(a=2, b=3), spoilt, use)
+
+
 def test_only_a_trainings_checkpoint_can_be_resumed() -> None:
     weights = dict(network(a=2).state_dict())
     check_fit(network(a=2), weights, "x.pth", "test")

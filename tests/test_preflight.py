@@ -277,7 +277,10 @@ def test_missing_files_are_named(root: Path) -> None:
         ('{"images": [', "is no valid JSON"),
         ("[]", "not in COCO's format"),
         ('{"images": [], "annotations": []}', "not in COCO's format"),
-        ('{"images": [], "annotations": [], "categories": []}', "has no images"),
+        ('{"images": [], "annotations": [], "categories": []}', "has no categories"),
+        ('{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}]}', "no images"),
+        ('{"images": [], "annotations": [null], "categories": []}', "annotations[0] is None"),
+        ("\ufeff{}", "begins with a byte order mark"),
     ],
 )
 def test_files_that_are_no_coco_annotations(root: Path, text: str, says: str) -> None:
@@ -344,6 +347,8 @@ def test_pretrained_weights_at_home(root: Path, monkeypatch: pytest.MonkeyPatch)
         (dict(segmentation=[[1, 2, float("inf"), 4, 5, 6]]), "annotation 1: a polygon has coord"),
         (dict(segmentation=[[[1, 2], [3, 4], [5, 6]]]), "annotation 1: a polygon has coord"),
         (dict(segmentation=[[1, 2, 10**400, 4, 5, 6]]), "annotation 1: a polygon has coord"),
+        (dict(segmentation=[[1, 2, 1e18, 4, 5, 6]]), "annotation 1: a polygon lies far outside"),
+        (dict(segmentation=[[1, 2, 3, 4, 5, -1e4]]), "annotation 1: a polygon lies far outside"),
         (dict(segmentation=[]), "annotation 1 (in 1.png) has no segmentation"),
         (dict(segmentation=[1, 2, 3, 4, 5, 6]), "annotation 1: its segmentation is no list of"),
         (dict(segmentation=dict(counts=None)), "is neither polygons nor an RLE"),
@@ -364,6 +369,27 @@ def test_annotations_that_end_a_run_or_spoil_it(root: Path, change: dict, says: 
     message = refusal(make_config(root))
     assert says in message
     assert "train.json" in message
+
+
+@pytest.mark.parametrize("as_rle", [False, True])
+def test_boxes_of_two_corners_are_noticed(
+    root: Path, as_rle: bool, capsys: pytest.CaptureFixture
+) -> None:
+    def to_corners(content: dict) -> None:
+        for entry in content["annotations"]:
+            if as_rle:
+                rles = coco_masks.frPyObjects(entry["segmentation"], SIDE, SIDE)
+                entry["segmentation"] = dict(size=[SIDE, SIDE], counts=rles[0]["counts"].decode())
+            x, y, width, height = entry["bbox"]
+            entry["bbox"] = [x, y, x + width, y + height]
+
+    check(make_config(root))
+    assert "bbox" not in capsys.readouterr().err
+    edit(root / "train.json", to_corners)
+    check(make_config(root))
+    assert "train.json: the bbox of 6 of 6 annotations is not their mask's, the first is annot" in (
+        capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("key", ["image_id", "category_id", "bbox", "area", "id"])

@@ -7,7 +7,7 @@ from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.runs import class_of, load_config, mistakes_of_config
+from msrcnn_mm.runs import class_of, load_config
 from tests.tiny import CONFIGS
 
 OWN_DATA = CONFIGS / "own_data" / "ms-rcnn_r50_fpn_own-data.py"
@@ -106,7 +106,14 @@ def test_a_class_by_its_name_or_itself() -> None:
         assert class_of(unknown, DATASETS) is None
 
 
-@pytest.mark.parametrize("convert", [int, float])
-def test_a_value_of_the_wrong_type_is_one_line(convert: type) -> None:
-    with pytest.raises(UserError, match=r"^mine\.py: .*'abc'"), mistakes_of_config("mine.py"):
-        convert("abc")
+def test_a_setting_further_inside_is_named() -> None:
+    assert "no batch_size; did you mean train_dataloader.batch_size or" in refusal(
+        NUCLEI, {"batch_size": 4}
+    )
+
+
+def test_a_base_that_is_not_there(tmp_path: Path) -> None:
+    moved = tmp_path / "moved.py"
+    moved.write_text("_base_ = '../ms_rcnn/nothing.py'\n")
+    message = refusal(moved, {})
+    assert "ms_rcnn/nothing.py; _base_ is relative to the folder of the file" in message

@@ -11,13 +11,13 @@ from mmengine.runner import Runner
 import msrcnn_mm  # noqa: F401  # registers our modules, for stock configs too, and makes loading safe
 from msrcnn_mm.checkpoint_fit import CheckpointFitHook
 from msrcnn_mm.checkpoints import require_file
+from msrcnn_mm.config_mistakes import StartedHook, mistakes_of_config
 from msrcnn_mm.errors import UserError, one_line_errors
 from msrcnn_mm.preflight import coco_metrics, metrics_of, preflight
 from msrcnn_mm.runs import (
     ArgumentParser,
     as_list,
     load_config,
-    mistakes_of_config,
     writable_folder,
 )
 from msrcnn_mm.upper_bound import UpperBoundHook
@@ -119,12 +119,14 @@ def main() -> None:
     if args.out is not None:
         add_dump(config, args.out)
     writable_folder(config.work_dir, "--work-dir")
-    with mistakes_of_config(args.config):
+    start_hook = StartedHook()
+    with mistakes_of_config(args.config, args.cfg_options or (), start_hook, config.work_dir):
         classes = preflight(config, ("test",))
         hooks = [CheckpointFitHook("test", args.checkpoint, classes)]
         if args.upper_bound:
             hooks.append(upper_bound(config))
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+        runner.register_hook(start_hook)
         for hook in hooks:
             runner.register_hook(hook)
         runner.load_or_resume()

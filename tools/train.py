@@ -16,6 +16,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 import msrcnn_mm  # noqa: F401  # registers our modules, makes loading safe
 from msrcnn_mm.checkpoint_fit import CheckpointFitHook
 from msrcnn_mm.checkpoints import require_file
+from msrcnn_mm.config_mistakes import StartedHook, mistakes_of_config
 from msrcnn_mm.cpu_amp import CpuAmpOptimWrapper
 from msrcnn_mm.errors import UserError, one_line_errors, warn
 from msrcnn_mm.preflight import preflight
@@ -23,7 +24,6 @@ from msrcnn_mm.runs import (
     ArgumentParser,
     class_of,
     load_config,
-    mistakes_of_config,
     writable_folder,
 )
 
@@ -76,6 +76,14 @@ def scale_learning_rate(config: Config) -> None:
     config.auto_scale_lr.enable = True
 
 
+def check_length(config: Config) -> None:
+    """Makes sure that the training has one; mmengine ends without a word where it is 0."""
+    for key in ("max_epochs", "max_iters"):
+        length = (config.get("train_cfg") or {}).get(key)
+        if length is not None and (not isinstance(length, int) or length < 1):
+            raise UserError(f"train_cfg.{key} must be a whole number above 0, not {length!r}")
+
+
 def set_start(config: Config, resume: str | None) -> str | None:
     """Says where the training starts, and returns the checkpoint it starts from."""
     if resume is not None:
@@ -102,9 +110,12 @@ def main() -> None:
         scale_learning_rate(config)
     writable_folder(config.work_dir, "--work-dir")
     start = set_start(config, args.resume)
-    with mistakes_of_config(args.config):
+    check_length(config)
+    start_hook = StartedHook()
+    with mistakes_of_config(args.config, args.cfg_options or (), start_hook, config.work_dir):
         classes = preflight(config, ("train", "val"))
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+        runner.register_hook(start_hook)
         if start is not None:
             hook = CheckpointFitHook("resume" if config.resume else "finetune", start, classes)
             runner.register_hook(hook)

@@ -115,7 +115,7 @@ param_scheduler = [
 ]
 
 default_hooks = dict(
-    logger=dict(interval=25), checkpoint=dict(interval=epochs, save_optimizer=False)
+    logger=dict(interval=25), checkpoint=dict(interval=epochs // 4, max_keep_ckpts=1)
 )
 randomness = dict(seed=0)
 visualizer = dict(type="MaskScoreVisualizer")

@@ -37,3 +37,4 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + "/" + val_annotations)
 test_evaluator = val_evaluator
+default_hooks = dict(logger=dict(interval=10))  # few images make short epochs

@@ -171,6 +171,17 @@ class TestEnvironment:
         self.put(tmp_path, "old", mark)
         install()
 
+    def test_one_of_the_same_minor_version_is_kept(self, tmp_path):
+        venv = tmp_path / ".venv"
+        self.put(tmp_path, "pyvenv.cfg")
+        for folder in ("bin", f"lib/python3.{sys.version_info[1]}/site-packages/pip-1.dist-info"):
+            (venv / folder).mkdir(parents=True)
+        (venv / "bin" / "python").touch()
+        major, minor = sys.version_info[:2]
+        for version, broken in ((f"{major}.{minor}.99", False), (f"{major}.{minor}1.2", True)):
+            (venv / "pyvenv.cfg").write_text(f"version = {version}\n")
+            assert steps._is_broken(venv) == broken
+
     def test_an_interrupted_one_is_ours(self, install, tmp_path):
         install()
         self.put(tmp_path, "old")

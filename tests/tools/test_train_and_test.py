@@ -191,6 +191,12 @@ def test_a_mistake_is_one_line_and_status_2(config: Path) -> None:
         (["CONFIG", "--cfg-options", "x"], "write KEY=VALUE"),
         (["CONFIG", "--resume", "nowhere.pth"], "nowhere.pth: no such checkpoint file"),
         (["CONFIG", "--cfg-options", "load_from=a.pth"], "a.pth: no such checkpoint file"),
+        (
+            ["CONFIG", "--cfg-options", "train_cfg.max_epochs=0"],
+            "train_cfg.max_epochs must be a wh",
+        ),
+        (["CONFIG", "--cfg-options", "train_cfg.max_epochs=1.5"], "must be a whole number above 0"),
+        (["CONFIG", "--cfg-options", "=1"], "write KEY=VALUE"),
         (["CONFIG", "--work-dir", "CONFIG"], "a file is in the way; name a folder"),
         (["CONFIG", "--launcher", "pytorch"], "--launcher pytorch: "),
         (["CONFIG", "--cfg-options", "model.roi_hed.x=1"], "unexpected keyword argument 'roi_hed'"),
