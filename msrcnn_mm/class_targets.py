@@ -1,4 +1,4 @@
-"""Which outputs of the MaskIoU head learn what: Mask Scoring R-CNN, section 4.4, table 5.
+"""Which outputs of the MaskIoU head learn what: Mask Scoring R-CNN, section 4.3, table 5.
 
 The target class of an RoI always learns the IoU of its mask with the instance that the RoI was
 assigned to. The paper's other two settings teach the head's other outputs as well.

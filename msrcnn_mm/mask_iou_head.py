@@ -20,7 +20,7 @@ from .class_targets import LEARNS, of_class
 from .errors import SettingError
 
 MASK_INPUTS = ("target_concat", "target_multiply", "all_concat")
-"""How masks and RoI features meet at the head's input: (a), (b) and (c) of the paper's figure 5."""
+"""How masks and RoI features meet at the head's input: (a), (b) and (c) of the paper's figure 4."""
 
 _INIT_CFG = (
     {"type": "Kaiming", "override": {"name": "convs"}},
@@ -40,7 +40,7 @@ class MaskIoUHead(BaseModule):
     It takes the place of MMDetection's class of the same name, with the same parameter names, so
     that MMDetection's configs and checkpoints fit.
 
-    The paper's ablations are settings of this head. Design (d) of figure 5, which sees the mask
+    The paper's ablations are settings of this head. Design (d) of figure 4, which sees the mask
     at its full size, needs RoI features as large as the masks (the host's
     ``mask_iou_roi_extractor``), ``roi_feat_size=28`` and ``conv_strides=(2, 1, 1, 2)``.
 
@@ -53,16 +53,16 @@ class MaskIoUHead(BaseModule):
         fc_out_channels: width of the fully connected layers.
         num_classes: C.
         conv_strides: stride of each convolution; without it 1, and 2 for the last.
-        mask_input: how the mask meets the RoI features (section 4.4, figure 5). The
+        mask_input: how the mask meets the RoI features (section 4.3, figure 4). The
             ``target_concat`` of the paper (a): the target class's mask is one more channel;
             ``target_multiply`` (b): it multiplies every channel; ``all_concat`` (c): the masks of
             all classes are C more channels.
-        learns: which outputs have a target (section 4.4, table 5). ``target_class`` (#1): only
+        learns: which outputs have a target (section 4.3, table 5). ``target_class`` (#1): only
             the target class; ``all_classes`` (#2): also every other class, with 0 for those that
             do not appear in the RoI; ``positive_classes`` (#3): also the other classes that
             appear in the RoI, each with its own IoU.
         mask_iou_thr: tau, in [0, 1): RoIs whose mask IoU target is above it are learned from
-            (section 4.4, table 6).
+            (section 4.3, table 6).
         box_iou_thr: in [0, 1): RoIs whose box has an IoU above it with the ground truth's are
             learned from. The host's assigner already asks for 0.5.
         class_agnostic: one output for all classes instead of one for each.
@@ -98,19 +98,16 @@ class MaskIoUHead(BaseModule):
         _check_choice("mask_input", mask_input, MASK_INPUTS)
         _check_choice("learns", learns, LEARNS)
         for name, value in (("mask_iou_thr", mask_iou_thr), ("box_iou_thr", box_iou_thr)):
-            if not 0 <= value < 1:
-                raise SettingError(f"MaskIoUHead: {name}={value} is not in [0, 1)")
+            if not isinstance(value, int | float) or not 0 <= value < 1:
+                raise SettingError(f"MaskIoUHead: {name}={value!r} is no number in [0, 1)")
         if class_agnostic and learns != "target_class":
             raise SettingError(
                 f"MaskIoUHead: learns='{learns}' needs one output a class: set class_agnostic=False"
             )
         if conv_strides is None:
             conv_strides = [1] * (num_convs - 1) + [2] * min(num_convs, 1)
-        if len(conv_strides) != num_convs:
-            raise SettingError(
-                f"MaskIoUHead: conv_strides={tuple(conv_strides)} must be {num_convs} numbers, one "
-                "for each of num_convs convolutions"
-            )
+        _check_strides(conv_strides, num_convs)
+        self.roi_feat_size = roi_feat_size
         self.num_classes = num_classes
         self.mask_input = mask_input
         self.learns = learns
@@ -148,11 +145,17 @@ class MaskIoUHead(BaseModule):
             (R, K) mask IoUs, not clamped.
 
         Raises:
-            SettingError: the masks' side is neither twice nor once that of the RoI features, or
-                their number is not that of the classes where all are asked for.
+            SettingError: the RoI features' side is not ``roi_feat_size``, the masks' is neither
+                twice nor once that, or their number is not that of the classes where all are
+                asked for.
         """
         if self.detach_mask:
             mask_preds = mask_preds.detach()
+        if mask_feats.size(-1) != self.roi_feat_size:
+            raise SettingError(
+                f"MaskIoUHead: its RoI features are of side {mask_feats.size(-1)}: set "
+                f"roi_feat_size={mask_feats.size(-1)}, or another output_size in the RoI extractor"
+            )
         x = self._fuse(mask_feats, self._input_masks(mask_preds, labels, mask_feats.size(-1)))
         for conv in self.convs:
             x = conv(x).relu()
@@ -230,3 +233,12 @@ class MaskIoUHead(BaseModule):
 def _check_choice(name: str, value: str, valid: Sequence[str]) -> None:
     if value not in valid:
         raise SettingError(f"MaskIoUHead: {name}={value!r} is none of {', '.join(valid)}")
+
+
+def _check_strides(strides: object, count: int) -> None:
+    valid = isinstance(strides, list | tuple) and len(strides) == count
+    if not valid or not all(isinstance(s, int) and s > 0 for s in strides):  # type: ignore[attr-defined]
+        raise SettingError(
+            f"MaskIoUHead: conv_strides={strides!r} must be {count} whole numbers above 0, one for "
+            "each of num_convs convolutions"
+        )

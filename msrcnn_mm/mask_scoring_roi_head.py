@@ -33,7 +33,7 @@ class MaskScoringRoIHead(StandardRoIHead):
     Args:
         mask_iou_head: config of the MaskIoU head.
         mask_iou_roi_extractor: config of an RoI extractor of the MaskIoU head's own, for features
-            of another size (design (d) of the paper's figure 5); without it, the head reads the
+            of another size (design (d) of the paper's figure 4); without it, the head reads the
             features of the mask branch.
         **kwargs: what MMDetection's ``StandardRoIHead`` takes; a mask head is required.
             ``train_cfg.mask_thr_binary`` is the probability from which a predicted mask counts

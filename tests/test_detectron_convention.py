@@ -129,7 +129,7 @@ def test_mask_head_and_mask_iou_head(both: SimpleNamespace) -> None:
     logits = reference.mask_head(both.weights, pooled)
     assert_same(found["mask_preds"], logits[:, 1:])
     chosen = logits[torch.arange(len(ROIS)), labels + 1]
-    ious = both.model.roi_head.mask_iou_head(found["mask_feats"], chosen)
+    ious = both.model.roi_head.mask_iou_head(found["mask_feats"], found["mask_preds"], labels)
     assert_same(ious, reference.mask_iou_head(both.weights, pooled, chosen)[:, 1:])
 
 

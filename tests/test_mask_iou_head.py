@@ -61,7 +61,7 @@ def test_costs_what_the_paper_says() -> None:
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(count)
     run(head, torch.zeros(1, 256, 14, 14), torch.zeros(1, 28, 28))
-    assert round(macs / 1e9, 2) == 0.39  # section 4.5
+    assert round(macs / 1e9, 2) == 0.39  # section 4.4
 
 
 @pytest.mark.parametrize("side", [7, 14, 15])
@@ -162,7 +162,7 @@ def test_masks_that_do_not_fit_the_features_are_refused() -> None:
         run(small_head(), torch.randn(1, 8, 14, 14), torch.randn(1, 56, 56))
 
 
-# ---- the paper's figure 5
+# ---- the paper's figure 4
 
 
 def first_layer_input(head: MaskIoUHead, *inputs: torch.Tensor) -> torch.Tensor:
@@ -234,15 +234,23 @@ def test_every_setting_changes_only_the_layers_it_says() -> None:
     [
         (dict(mask_input="add"), "'add' is none of target_concat, target_multiply, all_concat"),
         (dict(learns="all"), "'all' is none of target_class, all_classes, positive_classes"),
-        (dict(mask_iou_thr=1.0), r"mask_iou_thr=1.0 is not in \[0, 1\)"),
-        (dict(box_iou_thr=-0.1), r"box_iou_thr=-0.1 is not in \[0, 1\)"),
+        (dict(mask_iou_thr=1.0), r"mask_iou_thr=1.0 is no number in \[0, 1\)"),
+        (dict(box_iou_thr=-0.1), r"box_iou_thr=-0.1 is no number in \[0, 1\)"),
         (dict(class_agnostic=True, learns="all_classes"), "set class_agnostic=False"),
-        (dict(conv_strides=(1, 2)), r"conv_strides=\(1, 2\) must be 4 numbers"),
+        (dict(mask_iou_thr="0.5"), r"mask_iou_thr='0.5' is no number in \[0, 1\)"),
+        (dict(conv_strides=(1, 2)), r"conv_strides=\(1, 2\) must be 4 whole numbers"),
+        (dict(conv_strides=(0, 1, 1, 2)), r"conv_strides=\(0, 1, 1, 2\) must be 4 whole"),
+        (dict(conv_strides=2), "conv_strides=2 must be 4 whole numbers"),
     ],
 )
 def test_values_that_a_setting_cannot_have_are_refused(settings: dict, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         small_head(**settings)
+
+
+def test_features_of_another_side_than_set_are_refused() -> None:
+    with pytest.raises(SettingError, match="features are of side 28: set roi_feat_size=28"):
+        run(small_head(), torch.randn(1, 8, 28, 28), torch.randn(1, 28, 28))
 
 
 def test_all_masks_cannot_come_from_a_class_agnostic_mask_head() -> None:

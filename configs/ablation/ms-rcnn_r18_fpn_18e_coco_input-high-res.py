@@ -1,4 +1,4 @@
-# Figure 5 (d): the full 28 x 28 mask is concatenated with RoI features of its size.
+# Figure 4 (d): the full 28 x 28 mask is concatenated with RoI features of its size.
 _base_ = "{{$ABLATION_OF:../ms_rcnn/ms-rcnn_r18_fpn_18e_coco.py}}"
 model = dict(
     roi_head=dict(

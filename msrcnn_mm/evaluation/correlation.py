@@ -1,6 +1,6 @@
 """How well scores go with the true IoU of the masks they belong to.
 
-The figures 1 and 4 of Mask Scoring R-CNN (Huang et al., CVPR 2019) in numbers. A class score says
+The figures 2 and 5 of Mask Scoring R-CNN (Huang et al., CVPR 2019) in numbers. A class score says
 little of the mask; s_iou should say all of it.
 """
 
