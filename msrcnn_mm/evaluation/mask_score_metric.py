@@ -5,8 +5,10 @@ from mmdet.registry import METRICS
 from mmengine.logging import MMLogger
 
 from ..errors import UserError
+from .average_precision import average_precisions
 from .detections import Detection, to_detections
-from .rankings import Protocol, average_precisions, rank_by_scores
+from .protocol import Protocol
+from .rankings import rank_by_scores
 
 _COCO_AP_MAX_DETS = 100
 
