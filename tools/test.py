@@ -12,7 +12,7 @@ import msrcnn_mm  # noqa: F401  # registers our modules, for stock configs too, 
 from msrcnn_mm.checkpoint_fit import CheckpointFitHook
 from msrcnn_mm.checkpoints import require_file
 from msrcnn_mm.errors import UserError, one_line_errors
-from msrcnn_mm.preflight import coco_metrics, preflight
+from msrcnn_mm.preflight import METRIC_NAMES, coco_metrics, preflight
 from msrcnn_mm.runs import (
     ArgumentParser,
     as_list,
@@ -31,9 +31,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--eval",
         nargs="+",
-        choices=["bbox", "segm", "proposal", "proposal_fast"],
+        choices=METRIC_NAMES,
         metavar="METRIC",
-        help="what to measure: bbox, segm, proposal, proposal_fast [as the config says]",
+        help=f"what to measure: {', '.join(METRIC_NAMES)} [as the config says]",
     )
     parser.add_argument(
         "--out",

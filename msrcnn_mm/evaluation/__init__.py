@@ -1,4 +1,4 @@
-"""Evaluation of masks ranked by class score, by mask score and by the oracle.
+"""Evaluation of masks ranked by class score, mask score, maskness and the oracle.
 
 It knows result fields only, never models: what it measures may come from any detector, live
 (:class:`MaskScoreMetric`) or from a results file (:func:`load_results`).
@@ -10,7 +10,6 @@ from .examples import Example, ScoredMask, choose_examples
 from .mask_score_metric import MaskScoreMetric
 from .oracle import GroundTruth, ground_truth_masks, true_mask_ious
 from .protocol import Protocol, coco_protocol
-from .rankings import ScoreRankings, rank_by_scores
 from .results_file import DumpCocoResults, load_annotations, load_results
 from .score_evaluation import ScoreEvaluation, as_json
 
@@ -21,7 +20,6 @@ __all__ = [
     "MaskScoreMetric",
     "Protocol",
     "ScoreEvaluation",
-    "ScoreRankings",
     "ScoredMask",
     "as_json",
     "average_precisions",
@@ -31,6 +29,5 @@ __all__ = [
     "ground_truth_masks",
     "load_annotations",
     "load_results",
-    "rank_by_scores",
     "true_mask_ious",
 ]

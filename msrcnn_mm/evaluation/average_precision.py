@@ -55,9 +55,12 @@ class Curves:
         at: Any = slice(None) if iou is None else thresholds == iou
         return _mean_defined(self.precision[at][:, :, category, area, max_dets])
 
-    def ar(self, area: int, max_dets: int) -> float:
-        """Mean highest recall over IoUs and classes, in [0, 1] or :data:`UNDEFINED`."""
-        return _mean_defined(self.recall[:, :, area, max_dets])
+    def recalls(self, category: int | slice = slice(None)) -> dict[str, float]:
+        """The other six numbers of ``COCOeval.summarize``: ``AR@N``, ``ARs``, ``ARm``, ``ARl``."""
+        of_class = self.recall[:, category]
+        named = {f"AR@{n}": of_class[..., 0, m] for m, n in enumerate(self.protocol.max_dets)}
+        by_size = {f"AR{size}": of_class[..., a, -1] for a, size in enumerate("sml", start=1)}
+        return {name: _mean_defined(values) for name, values in (named | by_size).items()}
 
     def columns(self, category: int | slice = slice(None)) -> Floats:
         """(6,), the first six numbers of ``COCOeval.summarize``: AP, AP50, AP75, APs, APm, APl.

@@ -7,6 +7,7 @@ import numpy as np
 from pycocotools.coco import COCO
 
 from .average_precision import UNDEFINED, Curves, count_instances, curves
+from .boundary import boundary_overlaps
 from .calibration import calibration, laace, laece
 from .detections import Detection
 from .found import found_ious
@@ -31,7 +32,10 @@ _NO_GAP = 1e-9
 
 
 def evaluate_scores(
-    coco: COCO, detections: Sequence[Detection], protocol: Protocol | None = None
+    coco: COCO,
+    detections: Sequence[Detection],
+    protocol: Protocol | None = None,
+    boundary: bool = False,
 ) -> ScoreEvaluation:
     """Says what the scores of masks are worth.
 
@@ -40,6 +44,7 @@ def evaluate_scores(
         detections: D masks in COCO's results format, with ``mask_iou``, ``mask_score`` and
             ``foreground_prob`` where the detector has them.
         protocol: What counts; COCO's own without.
+        boundary: Whether to rank by Boundary IoU as well; see :mod:`.boundary`.
 
     Returns:
         The evaluation; :func:`.score_evaluation.as_json` makes plain data of it.
@@ -56,12 +61,26 @@ def evaluate_scores(
     by_ranking = scores.rankings(true_ious)
     instances = count_instances(overlaps, AREA_RANGES[0])
 
-    measured, parts = {}, {}
-    for name, values in progress(by_ranking.items(), "rankings", len(by_ranking)):
-        measured[name] = curves(overlaps, values[overlaps.detections], protocol)
-        if name != ORACLE:
-            parts[name] = _ScoreParts(overlaps, values[overlaps.detections], protocol, instances)
-    rankings, gap = _rankings(measured)
+    in_order = {name: values[overlaps.detections] for name, values in by_ranking.items()}
+
+    def measure(compared: Overlaps, what: str) -> dict[str, Curves]:
+        return {
+            name: curves(compared, values, protocol)
+            for name, values in progress(in_order.items(), what, len(in_order))
+        }
+
+    measured = measure(overlaps, "rankings")
+    parts = {
+        name: _ScoreParts(overlaps, values, protocol, instances)
+        for name, values in in_order.items()
+        if name != ORACLE
+    }
+    by_boundary = None
+    if boundary:
+        least = float(np.min(protocol.iou_thrs))
+        outlines = boundary_overlaps(overlaps, coco, detections, least)
+        by_boundary, _ = rankings_of(measure(outlines, "boundary rankings"))
+    rankings, gap = rankings_of(measured)
     return ScoreEvaluation(
         images=len(set(protocol.image_ids)),
         instances=int(instances.sum()),
@@ -69,7 +88,7 @@ def evaluate_scores(
         max_dets=protocol.max_dets[-1],
         ap_max_dets=protocol.ap_max_dets,
         rankings=rankings,
-        boundary=None,
+        boundary=by_boundary,
         oracle_gap=gap,
         mask_iou_quality=(
             None
@@ -141,10 +160,15 @@ class _ScoreParts:
         self.lrps: list[ClassLrp | None] = [score.lrp for score in self.by_class]
 
 
-def _rankings(
+def rankings_of(
     measured: Mapping[str, Curves], category: int | slice = slice(None)
 ) -> tuple[dict[str, Ranking], Aps]:
-    """AP by each ranking, and the oracle gap."""
+    """AP by each ranking, and the oracle gap by column.
+
+    Args:
+        measured: Ranking -> its curves, the class score's among them.
+        category: Number of a class; all without.
+    """
     aps = {name: _named(curve.columns(category)) for name, curve in measured.items()}
     gap: Aps = dict.fromkeys(COLUMNS)
     if ORACLE in aps:
@@ -159,6 +183,8 @@ def _rankings(
     rankings = {
         name: Ranking(
             ap=aps[name],
+            ar={n: _defined(value) for n, value in curve.recalls(category).items()},
+            ap_at_most=_defined(curve.ap(category=category)),
             ap_by_iou=[_defined(ap) for ap in curve.ap_by_iou(category)],
             recovered_share={column: share(name, column) for column in COLUMNS},
         )
@@ -178,7 +204,7 @@ def _classes(
     counts = np.diff(overlaps.bounds)
     classes = []
     for k, category_id in enumerate(sorted(set(protocol.category_ids))):
-        rankings, gap = _rankings(measured, k)
+        rankings, gap = rankings_of(measured, k)
         classes.append(
             ClassEvaluation(
                 category_id=category_id,

@@ -54,12 +54,17 @@ class Ranking:
 
     Attributes:
         ap: pycocotools' six figures.
+        ar: Highest recall, mean over IoUs and classes: ``AR@N`` for each of the protocol's numbers
+            of detections that count, then ``ARs``, ``ARm`` and ``ARl`` at the last.
+        ap_at_most: AP at the most detections, as AP50 to APl are; AP itself where that is too.
         ap_by_iou: AP at each of the protocol's IoU thresholds.
         recovered_share: By column, (AP - AP by class score) / oracle gap; None where there is no
             gap, 0 for the class score and 1 for the oracle where there is.
     """
 
     ap: Aps
+    ar: dict[str, float | None]
+    ap_at_most: float | None
     ap_by_iou: list[float | None]
     recovered_share: Aps
 

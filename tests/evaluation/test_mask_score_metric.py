@@ -28,9 +28,12 @@ from .coco_scenes import (
     rectangle,
 )
 
+SCORES = ("class_score", "mask_score", "maskness")
 OURS = {
-    *("segm_mAP_class_score", "segm_mAP_mask_score", "segm_mAP_oracle"),
-    *("oracle_gap", "recovered_share"),
+    *(f"segm_mAP_{name}" for name in (*SCORES, "oracle")),
+    *("oracle_gap", "recovered_share", "recovered_share_maskness"),
+    *(f"mask_iou_{name}" for name in ("mae", "bias", "pearson", "spearman", "auroc")),
+    *(f"segm_{e}_{s}" for e in ("laece", "laace", "dece", "lrp", "olrp") for s in SCORES),
 }
 
 
@@ -64,7 +67,7 @@ def data_samples(
             "masks": torch.from_numpy(masks),
         }
         if mask_scores:
-            for field in ("mask_iou", "mask_score"):
+            for field in ("mask_iou", "mask_score", "foreground_prob"):
                 values = torch.tensor([d[field] for d in own], dtype=torch.float32)
                 prediction[f"{field}s"] = values
         samples.append(
