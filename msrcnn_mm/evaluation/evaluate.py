@@ -103,7 +103,7 @@ def evaluate_scores(
             for name, part in parts.items()
         },
         classes=_classes(coco, protocol, overlaps, instances, measured, parts),
-        notes=[*_notes_on_truth(overlaps, instances), *notes_on(by_ranking, scores)],
+        notes=[*_notes(overlaps, instances, len(detections)), *notes_on(by_ranking, scores)],
         detections=DetectionColumns(
             image_ids=[d["image_id"] for d in detections],
             category_ids=[d["category_id"] for d in detections],
@@ -219,8 +219,13 @@ def _classes(
     return classes
 
 
-def _notes_on_truth(overlaps: Overlaps, instances: Ints) -> list[str]:
+def _notes(overlaps: Overlaps, instances: Ints, given: int) -> list[str]:
     notes = []
+    if not given:
+        notes.append("there are no detections")
+    if len(overlaps.detections) < given:
+        left_out = given - len(overlaps.detections)
+        notes.append(f"{left_out} detections are of classes or images that do not count")
     if not instances.any():
         notes.append("there is no ground truth: no AP is defined")
     if not overlaps.findable.all():
