@@ -104,6 +104,18 @@ def test_a_large_mask_with_a_loose_outline_fails_where_mask_iou_forgives() -> No
     assert list(evaluation.boundary) == list(evaluation.rankings)
 
 
+def test_a_mask_with_a_hole_counts_by_its_smaller_mask_iou() -> None:
+    """Its outline fits better (324 of 500 pixels) than its inside (500 of 900)."""
+    truth = rectangle(40, 40, 70, 70)
+    hollow = truth - rectangle(45, 45, 65, 65)
+    assert Boundary.of(encode(hollow)).iou(Boundary.of(encode(truth))) == 324 / 500
+    coco = as_coco([annotation(1, 10, truth)], 1, {3: "ring"})
+    evaluation = evaluate_scores(coco, [detection(10, hollow, 0.9)], boundary=True)
+    assert evaluation.boundary is not None
+    by_iou = evaluation.boundary["class_score"].ap_by_iou
+    assert by_iou == pytest.approx([1, 1] + [0] * 8)  # at 0.55 and no further
+
+
 def test_only_when_asked_for() -> None:
     annotations, detections = random_scene(4)
     assert evaluate_scores(as_coco(annotations, 3), detections).boundary is None
