@@ -16,6 +16,7 @@ from torch import Tensor
 from .class_targets import class_targets, of_class
 from .errors import SettingError
 from .mask_iou_targets import mask_iou_targets
+from .maskness import foreground_probs
 from .summed_area import SummedAreaTables
 
 
@@ -26,7 +27,8 @@ class MaskScoringRoIHead(StandardRoIHead):
     Training (paper, section 3.3): the MaskIoU head learns on the positive RoIs of the mask
     branch, scoring the mask of the ground-truth class. Test: after NMS on the class score and
     the cut to the top detections, it scores the mask of the predicted class; results gain
-    ``mask_ious`` and ``mask_scores`` and keep their ``scores``.
+    ``mask_ious`` and ``mask_scores`` and keep their ``scores``. They also gain
+    ``foreground_probs``, what masks say of themselves, to compare the scorer with.
 
     It takes the place of MMDetection's class of the same name.
 
@@ -132,14 +134,16 @@ class MaskScoringRoIHead(StandardRoIHead):
             rescale: bring boxes and masks back to the original images' size.
 
         Returns:
-            The detections with ``masks`` (boolean, image-sized), ``mask_ious`` and
-            ``mask_scores``; ``scores`` are untouched.
+            The detections with ``masks`` (boolean, image-sized), ``mask_ious``, ``mask_scores``
+            and ``foreground_probs``; ``scores`` are untouched.
         """
         mask_rois = bbox2roi([results.bboxes for results in results_list])
         labels = torch.cat([results.labels for results in results_list])
         counts = [len(results) for results in results_list]
         mask_results = self._mask_forward(x, mask_rois)
         mask_ious = self._mask_iou_forward(x, mask_rois, mask_results, labels)
+        logits = of_class(mask_results["mask_preds"], labels)
+        foreground = foreground_probs(logits, self.test_cfg.mask_thr_binary)
         results_list = self.mask_head.predict_by_feat(
             mask_preds=mask_results["mask_preds"].split(counts),
             results_list=results_list,
@@ -147,6 +151,8 @@ class MaskScoringRoIHead(StandardRoIHead):
             rcnn_test_cfg=self.test_cfg,
             rescale=rescale,
         )
+        for results, probs in zip(results_list, foreground.split(counts), strict=True):
+            results.foreground_probs = probs
         return self.mask_iou_head.predict_by_feat(mask_ious.split(counts), results_list)
 
     def _mask_iou_forward(

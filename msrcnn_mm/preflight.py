@@ -20,10 +20,12 @@ from mmengine.registry import Registry, init_default_scope
 
 from .annotation_checks import AnnotationFile, Needs
 from .errors import UserError, warn
+from .evaluation import MaskScoreMetric
 from .image_checks import check_images
 from .runs import as_list, class_of, on_first_rank
 
-METRIC_NAMES = ("bbox", "segm", "proposal", "proposal_fast")
+METRIC_NAMES = ("bbox", "segm", "boundary", "proposal", "proposal_fast")
+"""What ``MaskScoreMetric`` can measure; ``CocoMetric`` all but Boundary IoU."""
 
 # heads that count otherwise: objectness, and classes of stuff
 _OTHER_COUNTS = ("rpn_head", "semantic_head")
@@ -202,7 +204,9 @@ def _check_dataset(
     default = "classes" not in (dataset.get("metainfo") or {})
     file.check_classes(classes, where, type(built).__name__ if default else None)
     metrics = {name for evaluator in evaluators for name in metrics_of(evaluator)}
-    with_masks = _loads_masks(dataset.get("pipeline")) if split == "train" else "segm" in metrics
+    with_masks = bool(metrics & {"segm", "boundary"})
+    if split == "train":
+        with_masks = _loads_masks(dataset.get("pipeline"))
     file.check(Needs(masks=with_masks, trained=split == "train", evaluated=bool(metrics)))
     check_images(file, built.data_prefix.get("img", ""), where)
     for evaluator in evaluators:
@@ -244,9 +248,11 @@ def _check_evaluator(
     MMDetection finds out after the whole test has run.
     """
     where = f"{split}_evaluator"
-    unknown = [name for name in metrics_of(evaluator) if name not in METRIC_NAMES]
+    ours = issubclass(class_of(evaluator, METRICS) or CocoMetric, MaskScoreMetric)
+    known = [name for name in METRIC_NAMES if ours or name != "boundary"]
+    unknown = [name for name in metrics_of(evaluator) if name not in known]
     if unknown:
-        raise UserError(f"{where}: no metric {_names(unknown)}; there are {_names(METRIC_NAMES)}")
+        raise UserError(f"{where}: no metric {_names(unknown)}; there are {_names(known)}")
     path = evaluator.get("ann_file")
     if path is None or not _is_local(path, evaluator.get("backend_args")):
         return

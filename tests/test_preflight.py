@@ -532,6 +532,14 @@ def test_an_unknown_metric(root: Path) -> None:
     assert "test_evaluator: no metric ('mask'); there are ('bbox', 'segm'" in refusal(config)
 
 
+def test_boundary_iou_is_for_our_metric_to_measure(root: Path) -> None:
+    config = make_config(root)
+    config.test_evaluator = dict(type="CocoMetric", ann_file=f"{root}/val.json", metric="boundary")
+    assert "test_evaluator: no metric ('boundary')" in refusal(config)
+    config.test_evaluator.type = "MaskScoreMetric"
+    check(config)
+
+
 def test_the_other_processes_of_a_distributed_run_leave_it_to_the_first(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

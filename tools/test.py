@@ -13,7 +13,7 @@ from msrcnn_mm.checkpoint_fit import CheckpointFitHook
 from msrcnn_mm.checkpoints import require_file
 from msrcnn_mm.config_mistakes import StartedHook, mistakes_of_config
 from msrcnn_mm.errors import UserError, one_line_errors
-from msrcnn_mm.preflight import coco_metrics, metrics_of, preflight
+from msrcnn_mm.preflight import METRIC_NAMES, coco_metrics, metrics_of, preflight
 from msrcnn_mm.runs import (
     ArgumentParser,
     as_list,
@@ -32,9 +32,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--eval",
         nargs="+",
-        choices=["bbox", "segm", "proposal", "proposal_fast"],
+        choices=METRIC_NAMES,
         metavar="METRIC",
-        help="what to measure: bbox, segm, proposal, proposal_fast [as the config says]",
+        help=f"what to measure: {', '.join(METRIC_NAMES)} [as the config says]",
     )
     parser.add_argument(
         "--out",

@@ -1,14 +1,17 @@
-"""Evaluation of masks ranked by class score, by mask score and by the oracle.
+"""Evaluation of masks ranked by class score, mask score, maskness and the oracle.
 
 It knows result fields only, never models: what it measures may come from any detector, live
 (:class:`MaskScoreMetric`) or from a results file (:func:`load_results`).
 """
 
+from .average_precision import average_precisions
+from .evaluate import evaluate_scores
 from .examples import Example, ScoredMask, choose_examples
 from .mask_score_metric import MaskScoreMetric
 from .oracle import GroundTruth, ground_truth_masks, true_mask_ious
-from .rankings import Protocol, ScoreRankings, average_precisions, rank_by_scores
+from .protocol import Protocol, coco_protocol
 from .results_file import DumpCocoResults, load_annotations, load_results
+from .score_evaluation import ScoreEvaluation, as_json
 
 __all__ = [
     "DumpCocoResults",
@@ -16,13 +19,15 @@ __all__ = [
     "GroundTruth",
     "MaskScoreMetric",
     "Protocol",
-    "ScoreRankings",
+    "ScoreEvaluation",
     "ScoredMask",
+    "as_json",
     "average_precisions",
     "choose_examples",
+    "coco_protocol",
+    "evaluate_scores",
     "ground_truth_masks",
     "load_annotations",
     "load_results",
-    "rank_by_scores",
     "true_mask_ious",
 ]

@@ -11,10 +11,17 @@ Detection = dict[str, Any]
 
 ``image_id``, ``category_id``, ``bbox`` (``[x, y, w, h]``, pixels), ``score`` (the class score) and,
 where the detector has them, ``segmentation`` (compressed RLE of the full image, ``counts`` a
-``str``), ``mask_iou`` (in [0, 1]) and ``mask_score``.
+``str``), ``mask_iou`` (in [0, 1]), ``mask_score`` and ``foreground_prob`` (the mean probability of
+the mask's foreground, in [0, 1]; times ``score`` it is maskness).
 """
 
-_SCORE_FIELDS = {"mask_ious": "mask_iou", "mask_scores": "mask_score"}
+_SCORE_FIELDS = {
+    "mask_ious": "mask_iou",
+    "mask_scores": "mask_score",
+    "foreground_probs": "foreground_prob",
+}
+SCORE_ENTRIES = tuple(_SCORE_FIELDS.values())
+"""What an entry may carry beside ``score``."""
 
 
 def to_arrays(prediction: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,8 +29,8 @@ def to_arrays(prediction: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         prediction: ``bboxes`` (D, 4) as ``x1, y1, x2, y2`` in pixels, ``labels`` (D,), ``scores``
-            (D,) and, optionally, ``masks`` (D, H, W) or a list of D RLEs, ``mask_ious`` (D,) and
-            ``mask_scores`` (D,).
+            (D,) and, optionally, ``masks`` (D, H, W) or a list of D RLEs, and ``mask_ious``,
+            ``mask_scores`` and ``foreground_probs``, each (D,).
 
     Returns:
         The same fields as NumPy arrays, ``masks`` as a list of D RLEs.

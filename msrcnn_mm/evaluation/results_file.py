@@ -21,15 +21,15 @@ from pycocotools.coco import COCO
 
 from ..errors import UserError
 from ..rle import fills
-from .detections import Detection, to_arrays, to_detections
+from .detections import SCORE_ENTRIES, Detection, to_arrays, to_detections
 
 
 @METRICS.register_module()
 class DumpCocoResults(BaseMetric):
     """Writes every detection of a test run into one JSON file in COCO's results format.
 
-    Beside COCO's fields an entry carries ``mask_iou`` and ``mask_score`` where the detector has
-    them; ``score`` is the class score. pycocotools reads the file as it is.
+    Beside COCO's fields an entry carries ``mask_iou``, ``mask_score`` and ``foreground_prob``
+    where the detector has them; ``score`` is the class score. pycocotools reads the file as it is.
 
     Args:
         out_file_path: The file to write; missing folders are made.
@@ -165,7 +165,7 @@ def _problem(detection: Any, coco: COCO | None) -> str | None:
     for field in ("image_id", "category_id", "segmentation", "score"):
         if field not in detection:
             return f"has no '{field}'"
-    for field in ("score", "mask_iou", "mask_score"):
+    for field in ("score", *SCORE_ENTRIES):
         value = detection.get(field, 0.0)
         if not isinstance(value, int | float) or not math.isfinite(value):
             return f"has a {field} that is not a finite number: {value}"

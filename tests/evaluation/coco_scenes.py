@@ -85,6 +85,7 @@ def detection(
     }
     if mask_iou is not None:
         result |= {"mask_iou": mask_iou, "mask_score": score * mask_iou}
+        result["foreground_prob"] = 1 - mask_iou / 2  # any other number
     return result
 
 

@@ -14,7 +14,16 @@ from mmdet.evaluation.metrics import CocoMetric
 from mmengine.logging import MMLogger
 
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation import MaskScoreMetric, ground_truth_masks, true_mask_ious
+from msrcnn_mm.evaluation import (
+    DumpCocoResults,
+    MaskScoreMetric,
+    evaluate_scores,
+    ground_truth_masks,
+    load_annotations,
+    load_results,
+    true_mask_ious,
+)
+from msrcnn_mm.evaluation.score_keys import score_keys
 
 from .coco_scenes import (
     CATEGORIES,
@@ -28,10 +37,15 @@ from .coco_scenes import (
     rectangle,
 )
 
+SCORES = ("class_score", "mask_score", "maskness")
 OURS = {
-    *("segm_mAP_class_score", "segm_mAP_mask_score", "segm_mAP_oracle"),
-    *("oracle_gap", "recovered_share"),
+    *(f"segm_mAP_{name}" for name in (*SCORES, "oracle")),
+    *("oracle_gap", "recovered_share", "recovered_share_maskness"),
+    *(f"mask_iou_{name}" for name in ("mae", "bias", "pearson", "spearman", "auroc")),
+    *(f"segm_{e}_{s}" for e in ("laece", "laace", "dece", "lrp", "olrp") for s in SCORES),
 }
+
+DEFAULT = {f"segm_mAP{size}" for size in ("", "_50", "_75", "_s", "_m", "_l")}
 
 
 @pytest.fixture
@@ -64,7 +78,7 @@ def data_samples(
             "masks": torch.from_numpy(masks),
         }
         if mask_scores:
-            for field in ("mask_iou", "mask_score"):
+            for field in ("mask_iou", "mask_score", "foreground_prob"):
                 values = torch.tensor([d[field] for d in own], dtype=torch.float32)
                 prediction[f"{field}s"] = values
         samples.append(
@@ -245,6 +259,51 @@ def test_ground_truth_from_the_data_set(log: pytest.LogCaptureFixture) -> None:
     samples[0]["instances"] = [{"bbox_label": 0, "bbox": [10, 10, 50, 50], "mask": rle}]
     ours = run(MaskScoreMetric(metric="segm"), samples)
     assert ours["segm_mAP_oracle"] == 1
+
+
+def test_every_key_is_of_the_evaluation_from_files(ann_file: Path, tmp_path: Path) -> None:
+    """Live and from files there is one evaluation."""
+    annotations, detections = random_scene(4)
+    path = write(ann_file, annotations)
+    ours = run(MaskScoreMetric(ann_file=path, metric="segm"), data_samples(detections, 3))
+    assert {key for key in ours if key not in DEFAULT} == OURS
+    dumped = DumpCocoResults(tmp_path / "results.json", path)
+    run(dumped, data_samples(detections, 3))
+    coco = load_annotations(path)
+    evaluation = evaluate_scores(coco, load_results(tmp_path / "results.json", coco))
+    assert {key: ours[key] for key in OURS} == score_keys(evaluation, ["segm"])
+    assert ours["segm_olrp_mask_score"] == round(evaluation.lrp["mask_score"].optimal.error, 3)
+    assert ours["mask_iou_mae"] == round(evaluation.mask_iou_quality.mean_absolute_error, 3)
+
+
+def test_boundary_beside_the_others_or_alone(ann_file: Path, log: pytest.LogCaptureFixture) -> None:
+    mask = rectangle(10, 10, 90, 90)
+    loose = rectangle(14, 14, 86, 86)
+    found = [detection(10, mask, 0.5, mask_iou=0.9), detection(11, loose, 0.9, mask_iou=0.5)]
+    truth = [annotation(i + 1, 10 + i, mask) for i in range(2)]
+    options = {"ann_file": write(ann_file, truth)}
+    samples = data_samples(found, 3)
+    both = run(MaskScoreMetric(metric=["segm", "boundary"], **options), samples)
+    alone = run(MaskScoreMetric(metric="boundary", **options), samples)
+    segm = run(MaskScoreMetric(metric="segm", **options), samples)
+    assert {**segm, **alone} == both
+    assert all(key.startswith("boundary_mAP") for key in alone)
+    assert 0 < alone["boundary_mAP"] == alone["boundary_mAP_mask_score"] < segm["segm_mAP"]
+    assert log.text.count("boundary, ranked by") == 2
+
+
+def test_an_unknown_metric_item(ann_file: Path) -> None:
+    with pytest.raises(UserError, match="metric_items: there is no mAP_60"):
+        MaskScoreMetric(ann_file=write(ann_file, []), metric="segm", metric_items=["mAP_60"])
+
+
+def test_recalls_by_their_names(ann_file: Path) -> None:
+    annotations, detections = random_scene(4)
+    options = {"ann_file": write(ann_file, annotations), "metric": ["bbox", "segm"]}
+    options["metric_items"] = ["AR@100", "AR@300", "AR@1000", "AR_s@1000", "AR_m@1000", "mAP_75"]
+    stock = run(CocoMetric(**options), data_samples(detections, 3))
+    ours = run(MaskScoreMetric(**options), data_samples(detections, 3))
+    assert {key: ours[key] for key in stock} == stock
 
 
 def test_metric_items_choose_mmdetections_keys_only(ann_file: Path) -> None:

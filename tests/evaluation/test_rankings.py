@@ -1,4 +1,4 @@
-"""APs against plain pycocotools, and the numbers made of them against a case worked by hand."""
+"""APs and recalls against plain pycocotools; gap and share against a case worked by hand."""
 
 import numpy as np
 import pytest
@@ -8,12 +8,12 @@ from pycocotools.coco import COCO
 
 from msrcnn_mm.evaluation import (
     Protocol,
-    ScoreRankings,
     average_precisions,
+    evaluate_scores,
     ground_truth_masks,
-    rank_by_scores,
     true_mask_ious,
 )
+from msrcnn_mm.evaluation.score_table import score_table
 
 from .coco_scenes import (
     CATEGORIES,
@@ -55,16 +55,34 @@ def test_each_ranking_is_pycocotools_with_the_score_replaced(seed: int) -> None:
     annotations, detections = random_scene(seed)
     assume(detections)
     coco = as_coco(annotations, num_images=3)
-    rankings = rank_by_scores(coco, detections, protocol(coco))
+    evaluation = evaluate_scores(coco, detections)
     class_scores = np.array([d["score"] for d in detections])
     true_ious = true_mask_ious(detections, ground_truth_masks(coco))
-    for ours, scores in (
-        (rankings.class_score, class_scores),
-        (rankings.mask_score, [d["mask_score"] for d in detections]),
-        (rankings.oracle, class_scores * true_ious),
+    assert evaluation.detections.true_ious.tolist() == true_ious.tolist()
+    for name, scores in (
+        ("class_score", class_scores),
+        ("mask_score", [d["mask_score"] for d in detections]),
+        ("maskness", class_scores * [d["foreground_prob"] for d in detections]),
+        ("oracle", class_scores * true_ious),
     ):
-        assert ours is not None
-        assert ours.tolist() == plain_pycocotools(coco, detections, scores)[:6].tolist()
+        ours = evaluation.rankings[name]
+        twelve = [-1 if v is None else v for v in (*ours.ap.values(), *ours.ar.values())]
+        assert twelve == plain_pycocotools(coco, detections, scores).tolist()
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=15, deadline=None)
+def test_each_class_is_an_evaluation_of_that_class_alone(seed: int) -> None:
+    annotations, detections = random_scene(seed)
+    coco = as_coco(annotations, num_images=3)
+    evaluation = evaluate_scores(coco, detections)
+    for one in evaluation.classes:
+        alone = Protocol([one.category_id], coco.getImgIds(), (1, 10, 100), 100, IOU_THRS)
+        expected = evaluate_scores(coco, detections, alone)
+        assert one.rankings == expected.rankings
+        assert one.oracle_gap == expected.oracle_gap
+        assert one.instances == expected.instances
+        assert one.name == CATEGORIES[one.category_id]
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -78,7 +96,7 @@ def test_true_ious_as_mask_ious_recover_everything_and_ones_recover_nothing(seed
             d | {"mask_score": d["score"] * iou}
             for d, iou in zip(detections, mask_ious, strict=True)
         ]
-        share = rank_by_scores(coco, scored, protocol(coco)).recovered_share
+        share = evaluate_scores(coco, scored).rankings["mask_score"].recovered_share["AP"]
         assert share is None or share == pytest.approx(expected, abs=1e-9)
 
 
@@ -106,14 +124,17 @@ def test_recovered_share_of_a_case_worked_by_hand() -> None:
     mask_score = (1 + 9 * alone / 2) / 10
     # A (0.7), B (0.4), C (0). Right, right, wrong; then: right, wrong, wrong.
     oracle = (1 + 9 * alone) / 10
-    rankings = rank_by_scores(coco, detections, protocol(coco))
-    assert rankings.mask_score is not None
-    measured = [rankings.class_score[0], rankings.mask_score[0], rankings.oracle[0]]
+    evaluation = evaluate_scores(coco, detections)
+    rankings = evaluation.rankings
+    measured = [rankings[name].ap["AP"] for name in ("class_score", "mask_score", "oracle")]
     assert measured == pytest.approx([class_score, mask_score, oracle], abs=1e-12)
-    assert rankings.oracle_gap == pytest.approx(oracle - class_score)
-    assert rankings.recovered_share == pytest.approx(
+    assert evaluation.oracle_gap["AP"] == pytest.approx(oracle - class_score)
+    assert rankings["mask_score"].recovered_share["AP"] == pytest.approx(
         (mask_score - class_score) / (oracle - class_score)
     )
+    assert rankings["class_score"].recovered_share["AP"] == 0
+    assert rankings["oracle"].recovered_share["AP"] == 1
+    assert rankings["class_score"].ap_by_iou == pytest.approx([2 / 3] + [alone / 3] * 9)
 
 
 def test_crowd_region_takes_any_number_of_detections_out_of_the_count() -> None:
@@ -131,15 +152,24 @@ def test_crowd_region_takes_any_number_of_detections_out_of_the_count() -> None:
 
 def test_without_mask_scores() -> None:
     coco, detections = worked_scene()
-    plain = [
-        {k: v for k, v in d.items() if k not in ("mask_iou", "mask_score")} for d in detections
-    ]
-    rankings = rank_by_scores(coco, plain, protocol(coco))
-    assert rankings.mask_score is None
-    assert rankings.recovered_share is None
-    assert rankings.oracle_gap is not None
-    table = rankings.table(protocol(coco))
-    assert "mask score" not in table and "recovered share" not in table
+    evaluation = evaluate_scores(coco, without_fields(detections))
+    assert list(evaluation.rankings) == ["class_score", "oracle"]
+    assert evaluation.mask_iou_quality is None
+    assert evaluation.oracle_gap["AP"] is not None
+
+
+def without_fields(detections: list[dict]) -> list[dict]:
+    ours = ("mask_iou", "mask_score", "foreground_prob")
+    return [{k: v for k, v in d.items() if k not in ours} for d in detections]
+
+
+def test_some_without_mask_scores_rank_by_class_score() -> None:
+    coco, (a, b, c) = worked_scene()
+    evaluation = evaluate_scores(coco, [*without_fields([a]), b, c])
+    scores = [a["score"], b["mask_score"], c["mask_score"]]
+    expected = average_precisions(coco, [a, b, c], scores, protocol(coco))
+    assert evaluation.rankings["mask_score"].ap["AP"] == expected[0]
+    assert "1 detections have no mask score: they rank by class score" in evaluation.notes
 
 
 def test_no_detections_miss_everything() -> None:
@@ -150,10 +180,12 @@ def test_no_detections_miss_everything() -> None:
 
 def test_no_ground_truth_is_undefined_not_zero() -> None:
     coco = as_coco([], num_images=1)
-    rankings = rank_by_scores(coco, worked_scene()[1][:1], protocol(coco))
-    assert rankings.class_score.tolist() == [-1] * 6
-    assert rankings.oracle_gap is None and rankings.recovered_share is None
-    assert "undefined, there is no ground truth" in rankings.table(protocol(coco))
+    evaluation = evaluate_scores(coco, worked_scene()[1][:1])
+    for ranking in evaluation.rankings.values():
+        assert set(ranking.ap.values()) == set(ranking.recovered_share.values()) == {None}
+    assert set(evaluation.oracle_gap.values()) == {None}
+    assert "there is no ground truth: no AP is defined" in evaluation.notes
+    assert "undefined, there is no ground truth" in score_table(evaluation)
 
 
 def test_class_without_ground_truth_does_not_count() -> None:
@@ -166,37 +198,45 @@ def test_class_without_ground_truth_does_not_count() -> None:
     )
 
 
-def test_no_gap_has_no_share() -> None:
-    same = np.full(6, 0.5)
-    rankings = ScoreRankings(class_score=same, mask_score=same + 0.1, oracle=same)
-    assert rankings.oracle_gap == 0
-    assert rankings.recovered_share is None
-    coco = as_coco([], num_images=1)
-    assert "recovered share: undefined, the oracle gains nothing" in rankings.table(protocol(coco))
-
-
 def test_max_dets_cut_by_the_ranking_that_is_evaluated() -> None:
     """Two detections a class and image count: which two depends on the scores ranked by."""
     coco, detections = worked_scene()
     extra = [detection(10, rectangle(90, 90, 100 + i, 100), 0.75, mask_iou=0.0) for i in range(5)]
     crowded = [*detections, *extra]
     few = protocol(coco, (1, 1, 2))
-    rankings = rank_by_scores(coco, crowded, few)
-    assert rankings.mask_score is not None
-    assert rankings.class_score[0] < rankings.mask_score[0]
+    rankings = evaluate_scores(coco, crowded, few).rankings
+    by = {name: ranking.ap["AP"] or 0 for name, ranking in rankings.items()}
+    assert by["class_score"] < by["mask_score"]
+
+
+def test_no_gap_has_no_share() -> None:
+    coco, (a, _, _) = worked_scene()
+    evaluation = evaluate_scores(coco, [a])
+    assert evaluation.oracle_gap["AP"] == 0
+    assert evaluation.rankings["mask_score"].recovered_share["AP"] is None
+    assert "recovered share: undefined, the oracle gains nothing" in score_table(evaluation)
+
+
+def test_an_annotation_with_the_id_0_is_as_pycocotools_has_it_and_told() -> None:
+    annotations, detections = random_scene(4)
+    annotations[0]["id"] = 0
+    coco = as_coco(annotations, 3)
+    evaluation = evaluate_scores(coco, detections)
+    plain = plain_pycocotools(coco, detections, [d["score"] for d in detections])
+    ours = evaluation.rankings["class_score"]
+    assert [-1 if v is None else v for v in ours.ap.values()] == plain[:6].tolist()
+    assert any("has the id 0" in note for note in evaluation.notes)
 
 
 def test_table() -> None:
-    class_score = np.array([0.5661, 0.9, 0.6, 0.4, 0.6, -1])
-    gain = np.array([1, 1, 1, 1, 1, 0])
-    rankings = ScoreRankings(class_score, class_score + 0.002 * gain, class_score + 0.028 * gain)
-    lines = rankings.table(protocol(as_coco([], 1), (100, 300, 1000))).splitlines()
+    coco, detections = worked_scene()
+    lines = score_table(evaluate_scores(coco, detections)).splitlines()
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     assert cells[1] == ["segm, ranked by", "AP", "AP50", "AP75", "APs", "APm", "APl"]
-    assert cells[3] == ["class score", "56.6", "90.0", "60.0", "40.0", "60.0", "-"]
-    assert cells[4] == ["mask score", "56.8", "90.2", "60.2", "40.2", "60.2", "-"]
-    assert cells[5] == ["oracle", "59.4", "92.8", "62.8", "42.8", "62.8", "-"]
-    assert lines[7] == "oracle gap: 2.8 points; recovered share: 7.1%"
-    assert lines[8] == (
-        "percent; at most 100 detections of a class in an image for AP, 1000 for the other columns"
-    )
+    assert [row[0] for row in cells[3:7]] == ["class score", "mask score", "maskness", "oracle"]
+    assert cells[6][1:] == ["55.4", "100.0", "50.5", "-", "55.4", "-"]
+    assert lines[8].startswith("oracle gap: 33.6 points; recovered share: ")
+    assert lines[8].endswith("% by maskness")
+    assert lines[9] == "percent; at most 100 detections of a class in an image"
+    wide = score_table(evaluate_scores(coco, detections, protocol(coco, (100, 300, 1000))))
+    assert "for AP, 1000 for the other columns" in wide

@@ -53,7 +53,7 @@ def test_writes_every_detection(ann_file: Path, tmp_path: Path) -> None:
         assert entry["category_id"] == source["category_id"]
         assert entry["bbox"] == source["bbox"]
         assert entry["segmentation"] == source["segmentation"]
-        for field in ("score", "mask_iou", "mask_score"):
+        for field in ("score", "mask_iou", "mask_score", "foreground_prob"):
             assert entry[field] == np.float32(source[field])
     assert [path.name for path in out.parent.iterdir()] == ["results.json"]  # nothing half-done
 
@@ -179,6 +179,7 @@ def without(field: str) -> dict[str, Any]:
         ([GOOD | {"score": "0.5"}], "a score that is not a finite number: 0.5"),
         ([GOOD | {"score": None}], "a score that is not a finite number: None"),
         ([GOOD | {"mask_score": float("inf")}], "a mask_score that is not a finite number: inf"),
+        ([GOOD | {"foreground_prob": None}], "a foreground_prob that is not a finite number: None"),
         ([GOOD | {"segmentation": [[0, 0, 9, 0, 9, 9]]}], "not a run-length encoding"),
         ([GOOD | {"segmentation": {"counts": "0"}}], "not a run-length encoding"),
         ([GOOD | {"segmentation": {"size": [-1, 9], "counts": "0"}}], "not a run-length encoding"),

@@ -1,0 +1,255 @@
+"""One evaluation of everything: masks are compared with the ground truth once, then ranked."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+from pycocotools.coco import COCO
+
+from .average_precision import UNDEFINED, Curves, count_instances, curves
+from .boundary import boundary_overlaps
+from .calibration import calibration, laace, laece
+from .detections import Detection
+from .found import found_ious
+from .lrp import LRP_IOU, class_lrp, mean_lrp
+from .mask_iou_quality import mask_iou_quality
+from .overlaps import Floats, Ints, Overlaps, find_overlaps, progress
+from .protocol import AREA_RANGES, CLASS_SCORE, COLUMNS, ORACLE, Protocol, coco_protocol
+from .score_columns import ScoreColumns, in_unit_interval, notes_on
+from .score_evaluation import (
+    Aps,
+    Calibration,
+    ClassEvaluation,
+    ClassLrp,
+    ClassScore,
+    DetectionColumns,
+    Ranking,
+    ScoreEvaluation,
+)
+
+# Two rankings that differ in nothing have APs that differ in rounding at most.
+_NO_GAP = 1e-9
+
+
+def evaluate_scores(
+    coco: COCO,
+    detections: Sequence[Detection],
+    protocol: Protocol | None = None,
+    boundary: bool = False,
+) -> ScoreEvaluation:
+    """Says what the scores of masks are worth.
+
+    Args:
+        coco: The annotations.
+        detections: D masks in COCO's results format, with ``mask_iou``, ``mask_score`` and
+            ``foreground_prob`` where the detector has them.
+        protocol: What counts; COCO's own without.
+        boundary: Whether to rank by Boundary IoU as well; see :mod:`.boundary`.
+
+    Returns:
+        The evaluation; :func:`.score_evaluation.as_json` makes plain data of it.
+
+    Raises:
+        UserError: A detection lacks a field, has a score that is no finite number, is of an image
+            that the annotations do not have or has a mask of another size than its image; two
+            annotations have the same id, or one has no area.
+    """
+    protocol = protocol or coco_protocol(coco)
+    overlaps = find_overlaps(coco, detections, protocol)
+    scores = ScoreColumns.of(detections)
+    true_ious = _spread(overlaps.true_ious(), overlaps, len(detections))
+    by_ranking = scores.rankings(true_ious)
+    instances = count_instances(overlaps, AREA_RANGES[0])
+
+    in_order = {name: values[overlaps.detections] for name, values in by_ranking.items()}
+
+    def measure(compared: Overlaps, what: str) -> dict[str, Curves]:
+        return {
+            name: curves(compared, values, protocol)
+            for name, values in progress(in_order.items(), what, len(in_order))
+        }
+
+    measured = measure(overlaps, "rankings")
+    parts = {
+        name: _ScoreParts(overlaps, values, protocol, instances)
+        for name, values in in_order.items()
+        if name != ORACLE
+    }
+    by_boundary = None
+    if boundary:
+        least = float(np.min(protocol.iou_thrs))
+        outlines = boundary_overlaps(overlaps, coco, detections, least)
+        by_boundary, _ = rankings_of(measure(outlines, "boundary rankings"))
+    rankings, gap = rankings_of(measured)
+    return ScoreEvaluation(
+        images=len(set(protocol.image_ids)),
+        instances=int(instances.sum()),
+        iou_thrs=np.asarray(protocol.iou_thrs, float).tolist(),
+        max_dets=protocol.max_dets[-1],
+        ap_max_dets=protocol.ap_max_dets,
+        rankings=rankings,
+        boundary=by_boundary,
+        oracle_gap=gap,
+        mask_iou_quality=(
+            None
+            if scores.mask_ious is None
+            else mask_iou_quality(scores.mask_ious, np.nan_to_num(true_ious))
+        ),
+        calibration={
+            name: part.calibration for name, part in parts.items() if part.calibration is not None
+        },
+        lrp={
+            name: mean_lrp([lrp for lrp in part.lrps if lrp is not None])
+            for name, part in parts.items()
+        },
+        classes=_classes(coco, protocol, overlaps, instances, measured, parts),
+        notes=[*_notes(overlaps, instances, len(detections)), *notes_on(by_ranking, scores)],
+        detections=DetectionColumns(
+            image_ids=[d["image_id"] for d in detections],
+            category_ids=[d["category_id"] for d in detections],
+            class_scores=scores.class_scores,
+            mask_ious=scores.mask_ious,
+            mask_scores=scores.mask_scores,
+            maskness=scores.maskness,
+            true_ious=true_ious,
+            areas=_spread(overlaps.areas, overlaps, len(detections)),
+            matched_ious={
+                name: _spread(part.found, overlaps, len(detections)) for name, part in parts.items()
+            },
+        ),
+    )
+
+
+class _ScoreParts:
+    """Calibration and LRP of one score, overall and by class.
+
+    Attributes:
+        found: (D,), IoU with the instance found, any overlap will do.
+        calibration: None for a score outside [0, 1].
+        by_class: K classes' calibration and LRP.
+        lrps: LRP of the classes; None for those without ground truth.
+    """
+
+    def __init__(
+        self, overlaps: Overlaps, scores: Floats, protocol: Protocol, instances: Ints
+    ) -> None:
+        self.found, half = found_ious(overlaps, scores, protocol, (0.0, LRP_IOU))
+        honest = in_unit_interval(scores)
+        classes = np.repeat(np.arange(len(instances)), np.diff(overlaps.bounds))
+        known = instances[classes] > 0
+        self.calibration: Calibration | None = None
+        if honest:
+            self.calibration = calibration(
+                scores[known], self.found[known], half[known], classes[known]
+            )
+        self.by_class: list[ClassScore] = []
+        for k, (start, end) in enumerate(pairwise(overlaps.bounds)):
+            own, found, at_half = scores[start:end], self.found[start:end], half[start:end]
+            counted, counted_half = ~np.isnan(found), ~np.isnan(at_half)
+            calibrated = honest and instances[k] > 0
+            lrp = None
+            if instances[k]:
+                lrp = class_lrp(own[counted_half], at_half[counted_half], int(instances[k]))
+            self.by_class.append(
+                ClassScore(
+                    laece=laece(own[counted], found[counted]) if calibrated else None,
+                    laace=laace(own[counted], found[counted]) if calibrated else None,
+                    lrp=lrp,
+                )
+            )
+        self.lrps: list[ClassLrp | None] = [score.lrp for score in self.by_class]
+
+
+def rankings_of(
+    measured: Mapping[str, Curves], category: int | slice = slice(None)
+) -> tuple[dict[str, Ranking], Aps]:
+    """AP by each ranking, and the oracle gap by column.
+
+    Args:
+        measured: Ranking -> its curves, the class score's among them.
+        category: Number of a class; all without.
+    """
+    aps = {name: _named(curve.columns(category)) for name, curve in measured.items()}
+    gap: Aps = dict.fromkeys(COLUMNS)
+    if ORACLE in aps:
+        gap = {c: _difference(aps[ORACLE][c], aps[CLASS_SCORE][c]) for c in COLUMNS}
+
+    def share(name: str, column: str) -> float | None:
+        """1 is the oracle, below 0 is harm; None where there is no gap to recover a share of."""
+        whole = gap[column]
+        won = _difference(aps[name][column], aps[CLASS_SCORE][column])
+        return None if won is None or whole is None or whole < _NO_GAP else won / whole
+
+    rankings = {
+        name: Ranking(
+            ap=aps[name],
+            ar={n: _defined(value) for n, value in curve.recalls(category).items()},
+            ap_at_most=_defined(curve.ap(category=category)),
+            ap_by_iou=[_defined(ap) for ap in curve.ap_by_iou(category)],
+            recovered_share={column: share(name, column) for column in COLUMNS},
+        )
+        for name, curve in measured.items()
+    }
+    return rankings, gap
+
+
+def _classes(
+    coco: COCO,
+    protocol: Protocol,
+    overlaps: Overlaps,
+    instances: Ints,
+    measured: Mapping[str, Curves],
+    parts: Mapping[str, _ScoreParts],
+) -> list[ClassEvaluation]:
+    counts = np.diff(overlaps.bounds)
+    classes = []
+    for k, category_id in enumerate(sorted(set(protocol.category_ids))):
+        rankings, gap = rankings_of(measured, k)
+        classes.append(
+            ClassEvaluation(
+                category_id=category_id,
+                name=coco.cats[category_id]["name"],
+                instances=int(instances[k]),
+                detections=int(counts[k]),
+                rankings=rankings,
+                oracle_gap=gap,
+                scores={name: part.by_class[k] for name, part in parts.items()},
+            )
+        )
+    return classes
+
+
+def _notes(overlaps: Overlaps, instances: Ints, given: int) -> list[str]:
+    notes = []
+    if not given:
+        notes.append("there are no detections")
+    if len(overlaps.detections) < given:
+        left_out = given - len(overlaps.detections)
+        notes.append(f"{left_out} detections are of classes or images that do not count")
+    if not instances.any():
+        notes.append("there is no ground truth: no AP is defined")
+    if not overlaps.findable.all():
+        notes.append(
+            "an annotation has the id 0, which pycocotools takes for 'no match', and so what finds"
+            " it counts as a false alarm: number annotations from 1"
+        )
+    return notes
+
+
+def _spread(values: Floats, overlaps: Overlaps, total: int) -> Floats:
+    """(D,), in the order of the results; NaN for detections that do not count."""
+    spread = np.full(total, np.nan)
+    spread[overlaps.detections] = values
+    return spread
+
+
+def _named(values: Floats) -> Aps:
+    return {name: _defined(value) for name, value in zip(COLUMNS, values.tolist(), strict=True)}
+
+
+def _defined(ap: float) -> float | None:
+    return None if ap == UNDEFINED else ap
+
+
+def _difference(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a - b

@@ -1,0 +1,76 @@
+"""Localisation Recall Precision error (Oksuz et al., "One Metric to Measure Them All", TPAMI 2021).
+
+Calibration forgives misses: a detector that finds one easy instance and is sure of it is perfectly
+calibrated. LRP counts badly cut masks, false alarms and misses in one figure, and says from which
+score on detections are worth keeping.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .overlaps import Floats
+from .score_evaluation import ClassLrp, Lrp, LrpError
+
+LRP_IOU = 0.5
+
+
+def class_lrp(scores: Floats, found: Floats, instances: int) -> ClassLrp:
+    """LRP of one class: of all detections, and at the score threshold where it is least.
+
+    With N_TP detections that found an instance at IoU 0.5 or more, N_FP that did not and N_FN
+    instances that none found,
+
+        LRP = (sum of (1 - IoU) / (1 - 0.5) over the N_TP, + N_FP + N_FN) / (N_TP + N_FP + N_FN).
+
+    Detections of equal score stand or fall together: a threshold cannot part them.
+
+    Args:
+        scores: (D,), of the detections that count.
+        found: (D,), IoU of a detection that is correct at IoU 0.5, 0 of a false alarm.
+        instances: How many there are to find, at least 1.
+
+    Returns:
+        Errors in [0, 1]. Of several best thresholds the highest.
+    """
+    order = np.argsort(-scores, kind="stable")
+    scores, found = scores[order], found[order]
+    true = np.cumsum(found > 0)
+    if not true[-1:].any():
+        nothing = LrpError(error=1.0, localisation=None, false_positive=None, false_negative=1.0)
+        return ClassLrp(every=nothing, optimal=nothing, threshold=None)
+    false = np.arange(1, len(found) + 1) - true
+    lost: Floats = true - np.cumsum(found)  # sum of 1 - IoU
+    missed = instances - true
+    errors = (lost / (1 - LRP_IOU) + false + missed) / (true + false + missed)
+
+    def at(last: int) -> LrpError:
+        some = bool(true[last])
+        return LrpError(
+            error=float(errors[last]),
+            localisation=float(lost[last] / true[last]) if some else None,
+            false_positive=float(false[last] / (last + 1)) if some else None,
+            false_negative=float(missed[last] / instances),
+        )
+
+    ends = np.flatnonzero(np.diff(scores, append=-np.inf))
+    best = int(ends[errors[ends].argmin()])
+    return ClassLrp(every=at(len(found) - 1), optimal=at(best), threshold=float(scores[best]))
+
+
+def mean_lrp(classes: Sequence[ClassLrp]) -> Lrp:
+    """Mean over classes, each figure over those in which it is defined."""
+
+    def mean(errors: Sequence[LrpError]) -> LrpError:
+        def of(values: Sequence[float | None]) -> float | None:
+            defined = [value for value in values if value is not None]
+            return float(np.mean(defined)) if defined else None
+
+        return LrpError(
+            error=of([e.error for e in errors]),
+            localisation=of([e.localisation for e in errors]),
+            false_positive=of([e.false_positive for e in errors]),
+            false_negative=of([e.false_negative for e in errors]),
+        )
+
+    return Lrp(every=mean([c.every for c in classes]), optimal=mean([c.optimal for c in classes]))

@@ -1,0 +1,155 @@
+"""Which detections overlap which instances, by how much: computed once, for all rankings.
+
+Only pairs that overlap are kept. Detections and instances are held class by class, in each class
+image by image, in each image as they were given: pycocotools' own order, which settles ties.
+
+Shape shorthand: D detections, G instances (crowd regions too), P overlapping pairs, K classes.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pycocotools.mask as mask_utils
+from numpy.typing import NDArray
+from pycocotools.coco import COCO
+from tqdm import tqdm
+
+from .checks import check_detections, check_instances
+from .detections import Detection
+from .protocol import Protocol
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+_MOST_AT_ONCE = 200  # pycocotools.mask.area overflows from 256 RLEs on under numpy 2
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """Detections, instances and their overlaps.
+
+    Attributes:
+        detections: (D,), position of each in the results; those that do not count are left out.
+        groups: (D,), a number for its class and image, ascending.
+        bounds: (K + 1,), class k holds the detections from ``bounds[k]`` to ``bounds[k + 1]``.
+        areas: (D,), of the masks or boxes, pixels.
+        instances: G annotations.
+        instance_classes: (G,), position of each instance's class among the sorted category ids.
+        instance_areas: (G,), as annotated.
+        crowds: (G,), which instances are crowd regions.
+        findable: (G,). pycocotools takes the annotation id 0 for "no match": what finds such an
+            instance counts as a false alarm, and so it does here.
+        pairs: (P, 2), detection and instance, as positions in the arrays above; by detection.
+        ious: (P,), in (0, 1]; with a crowd region, the share of the detection that lies in it.
+    """
+
+    detections: Ints
+    groups: Ints
+    bounds: Ints
+    areas: Floats
+    instances: list[dict[str, Any]]
+    instance_classes: Ints
+    instance_areas: Floats
+    crowds: Bools
+    findable: Bools
+    pairs: Ints
+    ious: Floats
+
+    def true_ious(self) -> Floats:
+        """(D,), IoU of each detection with the instance it fits best, crowd regions left out."""
+        best = np.zeros(len(self.detections))
+        single = ~self.crowds[self.pairs[:, 1]]
+        np.maximum.at(best, self.pairs[single, 0], self.ious[single])
+        return best
+
+
+def find_overlaps(
+    coco: COCO, detections: Sequence[Detection], protocol: Protocol, iou_type: str = "segm"
+) -> Overlaps:
+    """Computes every IoU that an evaluation needs, once.
+
+    Args:
+        coco: The annotations.
+        detections: With ``segmentation``, or for ``bbox`` with ``bbox``.
+        protocol: Which classes and images count.
+        iou_type: ``segm`` or ``bbox``.
+
+    Raises:
+        UserError: A detection is of an image that ``coco`` does not have, or of another size, or
+            lacks a field; two annotations have the same id, or one has no area.
+    """
+    masks = iou_type == "segm"
+    shape = "segmentation" if masks else "bbox"
+    check_instances(coco)
+    check_detections(coco, detections, shape)
+    classes = {category_id: k for k, category_id in enumerate(sorted(set(protocol.category_ids)))}
+    images = {image_id: i for i, image_id in enumerate(sorted(set(protocol.image_ids)))}
+
+    positions, groups = _in_order(detections, classes, images)
+    annotations = [a for image_id in images for a in coco.imgToAnns.get(image_id, [])]
+    order, instance_groups = _in_order(annotations, classes, images)
+    instances = [annotations[i] for i in order]
+    crowds = np.array([bool(a.get("iscrowd", 0)) for a in instances], bool)
+
+    shapes = [detections[i][shape] for i in positions]
+    truths = [coco.annToRLE(a) if masks else a["bbox"] for a in instances]
+    pairs, ious = _pairwise(shapes, groups, truths, instance_groups, crowds)
+    return Overlaps(
+        detections=positions,
+        groups=groups,
+        bounds=np.searchsorted(groups, np.arange(len(classes) + 1) * len(images)),
+        areas=mask_areas(shapes) if masks else np.array([w * h for _, _, w, h in shapes], float),
+        instances=instances,
+        instance_classes=instance_groups // max(1, len(images)),
+        instance_areas=np.array([a["area"] for a in instances], float),
+        crowds=crowds,
+        findable=np.array([a["id"] != 0 for a in instances], bool),
+        pairs=pairs,
+        ious=ious,
+    )
+
+
+def mask_areas(rles: Sequence[dict[str, Any]]) -> Floats:
+    """Pixels of each RLE."""
+    starts = range(0, len(rles), _MOST_AT_ONCE)
+    parts = [mask_utils.area(list(rles[i : i + _MOST_AT_ONCE])) for i in starts]
+    return np.concatenate([np.zeros(0), *parts])
+
+
+def progress(steps: Iterable[Any], what: str, total: int | None = None) -> Iterable[Any]:
+    """Shows how far a loop is in a terminal, once it has taken two seconds."""
+    return tqdm(steps, desc=what, total=total, delay=2, disable=None, leave=False)
+
+
+def _in_order(
+    items: Sequence[dict[str, Any]], classes: dict[int, int], images: dict[Any, int]
+) -> tuple[Ints, Ints]:
+    """Positions of the items that count, by class, then image, then as given; and their groups."""
+    groups = np.full(len(items), -1, np.int64)
+    for position, item in enumerate(items):
+        k, i = classes.get(item["category_id"]), images.get(item["image_id"])
+        if k is not None and i is not None:
+            groups[position] = k * len(images) + i
+    order = np.argsort(groups, kind="stable")
+    order = order[np.searchsorted(groups[order], 0) :]
+    return order, groups[order]
+
+
+def _pairwise(
+    shapes: list[Any], groups: Ints, truths: list[Any], instance_groups: Ints, crowds: Bools
+) -> tuple[Ints, Floats]:
+    """(P, 2) pairs that overlap and their (P,) IoUs, by detection, then instance."""
+    shared = np.intersect1d(groups, instance_groups)
+    ends = [np.searchsorted(g, [shared, shared + 1]).T for g in (groups, instance_groups)]
+    pairs, ious = [np.zeros((0, 2), np.int64)], [np.zeros(0)]
+    for (d, d_end), (g, g_end) in progress(zip(*ends, strict=True), "IoUs", len(shared)):
+        of_group = mask_utils.iou(
+            shapes[d:d_end], truths[g:g_end], crowds[g:g_end].astype(int).tolist()
+        )
+        overlapping = np.argwhere(of_group > 0)
+        pairs.append(np.add(overlapping, (d, g)))
+        ious.append(of_group[of_group > 0])
+    return np.concatenate(pairs), np.concatenate(ious)

@@ -1,0 +1,97 @@
+"""The scores that results carry, and what masks are ranked by, as columns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .detections import Detection
+from .overlaps import Floats
+from .protocol import CLASS_SCORE, MASK_SCORE, MASKNESS, ORACLE
+from .score_evaluation import Column
+
+
+@dataclass(frozen=True)
+class ScoreColumns:
+    """What D detections carry; NaN for one that lacks what others have, None if all lack it.
+
+    Attributes:
+        class_scores: (D,), s_cls.
+        mask_ious: (D,), s_iou, from the mask score where the results leave it out.
+        mask_scores: (D,), s_cls * s_iou.
+        maskness: (D,), s_cls * mean foreground probability.
+    """
+
+    class_scores: Column
+    mask_ious: Column | None
+    mask_scores: Column | None
+    maskness: Column | None
+
+    @classmethod
+    def of(cls, detections: Sequence[Detection]) -> "ScoreColumns":
+        """Reads them off results; every detection has a ``score``."""
+        class_scores = np.array([d["score"] for d in detections], float)
+        mask_scores = _column(detections, "mask_score")
+        mask_ious = _column(detections, "mask_iou")
+        if mask_scores is not None:
+            told = np.divide(
+                mask_scores, class_scores, where=class_scores != 0, out=np.zeros(len(detections))
+            )
+            mask_ious = told if mask_ious is None else _filled(mask_ious, told)
+        foreground = _column(detections, "foreground_prob")
+        maskness = None if foreground is None else class_scores * foreground
+        return cls(class_scores, mask_ious, mask_scores, maskness)
+
+    def rankings(self, true_ious: Column) -> dict[str, Floats]:
+        """Ranking -> (D,) scores to rank by.
+
+        A detection without a score that others have ranks by its class score among them, as in
+        MMDetection's ``CocoMetric``. The oracle is there if class scores are in [0, 1]: times a
+        negative one, a better mask would rank lower.
+
+        Args:
+            true_ious: (D,); NaN for what does not count.
+        """
+        rankings = {CLASS_SCORE: self.class_scores}
+        for name, values in ((MASK_SCORE, self.mask_scores), (MASKNESS, self.maskness)):
+            if values is not None:
+                rankings[name] = _filled(values, self.class_scores)
+        if in_unit_interval(self.class_scores):
+            rankings[ORACLE] = self.class_scores * np.nan_to_num(true_ious)
+        return rankings
+
+
+def notes_on(rankings: Mapping[str, Floats], columns: ScoreColumns) -> list[str]:
+    """What a reader must know of the scores, a sentence each."""
+    notes = []
+    for name, values in ((MASK_SCORE, columns.mask_scores), (MASKNESS, columns.maskness)):
+        lacking = 0 if values is None else int(np.isnan(values).sum())
+        if lacking:
+            notes.append(f"{lacking} detections have no {_words(name)}: they rank by class score")
+    for name, values in rankings.items():
+        if name != ORACLE and not in_unit_interval(values):
+            notes.append(
+                f"the {_words(name)} goes from {values.min():.3g} to {values.max():.3g}: outside"
+                " [0, 1] it ranks masks, but has no calibration"
+                + (", and there is no oracle" if name == CLASS_SCORE else "")
+            )
+    return notes
+
+
+def in_unit_interval(values: Floats) -> bool:
+    """Whether all are in [0, 1]."""
+    return bool(np.all((values >= 0) & (values <= 1)))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _column(detections: Sequence[Detection], entry: str) -> Column | None:
+    if not any(entry in d for d in detections):
+        return None
+    return np.array([d.get(entry, np.nan) for d in detections], float)
+
+
+def _filled(values: Column, others: Column) -> Column:
+    return np.where(np.isnan(values), others, values)
