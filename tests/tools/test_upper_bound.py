@@ -20,8 +20,8 @@ from mmengine.structures import InstanceData
 from PIL import Image
 
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation import mask_score_metric
-from msrcnn_mm.evaluation.rankings import ScoreRankings, rank_by_scores
+from msrcnn_mm.evaluation import evaluate_scores, mask_score_metric
+from msrcnn_mm.evaluation.score_evaluation import ScoreEvaluation
 from tests.evaluation.coco_scenes import CATEGORIES, SIDE, coco_dict, random_scene
 from tests.evaluation.test_mask_score_metric import data_samples
 from tests.evaluation.test_oracle import brute_force
@@ -130,19 +130,20 @@ def log() -> str:
 def test_the_aps_are_the_oracles_to_the_last_bit(
     root: Path, monkeypatch: pytest.MonkeyPatch, mask_scores: bool
 ) -> None:
-    rankings: list[ScoreRankings] = []
+    evaluations: list[ScoreEvaluation] = []
 
-    def spy(*args: Any) -> ScoreRankings:
-        rankings.append(rank_by_scores(*args))
-        return rankings[-1]
+    def spy(*args: Any, **kwargs: Any) -> ScoreEvaluation:
+        evaluations.append(evaluate_scores(*args, **kwargs))
+        return evaluations[-1]
 
-    monkeypatch.setattr(mask_score_metric, "rank_by_scores", spy)
+    monkeypatch.setattr(mask_score_metric, "evaluate_scores", spy)
     run = scene_run(root, mask_scores=mask_scores)
     plain, bound = metrics(run), metrics(run, "--upper-bound")
-    assert 0 < rankings[0].class_score[0] < rankings[0].oracle[0]  # there is a bound to reach
-    assert rankings[1].mask_score is not None
-    assert rankings[1].mask_score.tobytes() == rankings[0].oracle.tobytes()
-    assert rankings[1].class_score.tobytes() == rankings[0].class_score.tobytes()
+    usual, reached = (evaluation.rankings for evaluation in evaluations)
+    assert 0 < usual["class_score"].ap["AP"] < usual["oracle"].ap["AP"]  # there is one to reach
+    assert reached["mask_score"].ap == usual["oracle"].ap
+    assert reached["mask_score"].ap_by_iou == usual["oracle"].ap_by_iou
+    assert reached["class_score"].ap == usual["class_score"].ap
     assert bound["coco/segm_mAP"] == plain["coco/segm_mAP_oracle"] == bound["coco/segm_mAP_oracle"]
     assert bound["coco/recovered_share"] == 1
     boxes = {key: value for key, value in plain.items() if "bbox" in key}
