@@ -16,7 +16,7 @@ INSTALL = @command -v "$(PYTHON)" >/dev/null || { \
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    install, then make a data set, train, test and draw masks with their scores"
+	@echo "make demo    install, make a data set, train, test, and report what the scores are worth"
 	@echo "make test    install, then run the tests"
 	@echo "make lint    install, then check style and types"
 	@echo "make clean   delete the environment, builds and the demo's results"
@@ -34,6 +34,8 @@ demo: install
 	    --work-dir $(DEMO) --eval bbox segm --out $(DEMO)/results.json
 	$(VENV)/python tools/draw_scores.py $(DEMO)/results.json data/demo/annotations/val.json \
 	    data/demo/val $(DEMO)/scores.png
+	$(VENV)/python tools/analysis/score_report.py $(DEMO)/results.json \
+	    data/demo/annotations/val.json $(DEMO)/report --images data/demo/val --names demo
 
 test: install-dev
 	$(VENV)/python -m pytest

@@ -25,11 +25,16 @@ setup(
     description="Mask Scoring R-CNN toolkit on MMDetection 3.x",
     license="Apache-2.0",
     packages=find_packages(include=["msrcnn_mm", "msrcnn_mm.*"]),
+    package_data={"msrcnn_mm.report": ["page.html", "page.css", "sort.js"]},
     # 3.10 is the oldest that the syntax allows; the pins of `make` are for 3.11, and GPUs ran 3.12.
     python_requires=">=3.10",
     install_requires=[
         *BY_PIP,
         # Any version: mmengine asks for >=3 itself, we draw with it.
         "opencv-python>=4.5",
+        # torch and mmengine ask for these themselves, in any version; we write the report with
+        # them. Jinja2 3.0 brought the MarkupSafe whose import we use.
+        "Jinja2>=3.0",
+        "matplotlib>=3.6",
     ],
 )

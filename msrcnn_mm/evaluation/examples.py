@@ -139,15 +139,23 @@ def choose_examples(
         count - len(leads),
         lambda mask: luck[mask.detection["image_id"]] + min(mask.class_score, 1.0) / 2,
     )
-    return [_example(why, lead, images, sizes) for why, lead in leads]
+    return [example_around(why, lead, images, sizes) for why, lead in leads]
 
 
-def _example(
+def example_around(
     why: str,
     lead: ScoredMask,
     images: Mapping[Any, Sequence[ScoredMask]],
     sizes: Mapping[Any, tuple[int, int]],
 ) -> Example:
+    """A view of a mask, with those masks beside it that do not hide it.
+
+    Args:
+        why: What it was chosen for.
+        lead: The mask.
+        images: Image id -> the masks that may be shown.
+        sizes: Image id -> (height, width) in pixels.
+    """
     image_id = lead.detection["image_id"]
     view = _view_around(lead.detection["bbox"], sizes[image_id])
     masks = [lead]

@@ -62,6 +62,29 @@ def draw(examples: Sequence[Example], coco: COCO, image_dir: Path) -> Figure:
     return figure
 
 
+def draw_view(example: Example, coco: COCO, image_dir: Path, truths: GroundTruth) -> Figure:
+    """Draws one example alone, edge to edge: what it is, is for the text beside it.
+
+    Args:
+        example: What to draw.
+        coco: The annotations.
+        image_dir: Where its image is.
+        truths: Of ``coco``.
+
+    Raises:
+        UserError: The image is missing, unreadable or not of the annotated size.
+    """
+    x1, y1, x2, y2 = example.view
+    scale = PANEL / max(x2 - x1, y2 - y1)
+    figure = Figure(figsize=((x2 - x1) * scale, (y2 - y1) * scale), dpi=DPI)
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set_axis_off()
+    image = _read_image(image_dir, coco.imgs[example.image_id])
+    _draw_example(ax, example, image, truths)
+    ax.set_title("")
+    return figure
+
+
 def _draw_example(
     ax: Axes, example: Example, whole: NDArray[np.uint8], truths: GroundTruth
 ) -> None:

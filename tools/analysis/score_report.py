@@ -1,0 +1,146 @@
+"""Says whether the scores of masks can be trusted, as one page to open, print or send.
+
+The results may come from any detector: COCO's results format with `score` and, where there are
+any, `mask_score`. OUT_DIR gets `report.html`, which needs no network and no other file,
+`report.json` with all numbers, and the figures as PNGs.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from pycocotools import mask as mask_utils
+from pycocotools.coco import COCO
+
+from msrcnn_mm.errors import UserError, one_line_errors
+from msrcnn_mm.evaluation import (
+    Protocol,
+    coco_protocol,
+    evaluate_scores,
+    load_annotations,
+    load_results,
+)
+from msrcnn_mm.report import Report, ReportModel, write_report
+from msrcnn_mm.report.gallery import MOST_IMAGES, gallery
+from msrcnn_mm.report.wording import count
+
+TITLE = "Do the mask scores mean what they say?"
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument(
+        "results", metavar="RESULTS.json", type=Path, help="of tools/test.py --out, or alike"
+    )
+    parser.add_argument(
+        "annotations", metavar="ANNOTATIONS.json", type=Path, help="in COCO's format"
+    )
+    parser.add_argument("out", metavar="OUT_DIR", type=Path, help="folder for the report")
+    parser.add_argument(
+        "--images", metavar="IMAGE_DIR", type=Path, help="adds a gallery of these images"
+    )
+    parser.add_argument(
+        "--compare",
+        metavar="OTHER.json",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="results of other models on the same annotations, laid side by side",
+    )
+    parser.add_argument(
+        "--names",
+        metavar="NAME",
+        nargs="+",
+        help="what to call the models; without it the files' names",
+    )
+    parser.add_argument(
+        "--boundary",
+        action="store_true",
+        help="adds AP with Boundary IoU, which asks for the outline",
+    )
+    parser.add_argument("--title", default=TITLE, help="of the page")
+    parser.add_argument(
+        "--gallery",
+        type=int,
+        default=12,
+        metavar="N",
+        help=f"images a model, at most {MOST_IMAGES}",
+    )
+    parser.add_argument(
+        "--score-thr",
+        type=float,
+        default=0.3,
+        metavar="T",
+        help="least class score of a mask in the gallery",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="of the gallery's random picks"
+    )
+    parser.add_argument(
+        "--max-dets",
+        type=int,
+        default=100,
+        metavar="N",
+        help="how many detections of a class in an image count; COCO's is 100",
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Reads, evaluates, draws and writes.
+
+    Raises:
+        UserError: An input cannot be read or fits no other, or the report cannot be written.
+    """
+    args = parse_args(argv)
+    paths = [args.results, *args.compare]
+    names = args.names or _names(paths)
+    if len(names) != len(paths):
+        given = count(len(paths), "results file")
+        raise UserError(f"--names gives {count(len(names), 'name')} for {given}")
+    if not 1 <= args.gallery <= MOST_IMAGES:
+        raise UserError(f"--gallery is from 1 to {MOST_IMAGES}, not {args.gallery}")
+    if args.max_dets < 1:
+        raise UserError(f"--max-dets is at least 1, not {args.max_dets}")
+    if args.images is not None and not args.images.is_dir():
+        raise UserError(f"--images: there is no folder {args.images}")
+    coco = load_annotations(args.annotations)
+    models = [
+        _model(path, name, coco, args.max_dets, args.boundary)
+        for path, name in zip(paths, names, strict=True)
+    ]
+    galleries = None
+    if args.images is not None:
+        galleries = [
+            gallery(model, coco, args.images, args.gallery, args.score_thr, args.seed)
+            for model in models
+        ]
+    report = Report(args.title, args.annotations.name, models, galleries, args.score_thr)
+    print(f"the report is {write_report(report, args.out)}")
+
+
+def _model(path: Path, name: str, coco: COCO, max_dets: int, boundary: bool) -> ReportModel:
+    detections = load_results(path, coco)
+    if not detections:
+        raise UserError(f"{path} has no detections: there is nothing to report")
+    for detection in detections:  # other frameworks' mask results may have no box
+        detection.setdefault("bbox", mask_utils.toBbox(detection["segmentation"]).tolist())
+    whole = coco_protocol(coco)
+    protocol = Protocol(
+        whole.category_ids, whole.image_ids, (1, 10, max_dets), max_dets, whole.iou_thrs
+    )
+    return ReportModel(name, detections, evaluate_scores(coco, detections, protocol, boundary))
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """The files' names, or as much of their paths as tells them apart."""
+    names = [path.stem for path in paths]
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
