@@ -80,8 +80,8 @@ def _one_line_of(error: Exception) -> str | None:
         return f"the image {image} cannot be decoded: mend it or take it out of the annotations"
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
         return (
-            "out of memory: lower train_dataloader.batch_size or the scale of the images, "
-            f"or train with --amp ({text[:150]})"
+            "out of memory: take a smaller batch_size or smaller images, or train with --amp "
+            f"({text[:150]})"
         )
     if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT):
         return f"no space left on the disk of the work folder: {text}"

@@ -40,7 +40,7 @@ THEIRS = {
 WITH_THEIRS = [name for name in FILES if Path(name).name in THEIRS]
 
 FIELDS = {"bboxes", "labels", "scores", "masks"}
-MASK_SCORES = {"mask_ious", "mask_scores"}
+MASK_SCORES = {"mask_ious", "mask_scores", "foreground_probs"}
 
 
 @cache

@@ -15,7 +15,7 @@ from mmengine.runner import CheckpointLoader
 import msrcnn_mm  # noqa: F401  # makes loading safe
 from msrcnn_mm import maskrcnn_benchmark
 from msrcnn_mm.checkpoints import CheckpointError, require_file
-from msrcnn_mm.errors import UserError, one_line_errors, warn
+from msrcnn_mm.errors import OneLineParser, UserError, one_line_errors, warn
 from msrcnn_mm.foreign_checkpoints import convert
 from msrcnn_mm.runs import writable_folder
 
@@ -24,7 +24,7 @@ FORMATS = (maskrcnn_benchmark.FORMAT,)
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = OneLineParser(description=__doc__)
     parser.add_argument("old", metavar="IN", help="checkpoint file to convert")
     parser.add_argument("new", metavar="OUT", type=Path, help="file to write; must not exist")
     return parser.parse_args(argv)

@@ -12,7 +12,7 @@ from pathlib import Path
 from matplotlib import pyplot as plt
 from pycocotools import mask as mask_utils
 
-from msrcnn_mm.errors import UserError, one_line_errors
+from msrcnn_mm.errors import OneLineParser, UserError, one_line_errors
 from msrcnn_mm.evaluation import (
     choose_examples,
     ground_truth_masks,
@@ -25,7 +25,7 @@ from msrcnn_mm.evaluation.score_picture import draw
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("results", metavar="RESULTS.json", help="of tools/test.py --out, or alike")

@@ -1,8 +1,6 @@
-_base_ = "../mask_rcnn/mask-rcnn_r101-caffe_fpn_maskrcnn-benchmark.py"
-model = dict(
-    type="MaskScoringRCNN",
-    roi_head=dict(
-        type="MaskScoringRoIHead", mask_iou_head=dict(type="MaskIoUHead", num_classes=80)
-    ),
-    train_cfg=dict(rcnn=dict(mask_thr_binary=0.5)),
-)
+# The same with a ResNet-101.
+_base_ = [
+    "../mask_rcnn/mask-rcnn_r101-caffe_fpn_maskrcnn-benchmark.py",
+    "../_base_/mask_scoring.py",
+]
+model = _base_.pop("mask_scoring")

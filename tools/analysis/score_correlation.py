@@ -52,13 +52,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             cannot be written to.
     """
     args = parse_args(argv)
-    folder = writable_folder(args.out_dir, "OUT_DIR")
     coco = load_annotations(args.annotations)
     detections = load_results(args.results, coco)
     true_ious = true_mask_ious(detections, ground_truth_masks(coco))
     points = score_points(detections, true_ious, args.score_thr)
     if not points:
         raise UserError(f"{args.results} has no detection of class score {args.score_thr} or more")
+    folder = writable_folder(args.out_dir, "OUT_DIR")
     figure = draw(points)
     try:
         figure.savefig(folder / "correlation.png")
