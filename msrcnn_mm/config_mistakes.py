@@ -38,14 +38,15 @@ class StartedHook(Hook):
 
 @contextmanager
 def mistakes_of_config(
-    name: str, options: Sequence[str] = (), start: StartedHook | None = None, work_dir: str = ""
+    name: str, options: Sequence[str], start: StartedHook, work_dir: str
 ) -> Iterator[None]:
     """Turns what is raised on a mistake in a config or the data into one line.
 
     Args:
         name: The config, for the message.
         options: Names of the settings that the command line overrides, to blame them.
-        start: With it, whatever ends a run before its first step counts as a mistake.
+        start: Whatever ends a run before its first step counts as a mistake; after it, only what
+            can come at any time: an image that cannot be decoded, no memory, no space.
         work_dir: Folder for the traceback of one that is not recognised.
 
     Raises:
@@ -56,9 +57,13 @@ def mistakes_of_config(
     except (UserError, KeyboardInterrupt):
         raise
     except Exception as error:
-        message = _one_line_of(error)
-        if message is None and (start is None or start.started):
+        # str() of a KeyError is the repr of its message
+        text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        text = " ".join(text.split())
+        message = _at_any_time(error, text)
+        if message is None and start.started:
             raise
+        message = message or _before_the_first_step(text)
         if message is None:
             file = Path(work_dir) / "error.txt"
             file.write_text(traceback.format_exc(), encoding="utf-8")
@@ -70,11 +75,8 @@ def mistakes_of_config(
         raise UserError(f"{name}:{by} {message}") from error
 
 
-def _one_line_of(error: Exception) -> str | None:
-    """What is wrong, if it is something that users meet; None for anything else."""
-    # str() of a KeyError is the repr of its message
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    text = " ".join(text.split())
+def _at_any_time(error: Exception, text: str) -> str | None:
+    """What is wrong, if it is something that can end a run at any step; else None."""
     if "failed to load image: " in text:
         image = text.rpartition("failed to load image: ")[2]
         return f"the image {image} cannot be decoded: mend it or take it out of the annotations"
@@ -85,6 +87,11 @@ def _one_line_of(error: Exception) -> str | None:
         )
     if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT):
         return f"no space left on the disk of the work folder: {text}"
+    return None
+
+
+def _before_the_first_step(text: str) -> str | None:
+    """What is wrong with a config that names a class or a setting that is not there; else None."""
     if text == "None is not a callable object":
         return "a type in the config names no class that its registry has"
     # what mmengine's registry raises on a setting that a class lacks or does not know

@@ -15,6 +15,7 @@ from mmdet.models.roi_heads import mask_heads
 from mmdet.registry import METRICS, MODELS, VISUALIZERS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config, ConfigDict
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch import nn
 
@@ -200,6 +201,22 @@ def test_every_config_that_the_paper_page_names_is_there() -> None:
     links = set(re.findall(r"\(\.\./configs/([^)]+)\)", page))
     assert len(links) > 25
     assert links <= set(FILES)
+
+
+def test_of_a_frozen_host_only_the_scorer_learns() -> None:
+    config = load("nuclei/ms-rcnn_r18_fpn_nuclei_frozen-host.py")
+    torch.manual_seed(0)
+    model = build(ConfigDict(small(config.model))).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = build_optim_wrapper(model, config.optim_wrapper)
+    packed = demo_mm_inputs(1, [(3, 96, 128)], num_items=[2], num_classes=2, with_mask=True)
+    packed["data_samples"][0].gt_instances.labels.zero_()
+    batch = model.data_preprocessor(packed, True)
+    total, _ = model.parse_losses(model.loss(batch["inputs"], batch["data_samples"]))
+    optimizer.update_params(total)
+    changed = {n for n, v in model.state_dict().items() if not torch.equal(v, before[n])}
+    scorer = {name for name in before if name.startswith("roi_head.mask_iou_head.")}
+    assert changed == scorer
 
 
 def plain(settings: object) -> object:

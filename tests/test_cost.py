@@ -8,9 +8,12 @@ from mmengine.config import Config
 from torch import nn
 
 from msrcnn_mm import cost as cost_module
-from msrcnn_mm.cost import Cost, PartCost, build, count_cost, time_in_turns
+from msrcnn_mm.cost import Cost, PartCost, count_cost
+from msrcnn_mm.cost_timing import time_in_turns
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.mac_meter import MacMeter
 from msrcnn_mm.runs import load_config
+from msrcnn_mm.trial import build
 from tests.tiny import CONFIGS, tiny_config
 
 OURS = str(CONFIGS / "ms_rcnn" / "ms-rcnn_r50_fpn_1x_coco.py")
@@ -195,7 +198,7 @@ def test_attention_counts() -> None:
     length, width = 10, 16
     attention = nn.MultiheadAttention(width, 4, batch_first=True).eval()
     x = torch.zeros(1, length, width)
-    meter = cost_module._Meter({"attention": attention})
+    meter = MacMeter({"attention": attention})
     with meter.running():
         attention(x, x, x, need_weights=False)
     assert meter.macs == 4 * length * width**2 + 2 * length**2 * width
@@ -207,7 +210,7 @@ def test_nothing_is_left_behind() -> None:
     count(config)
     assert config.pretty_text == before
     module = nn.Linear(2, 2)
-    with cost_module._Meter({"part": module}).running():
+    with MacMeter({"part": module}).running():
         pass
     assert not module._forward_hooks and not module._forward_pre_hooks
     assert torch.backends.mha.get_fastpath_enabled()

@@ -1,6 +1,5 @@
 # Mask R-CNN with maskrcnn-benchmark's pixels, boxes and anchors, for networks trained there.
-_base_ = "mmdet::mask_rcnn/mask-rcnn_r50-caffe_fpn_1x_coco.py"
-custom_imports = dict(imports=["msrcnn_mm"], allow_failed_imports=False)
+_base_ = "mask-rcnn_r50-caffe_fpn_1x_coco.py"
 
 box_coder = dict(type="DetectronBBoxCoder")
 roi_extractor = dict(type="DetectronRoIExtractor", roi_layer=dict(aligned=False, sampling_ratio=2))
@@ -39,7 +38,3 @@ test_pipeline = [
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
-
-val_evaluator = dict(type="MaskScoreMetric")
-test_evaluator = val_evaluator
-visualizer = dict(type="MaskScoreVisualizer")

@@ -1,5 +1,3 @@
 # MS R-CNN, ResNet-101 C4, caffe style, the paper's 18 epochs: Tables 2 and 3, Faster R-CNN.
-_base_ = ["../mask_rcnn/mask-rcnn_r101-caffe-c4_18e_coco.py", "../_base_/mask_scoring.py"]
+_base_ = ["../mask_rcnn/mask-rcnn_r101-caffe-c4_18e_coco.py", "../_base_/mask_scoring_c4.py"]
 model = _base_.pop("mask_scoring")
-# The MaskIoU head reads what the mask head reads: the features of the shared fifth stage.
-model.roi_head.mask_iou_head.update(roi_feat_size=7, in_channels=2048)

@@ -7,6 +7,7 @@ little of the mask; s_iou should say all of it.
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -71,12 +72,12 @@ class ScorePoints:
     scores: NDArray[np.float64]
     true_ious: NDArray[np.float64]
 
-    @property
+    @cached_property
     def all(self) -> Correlation:
         """Over all masks: false alarms, whose true IoU is near 0, included."""
         return correlate(self.scores, self.true_ious)
 
-    @property
+    @cached_property
     def matched(self) -> Correlation:
         """Over the masks that are of an instance: quality alone, without false alarms."""
         hit = self.true_ious >= MATCHED_IOU

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from msrcnn_mm.cost import Timing
+from msrcnn_mm.cost_timing import Timing
 from msrcnn_mm.errors import UserError
 from tests.tiny import tiny_config
 from tools.analysis import cost

@@ -16,9 +16,11 @@ from mmengine.device import get_device
 from terminaltables import AsciiTable
 
 import msrcnn_mm  # noqa: F401  # registers our modules, for stock configs too
-from msrcnn_mm.cost import Cost, Timing, build, count_cost, time_in_turns
+from msrcnn_mm.cost import Cost, count_cost
+from msrcnn_mm.cost_timing import Timing, time_in_turns
 from msrcnn_mm.errors import OneLineParser, one_line_errors
 from msrcnn_mm.runs import load_config
+from msrcnn_mm.trial import build
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -1,0 +1,85 @@
+"""Counts the multiply-accumulates (MACs) of a module's parts while it runs."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmcv.ops import DeformConv2d, ModulatedDeformConv2d
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a part: its MACs, and how many RoIs it had if it had any."""
+
+    part: str
+    macs: int
+    rois: int | None
+
+
+class MacMeter:
+    """Counts MACs of what runs inside it, by part.
+
+    A part's call lasts from its first module's call to that one's return: parts that are lists of
+    stages, or whose modules are called one by one, count in full.
+    """
+
+    def __init__(self, parts: Mapping[str, nn.Module]) -> None:
+        self.parts = parts
+        self.calls: list[Call] = []
+        self._flops = FlopCounterMode(display=False)
+        self._deformable = 0
+        self._open: dict[str, int] = dict.fromkeys(parts, 0)
+        self._start = 0
+
+    @property
+    def macs(self) -> int:
+        """MACs so far."""
+        return self._flops.get_total_flops() // 2 + self._deformable
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Counts while it is open."""
+        handles = []
+        for name, part in self.parts.items():
+            for module in part.modules():
+                handles.append(module.register_forward_pre_hook(self._on_call(name)))
+                # first, since the part's call may end with this module's
+                if isinstance(module, DeformConv2d | ModulatedDeformConv2d):
+                    handles.append(module.register_forward_hook(self._add_deformable))
+                handles.append(module.register_forward_hook(self._on_return(name)))
+        fast_path = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)  # its fused attention would count as nothing
+        try:
+            with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), self._flops:
+                yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast_path)
+            for handle in handles:
+                handle.remove()
+
+    def _on_call(self, name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, args: tuple) -> None:
+            if self._open[name] == 0:
+                self._start = self.macs
+            self._open[name] += 1
+
+        return hook
+
+    def _on_return(self, name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, args: tuple, output: Any) -> None:
+            self._open[name] -= 1
+            if self._open[name] == 0:
+                rois = len(args[0]) if args and isinstance(args[0], Tensor) else None
+                self.calls.append(Call(name, self.macs - self._start, rois))
+
+        return hook
+
+    def _add_deformable(self, module: Any, args: tuple, output: Tensor) -> None:
+        """As many as a convolution of that size: mmcv's operator is unknown to torch's counter."""
+        weights = module.weight.numel()  # (out, in / groups, height, width)
+        self._deformable += weights * output.shape[0] * output.shape[2] * output.shape[3]
