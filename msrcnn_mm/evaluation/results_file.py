@@ -20,7 +20,7 @@ from mmengine.logging import MMLogger
 from pycocotools.coco import COCO
 
 from ..errors import UserError
-from ..rle import fills
+from ..rle import fill, fills
 from .detections import SCORE_ENTRIES, Detection, to_arrays, to_detections
 
 
@@ -129,7 +129,12 @@ def load_results(path: str | Path, coco: COCO | None = None) -> list[Detection]:
         problem = _problem(detection, coco)
         if problem:
             raise UserError(f"{path}: detection {index} {problem}")
-        rle = detection["segmentation"]
+    masks = [detection["segmentation"] for detection in results]
+    sound = fill([rle["counts"] for rle in masks], [math.prod(rle["size"]) for rle in masks])
+    if not sound.all():
+        index = int(sound.argmin())
+        raise UserError(f"{path}: detection {index} {_damaged(masks[index])}")
+    for detection, rle in zip(results, masks, strict=True):
         if isinstance(rle["counts"], list):
             compressed = mask_utils.frPyObjects(rle, *rle["size"])
             detection["segmentation"] = {
@@ -152,7 +157,10 @@ def load_annotations(path: str | Path) -> COCO:
         coco.createIndex()
     for annotation in coco.dataset["annotations"]:
         if isinstance(annotation.get("segmentation"), dict):
-            problem = _rle_problem(annotation["segmentation"]) or _mismatch(annotation, coco)
+            rle = annotation["segmentation"]
+            problem = _rle_problem(rle) or _mismatch(annotation, coco)
+            if not problem and not fills(rle["counts"], *rle["size"]):
+                problem = _damaged(rle)
             if problem:
                 raise UserError(f"{path}: annotation {annotation['id']} {problem}")
     return coco
@@ -179,16 +187,18 @@ def _problem(detection: Any, coco: COCO | None) -> str | None:
 
 
 def _rle_problem(rle: Any) -> str | None:
-    """What is wrong with a segmentation. pycocotools would read on behind one that is cut off."""
+    """What is wrong with a segmentation, its runs not looked at."""
     no_rle = "has a segmentation that is not a run-length encoding {size, counts}"
     if not isinstance(rle, dict) or not {"size", "counts"} <= rle.keys():
         return no_rle
     size, counts = rle["size"], rle["counts"]
     if not _is_whole_numbers(size) or len(size) != 2 or not isinstance(counts, list | str):
         return no_rle
-    if not fills(counts, *size):
-        return f"has a damaged run-length encoding: its runs do not add up to {size} pixels"
     return None
+
+
+def _damaged(rle: Mapping[str, Any]) -> str:
+    return f"has a damaged run-length encoding: its runs do not add up to {rle['size']} pixels"
 
 
 def _is_whole_numbers(values: Any) -> bool:
