@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-_CHARACTERS = 1 << 20  # looked at in one go
+_CHARACTERS = 1 << 14  # looked at in one go, so few that they stay in the processor's cache
 
 
 def fill(counts: Sequence[str | list], pixels: Sequence[int]) -> NDArray[np.bool_]:
@@ -51,35 +51,50 @@ def _fill(counts: Sequence, pixels: Sequence[int]) -> NDArray[np.bool_]:
     fourth on a run is the difference to the one before the last.
     """
     encoded = [text.encode(errors="surrogatepass") for text in counts]
+    codes = np.frombuffer(b"".join(encoded), np.uint8) - np.uint8(48)  # less wraps to more
     sizes = np.array([len(text) for text in encoded], np.int64)
-    codes = np.frombuffer(b"".join(encoded), np.uint8).astype(np.int64) - 48
-    owners = np.repeat(np.arange(len(sizes)), sizes)
-    last = sizes.cumsum()[sizes > 0] - 1
-    # a last one that promises more would take the next encoding's first
-    broken = (codes < 0) | (codes > 63)
-    broken[last] |= (codes[last] & 32) > 0
+    last = sizes.cumsum() - 1
     sound = sizes > 0
-    sound[owners[broken]] = False
-    keep = sound[owners]
-    codes, owners = codes[keep], owners[keep]
-    if not codes.size:
-        return sound
+    # a last character that promises more would take the next encoding's first
+    sound[sound] = codes[last[sound]] < 32
+    sound[np.searchsorted(last, np.flatnonzero(codes > 63))] = False
+    if not sound.all():
+        codes, sizes = codes[np.repeat(sound, sizes)], sizes[sound]
+    filled = np.zeros(len(counts), bool)
+    if codes.size:
+        filled[sound] = _sums(codes, sizes) == np.array(pixels)[sound]
+    return filled
 
-    ends = np.flatnonzero((codes & 32) == 0)
+
+def _sums(codes: NDArray[np.uint8], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The sum of the runs of each of D encodings; -1 where a run is none.
+
+    Args:
+        codes: Their characters less 48, below 64; each encoding's last is below 32.
+        sizes: (D,), how many characters each has, at least one.
+    """
+    ends = np.flatnonzero(codes < 32)
     starts = np.concatenate(([0], ends[:-1] + 1))
     lengths = ends - starts + 1
-    owners = owners[ends]  # of each run
-    sound[owners[lengths > 7]] = False  # 32 bits in fives
-    places = np.minimum(np.arange(codes.size) - np.repeat(starts, lengths), 7)
-    runs = np.add.reduceat((codes & 31) << 5 * places, starts)
-    runs -= np.where(codes[ends] & 16, 1 << 5 * np.minimum(lengths, 8), 0)
+    values = (codes[starts] & 31).astype(np.int64)
+    for place in range(1, min(int(lengths.max()), 7)):
+        longer = np.flatnonzero(lengths > place)
+        bits = codes[starts[longer] + place].astype(np.int64) & 31
+        values[longer] |= bits << 5 * place
+    values -= (codes[ends] & np.uint8(16)).astype(np.int64) << 5 * np.minimum(lengths, 7) - 4
 
-    first = np.searchsorted(owners, owners)  # each run's encoding's first
-    index = np.arange(len(runs)) - first
-    for chain in (index % 2 == 1, (index % 2 == 0) & (index > 0)):
-        sums = runs[chain].cumsum()
-        heads = np.searchsorted(owners[chain], owners[chain])
-        runs[chain] = sums - (sums[heads] - runs[chain][heads])
-    sound[owners[runs < 0]] = False
-    totals = np.bincount(owners, runs, len(counts))
-    return sound & (totals == np.array(pixels))
+    # Sums of every other value, over all encodings; less what was before an encoding's own.
+    sums = np.empty_like(values)
+    sums[0::2], sums[1::2] = values[0::2].cumsum(), values[1::2].cumsum()
+    many = np.diff(np.searchsorted(ends, sizes.cumsum()), prepend=0)
+    first = many.cumsum() - many
+    second = np.minimum(first + 1, len(values) - 1)
+    index = np.arange(len(values)) - np.repeat(first, many)
+    runs = sums - np.where(
+        index & 1, np.repeat(sums[second] - values[second], many), np.repeat(sums[first], many)
+    )
+    runs[first] = values[first]
+    totals = np.add.reduceat(runs, first)
+    totals[np.minimum.reduceat(runs, first) < 0] = -1
+    totals[np.maximum.reduceat(lengths, first) > 7] = -1  # 32 bits in fives
+    return totals
