@@ -113,5 +113,11 @@ def test_a_run_of_more_than_32_bits_is_none() -> None:
     assert not fills("[" + "P" * 6 + "0", 11, 1)
 
 
+@pytest.mark.parametrize(("counts", "pixels"), [("~0", 14), ("/0", 31)])
+def test_a_character_that_the_format_does_not_have(counts: str, pixels: int) -> None:
+    """Its lower bits would be a run of these pixels."""
+    assert not fills(counts, pixels, 1)
+
+
 def test_a_list_is_its_runs() -> None:
     assert fill([[0, 5, 6], [5, 6], [5, 7]], [11, 11, 11]).tolist() == [True, True, False]
