@@ -4,7 +4,6 @@ Shape shorthand: R RoIs over all images of the batch, C classes, S RoI feature s
 """
 
 import torch
-from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.registry import MODELS
 from mmdet.structures import SampleList
@@ -16,7 +15,7 @@ from torch import Tensor
 from .class_targets import class_targets, of_class
 from .errors import SettingError
 from .mask_iou_targets import mask_iou_targets
-from .maskness import foreground_probs
+from .standard_roi_head import StandardRoIHead
 from .summed_area import SummedAreaTables
 
 
@@ -27,8 +26,7 @@ class MaskScoringRoIHead(StandardRoIHead):
     Training (paper, section 3.3): the MaskIoU head learns on the positive RoIs of the mask
     branch, scoring the mask of the ground-truth class. Test: after NMS on the class score and
     the cut to the top detections, it scores the mask of the predicted class; results gain
-    ``mask_ious`` and ``mask_scores`` and keep their ``scores``. They also gain
-    ``foreground_probs``, what masks say of themselves, to compare the scorer with.
+    ``mask_ious`` and ``mask_scores`` beside ``foreground_probs`` and keep their ``scores``.
 
     It takes the place of MMDetection's class of the same name.
 
@@ -37,7 +35,7 @@ class MaskScoringRoIHead(StandardRoIHead):
         mask_iou_roi_extractor: config of an RoI extractor of the MaskIoU head's own, for features
             of another size (design (d) of the paper's figure 4); without it, the head reads the
             features of the mask branch.
-        **kwargs: what MMDetection's ``StandardRoIHead`` takes; a mask head is required.
+        **kwargs: what ``StandardRoIHead`` takes; a mask head is required.
             ``train_cfg.mask_thr_binary`` is the probability from which a predicted mask counts
             as foreground in the mask IoU targets (0.5 in the paper).
     """
@@ -142,17 +140,9 @@ class MaskScoringRoIHead(StandardRoIHead):
         counts = [len(results) for results in results_list]
         mask_results = self._mask_forward(x, mask_rois)
         mask_ious = self._mask_iou_forward(x, mask_rois, mask_results, labels)
-        logits = of_class(mask_results["mask_preds"], labels)
-        foreground = foreground_probs(logits, self.test_cfg.mask_thr_binary)
-        results_list = self.mask_head.predict_by_feat(
-            mask_preds=mask_results["mask_preds"].split(counts),
-            results_list=results_list,
-            batch_img_metas=batch_img_metas,
-            rcnn_test_cfg=self.test_cfg,
-            rescale=rescale,
+        results_list = self._add_masks(
+            mask_results["mask_preds"], batch_img_metas, results_list, rescale
         )
-        for results, probs in zip(results_list, foreground.split(counts), strict=True):
-            results.foreground_probs = probs
         return self.mask_iou_head.predict_by_feat(mask_ious.split(counts), results_list)
 
     def _mask_iou_forward(

@@ -40,8 +40,8 @@ THEIRS = {
 }
 WITH_THEIRS = [name for name in FILES if Path(name).name in THEIRS]
 
-FIELDS = {"bboxes", "labels", "scores", "masks"}
-MASK_SCORES = {"mask_ious", "mask_scores", "foreground_probs"}
+FIELDS = {"bboxes", "labels", "scores", "masks", "foreground_probs"}
+MASK_SCORES = {"mask_ious", "mask_scores"}
 
 
 @cache

@@ -34,6 +34,8 @@ def write_report(report: Report, folder: Path) -> Path:
     }
     try:
         (folder / FIGURES).mkdir(parents=True, exist_ok=True)
+        for old in (folder / FIGURES).glob("gallery*.jpg"):  # of a report with more images
+            old.unlink()
         for group in shown.values():
             for panel in group:
                 (folder / FIGURES / f"{panel.key}.png").write_bytes(panel.png)

@@ -200,6 +200,13 @@ def test_without_images_the_page_says_how_to_get_them(files: Files) -> None:
     assert "--images FOLDER" in page.text
 
 
+def test_no_image_of_a_former_gallery_stays(files: Files) -> None:
+    files.report("--images", str(files.images), "--gallery", "3")
+    files.report("--images", str(files.images), "--gallery", "2")
+    shown = {path.name for path in (files.out / "figures").glob("gallery*")}
+    assert shown == {"gallery_01.jpg", "gallery_02.jpg"}
+
+
 def test_without_mask_scores_or_boxes(files: Files) -> None:
     """As other frameworks write mask results."""
     kept = ("image_id", "category_id", "segmentation", "score")
