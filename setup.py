@@ -36,5 +36,7 @@ setup(
         # them. Jinja2 3.0 brought the MarkupSafe whose import we use.
         "Jinja2>=3.0",
         "matplotlib>=3.6",
+        # Isotonic regression, for calibrations; 1.3 is the first with wheels for Python 3.12.
+        "scikit-learn>=1.3,<2",
     ],
 )

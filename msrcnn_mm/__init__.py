@@ -12,6 +12,7 @@ check_versions()  # first, so that libraries that do not fit are named before on
 import mmdet.models  # noqa: F401  # first, so that our classes replace its, not the reverse
 
 from . import cpu_amp, detectron_convention, evaluation, score_visualizer  # noqa: F401  # they register
+from .calibrated_detectors import let_detectors_calibrate
 from .checkpoints import load_checkpoint_safely
 from .mask_iou_head import MaskIoUHead
 from .mask_scoring_roi_head import MaskScoringRoIHead
@@ -23,3 +24,4 @@ __version__ = "0.1.0"
 
 mend_libraries()
 load_checkpoint_safely()
+let_detectors_calibrate()

@@ -9,10 +9,12 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 import msrcnn_mm  # noqa: F401  # registers our modules, for stock configs too, and makes loading safe
+from msrcnn_mm.calibrators import read_calibration
 from msrcnn_mm.checkpoint_fit import CheckpointFitHook
 from msrcnn_mm.checkpoints import require_file
 from msrcnn_mm.config_mistakes import StartedHook, mistakes_of_config
 from msrcnn_mm.errors import UserError, one_line_errors
+from msrcnn_mm.evaluation import load_annotations
 from msrcnn_mm.preflight import METRIC_NAMES, coco_metrics, metrics_of, preflight
 from msrcnn_mm.runs import (
     ArgumentParser,
@@ -46,6 +48,16 @@ def parse_args() -> argparse.Namespace:
         "--upper-bound",
         action="store_true",
         help="score each mask with its true IoU: what mask scoring could reach, not a result",
+    )
+    parser.add_argument(
+        "--calibration",
+        metavar="FILE",
+        help="add calibrated scores: what tools/analysis/calibrate.py fit wrote",
+    )
+    parser.add_argument(
+        "--same-images",
+        action="store_true",
+        help="test on images that the calibration was fitted on, where it looks too good",
     )
     parser.add_common_arguments()
     return parser.parse_args()
@@ -91,6 +103,17 @@ def upper_bound(config: Config) -> UpperBoundHook:
     return UpperBoundHook(annotations_of_test(config, "--upper-bound"))
 
 
+def check_calibration(config: Config, same_images: bool) -> None:
+    """Makes sure that a calibration can be read and is not tested on the images it is made of."""
+    test_cfg = config.model.get("test_cfg") or {}
+    if test_cfg.get("calibration") is None:
+        return
+    calibration = read_calibration(test_cfg.calibration)
+    if not same_images:
+        annotations = annotations_of_test(config, f"the calibration {test_cfg.calibration}")
+        calibration.refuse_same_images(load_annotations(annotations))
+
+
 def draw_into(config: Config, show_dir: str) -> None:
     """Has MMDetection's hook draw the predictions into a folder."""
     hook = config.default_hooks.get("visualization")
@@ -114,6 +137,8 @@ def main() -> None:
     config.resume = False
     if args.eval is not None:
         set_metrics(config, args.eval)
+    if args.calibration is not None:
+        config.merge_from_dict({"model.test_cfg.calibration": args.calibration})
     if args.show_dir is not None:
         draw_into(config, args.show_dir)
     if args.out is not None:
@@ -122,6 +147,7 @@ def main() -> None:
     start_hook = StartedHook()
     with mistakes_of_config(args.config, args.cfg_options or (), start_hook, config.work_dir):
         classes = preflight(config, ("test",))
+        check_calibration(config, args.same_images)
         hooks = [CheckpointFitHook("test", args.checkpoint, classes)]
         if args.upper_bound:
             hooks.append(upper_bound(config))

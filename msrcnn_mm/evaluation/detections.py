@@ -12,13 +12,15 @@ Detection = dict[str, Any]
 ``image_id``, ``category_id``, ``bbox`` (``[x, y, w, h]``, pixels), ``score`` (the class score) and,
 where the detector has them, ``segmentation`` (compressed RLE of the full image, ``counts`` a
 ``str``), ``mask_iou`` (in [0, 1]), ``mask_score`` and ``foreground_prob`` (the mean probability of
-the mask's foreground, in [0, 1]; times ``score`` it is maskness).
+the mask's foreground, in [0, 1]; times ``score`` it is maskness); and, where a calibration was
+applied, ``calibrated_score`` (in [0, 1]).
 """
 
 _SCORE_FIELDS = {
     "mask_ious": "mask_iou",
     "mask_scores": "mask_score",
     "foreground_probs": "foreground_prob",
+    "calibrated_scores": "calibrated_score",
 }
 SCORE_ENTRIES = tuple(_SCORE_FIELDS.values())
 """What an entry may carry beside ``score``."""
@@ -30,7 +32,7 @@ def to_arrays(prediction: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         prediction: ``bboxes`` (D, 4) as ``x1, y1, x2, y2`` in pixels, ``labels`` (D,), ``scores``
             (D,) and, optionally, ``masks`` (D, H, W) or a list of D RLEs, and ``mask_ious``,
-            ``mask_scores`` and ``foreground_probs``, each (D,).
+            ``mask_scores``, ``foreground_probs`` and ``calibrated_scores``, each (D,).
 
     Returns:
         The same fields as NumPy arrays, ``masks`` as a list of D RLEs.

@@ -41,8 +41,8 @@ def evaluate_scores(
 
     Args:
         coco: The annotations.
-        detections: D masks in COCO's results format, with ``mask_iou``, ``mask_score`` and
-            ``foreground_prob`` where the detector has them.
+        detections: D masks in COCO's results format, with ``mask_iou``, ``mask_score``,
+            ``foreground_prob`` and ``calibrated_score`` where they have them.
         protocol: What counts; COCO's own without.
         boundary: Whether to rank by Boundary IoU as well; see :mod:`.boundary`.
 
@@ -111,6 +111,7 @@ def evaluate_scores(
             mask_ious=scores.mask_ious,
             mask_scores=scores.mask_scores,
             maskness=scores.maskness,
+            calibrated_scores=scores.calibrated_scores,
             true_ious=true_ious,
             areas=_spread(overlaps.areas, overlaps, len(detections)),
             matched_ious={

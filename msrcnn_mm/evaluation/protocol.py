@@ -8,13 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
 
+from ..errors import UserError
+
 CLASS_SCORE = "class_score"
 MASK_SCORE = "mask_score"
 MASKNESS = "maskness"
+CALIBRATED_SCORE = "calibrated_score"
 ORACLE = "oracle"
 
-SCORES = (CLASS_SCORE, MASK_SCORE, MASKNESS)
+OF_DETECTORS = (CLASS_SCORE, MASK_SCORE, MASKNESS)
 """The scores that a detector can give a mask."""
+
+SCORES = (*OF_DETECTORS, CALIBRATED_SCORE)
+"""Those, and what a calibration makes of one of them."""
 
 RANKINGS = (*SCORES, ORACLE)
 """What masks are ranked by: those scores, and one that only the ground truth can tell."""
@@ -48,12 +54,22 @@ class Protocol:
     iou_thrs: NDArray[np.float64]
 
 
-def coco_protocol(coco: COCO) -> Protocol:
-    """COCO's own: all images and categories, 100 detections, IoUs from 0.5 to 0.95."""
+def coco_protocol(coco: COCO, max_dets: int = 100) -> Protocol:
+    """COCO's own: all images and categories, IoUs from 0.5 to 0.95.
+
+    Args:
+        coco: The annotations.
+        max_dets: How many detections of a class in an image count; COCO's is 100.
+
+    Raises:
+        UserError: That is below 1.
+    """
+    if max_dets < 1:
+        raise UserError(f"--max-dets is at least 1, not {max_dets}")
     return Protocol(
         category_ids=coco.getCatIds(),
         image_ids=coco.getImgIds(),
-        max_dets=(1, 10, 100),
-        ap_max_dets=100,
+        max_dets=(1, 10, max_dets),
+        ap_max_dets=max_dets,
         iou_thrs=np.linspace(0.5, 0.95, 10),
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from .detections import Detection
 from .overlaps import Floats
-from .protocol import CLASS_SCORE, MASK_SCORE, MASKNESS, ORACLE
+from .protocol import CALIBRATED_SCORE, CLASS_SCORE, MASK_SCORE, MASKNESS, ORACLE
 from .score_evaluation import Column
 
 
@@ -20,12 +20,14 @@ class ScoreColumns:
         mask_ious: (D,), s_iou, from the mask score where the results leave it out.
         mask_scores: (D,), s_cls * s_iou.
         maskness: (D,), s_cls * mean foreground probability.
+        calibrated_scores: (D,), what a calibration made of one of these.
     """
 
     class_scores: Column
     mask_ious: Column | None
     mask_scores: Column | None
     maskness: Column | None
+    calibrated_scores: Column | None = None
 
     @classmethod
     def of(cls, detections: Sequence[Detection]) -> "ScoreColumns":
@@ -40,7 +42,18 @@ class ScoreColumns:
             mask_ious = told if mask_ious is None else _filled(mask_ious, told)
         foreground = _column(detections, "foreground_prob")
         maskness = None if foreground is None else class_scores * foreground
-        return cls(class_scores, mask_ious, mask_scores, maskness)
+        calibrated = _column(detections, "calibrated_score")
+        return cls(class_scores, mask_ious, mask_scores, maskness, calibrated)
+
+    @property
+    def beside_class_scores(self) -> dict[str, Column]:
+        """The other scores that there are."""
+        others = {
+            MASK_SCORE: self.mask_scores,
+            MASKNESS: self.maskness,
+            CALIBRATED_SCORE: self.calibrated_scores,
+        }
+        return {name: values for name, values in others.items() if values is not None}
 
     def rankings(self, true_ious: Column) -> dict[str, Floats]:
         """Ranking -> (D,) scores to rank by.
@@ -53,9 +66,8 @@ class ScoreColumns:
             true_ious: (D,); NaN for what does not count.
         """
         rankings = {CLASS_SCORE: self.class_scores}
-        for name, values in ((MASK_SCORE, self.mask_scores), (MASKNESS, self.maskness)):
-            if values is not None:
-                rankings[name] = _filled(values, self.class_scores)
+        for name, values in self.beside_class_scores.items():
+            rankings[name] = _filled(values, self.class_scores)
         if in_unit_interval(self.class_scores):
             rankings[ORACLE] = self.class_scores * np.nan_to_num(true_ious)
         return rankings
@@ -64,8 +76,8 @@ class ScoreColumns:
 def notes_on(rankings: Mapping[str, Floats], columns: ScoreColumns) -> list[str]:
     """What a reader must know of the scores, a sentence each."""
     notes = []
-    for name, values in ((MASK_SCORE, columns.mask_scores), (MASKNESS, columns.maskness)):
-        lacking = 0 if values is None else int(np.isnan(values).sum())
+    for name, values in columns.beside_class_scores.items():
+        lacking = int(np.isnan(values).sum())
         if lacking:
             notes.append(f"{lacking} detections have no {_words(name)}: they rank by class score")
     for name, values in rankings.items():

@@ -29,6 +29,7 @@ class DetectionColumns:
         mask_ious: s_iou; None if no detection has one.
         mask_scores: s_cls * s_iou; None if no detection has one.
         maskness: s_cls * mean foreground probability; None if no detection has one.
+        calibrated_scores: What a calibration made of one of these; None without one.
         true_ious: IoU of the mask with the instance of its class that it fits best; 0 without any.
             NaN where the class or image does not count.
         areas: Of the masks, pixels; NaN as above.
@@ -43,6 +44,7 @@ class DetectionColumns:
     mask_ious: Column | None
     mask_scores: Column | None
     maskness: Column | None
+    calibrated_scores: Column | None
     true_ious: Column
     areas: Column
     matched_ious: dict[str, Column]
@@ -222,7 +224,7 @@ class ScoreEvaluation:
         iou_thrs: The protocol's IoU thresholds.
         max_dets: At most so many detections of a class in an image count for AP50 to APl.
         ap_max_dets: And so many for AP, calibration and LRP.
-        rankings: Ranking -> AP. Class score always, mask score and maskness where the results hold
+        rankings: Ranking -> AP. Class score always, the other scores where the results hold
             them, the oracle where class scores are in [0, 1].
         boundary: The same with Boundary IoU; None unless asked for.
         oracle_gap: By column, AP(oracle) - AP(class score): what mask scoring can win.

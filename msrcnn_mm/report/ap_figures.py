@@ -127,7 +127,7 @@ def _line(axes: Axes, name: str, x: Sequence[float], y: Sequence[float]) -> None
     axes.plot(
         x,
         y,
-        LINES[name],
+        linestyle=LINES[name],
         color=COLOURS[name],
         marker=MARKERS[name],
         label=NAMES[name],

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from ..evaluation.detections import Detection
-from ..evaluation.protocol import CLASS_SCORE, MASK_SCORE, MASKNESS, SCORES
+from ..evaluation.protocol import CALIBRATED_SCORE, CLASS_SCORE, MASK_SCORE, MASKNESS, SCORES
 from ..evaluation.score_evaluation import Column, ScoreEvaluation
 
 
@@ -50,6 +50,7 @@ class ReportModel:
             CLASS_SCORE: columns.class_scores,
             MASK_SCORE: columns.mask_scores,
             MASKNESS: columns.maskness,
+            CALIBRATED_SCORE: columns.calibrated_scores,
         }[score]
         assert column is not None
         return column

@@ -8,7 +8,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..evaluation.protocol import CLASS_SCORE, COLUMNS, MASK_SCORE, MASKNESS, ORACLE
+from ..evaluation.protocol import (
+    CALIBRATED_SCORE,
+    CLASS_SCORE,
+    COLUMNS,
+    MASK_SCORE,
+    MASKNESS,
+    ORACLE,
+)
 from . import wording
 from .answers import answers, gap_marks
 from .gallery import GalleryImage
@@ -20,6 +27,7 @@ MEANINGS = {
     CLASS_SCORE: "how sure the detector is of the class; it has not looked at the mask",
     MASK_SCORE: "class score x the IoU that the scorer predicts for the mask",
     MASKNESS: "class score x mean foreground probability of the mask: needs no scorer",
+    CALIBRATED_SCORE: "one of these, brought nearer to the IoU by a curve fitted on other images",
     ORACLE: "class score x the true IoU: the most that mask scoring can reach with these masks",
 }
 

@@ -163,7 +163,13 @@ def _draw_curve(axes: Axes, name: str, curve: RiskCoverage) -> None:
     if name == PERFECT:
         axes.plot(curve.coverage, curve.mean_iou, ":", color=MUTED, linewidth=1.8, label=PERFECT)
         return
-    axes.plot(curve.coverage, curve.mean_iou, LINES[name], color=COLOURS[name], label=NAMES[name])
+    axes.plot(
+        curve.coverage,
+        curve.mean_iou,
+        linestyle=LINES[name],
+        color=COLOURS[name],
+        label=NAMES[name],
+    )
 
 
 def _few(most: int) -> list[int]:

@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..evaluation.protocol import CLASS_SCORE, MASK_SCORE, MASKNESS, ORACLE
+from ..evaluation.protocol import CALIBRATED_SCORE, CLASS_SCORE, MASK_SCORE, MASKNESS, ORACLE
 
 INK = "#24292f"
 MUTED = "#59636e"
@@ -28,10 +28,17 @@ COLOURS = {
     CLASS_SCORE: "#0072b2",
     MASK_SCORE: "#d55e00",
     MASKNESS: "#009e73",
+    CALIBRATED_SCORE: "#cc79a7",
     ORACLE: "#6e7781",
 }
-LINES = {CLASS_SCORE: "--", MASK_SCORE: "-", MASKNESS: "-.", ORACLE: ":"}
-MARKERS = {CLASS_SCORE: "o", MASK_SCORE: "D", MASKNESS: "^", ORACLE: "s"}
+LINES = {
+    CLASS_SCORE: "--",
+    MASK_SCORE: "-",
+    MASKNESS: "-.",
+    CALIBRATED_SCORE: (0, (5, 1, 1, 1, 1, 1)),
+    ORACLE: ":",
+}
+MARKERS = {CLASS_SCORE: "o", MASK_SCORE: "D", MASKNESS: "^", CALIBRATED_SCORE: "v", ORACLE: "s"}
 
 PANEL = (4.0, 3.3)  # inches; three of them side by side on a desktop, one on a phone
 _PNG_DPI = 200

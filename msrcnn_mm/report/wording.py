@@ -1,11 +1,12 @@
 """How the page writes names and numbers."""
 
-from ..evaluation.protocol import CLASS_SCORE, MASK_SCORE, MASKNESS, ORACLE
+from ..evaluation.protocol import CALIBRATED_SCORE, CLASS_SCORE, MASK_SCORE, MASKNESS, ORACLE
 
 NAMES = {
     CLASS_SCORE: "class score",
     MASK_SCORE: "mask score",
     MASKNESS: "maskness",
+    CALIBRATED_SCORE: "calibrated score",
     ORACLE: "oracle",
 }
 NOTHING = "\N{EN DASH}"

@@ -1,35 +1,25 @@
 """The option --upper-bound of tools/test.py: true IoUs in all that a test sees and writes."""
 
-import importlib.util
 import json
 import pickle
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.model import BaseModel
-from mmengine.runner import Runner
 from mmengine.structures import InstanceData
-from PIL import Image
 
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation import evaluate_scores, mask_score_metric
 from msrcnn_mm.evaluation.score_evaluation import ScoreEvaluation
-from tests.evaluation.coco_scenes import CATEGORIES, SIDE, coco_dict, random_scene
 from tests.evaluation.test_mask_score_metric import data_samples
 from tests.evaluation.test_oracle import brute_force
-from tests.tiny import CONFIGS, build, tiny_config
-
-IMAGES = 4
-ANNOTATIONS, DETECTIONS = random_scene(5, IMAGES)
-CLASSES = tuple(CATEGORIES.values())
+from tests.scene_runs import ANNOTATIONS, CLASSES, DETECTIONS, IMAGES, metrics, write_run
+from tests.tiny import tiny_config
 
 
 @MODELS.register_module()
@@ -56,17 +46,6 @@ class SceneDetector(BaseModel):
         return data_samples
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("scene")
-    (root / "val").mkdir()
-    for i in range(IMAGES):
-        pixels = np.random.default_rng(i).integers(0, 255, (SIDE, SIDE, 3), np.uint8)
-        Image.fromarray(pixels).save(root / "val" / f"{i}.png")
-    (root / "val.json").write_text(json.dumps(coco_dict(ANNOTATIONS, IMAGES)))
-    return root
-
-
 @pytest.fixture(autouse=True)
 def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
@@ -77,49 +56,6 @@ def scene_run(root: Path, metric: str = "MaskScoreMetric", **model: Any) -> tupl
     config = tiny_config()
     config.model = dict(type="SceneDetector", **model)
     return write_run(config, root, metric)
-
-
-def write_run(config: Config, root: Path, metric: str) -> tuple[str, str]:
-    own = Config.fromfile(CONFIGS / "own_data" / "ms-rcnn_r50_fpn_own-data.py")
-    loader = config.test_dataloader = own.test_dataloader
-    loader.update(num_workers=0, persistent_workers=False, batch_size=2)
-    loader.dataset.update(data_root=f"{root}/", metainfo=dict(classes=CLASSES))
-    for step in loader.dataset.pipeline:
-        if step["type"] == "Resize":
-            step["scale"] = (SIDE, SIDE)
-    config.test_evaluator = dict(type=metric, ann_file=f"{root}/val.json", metric=["bbox", "segm"])
-    torch.save({"state_dict": build(config).state_dict()}, "weights.pth")
-    config.dump("config.py")
-    return "config.py", "weights.pth"
-
-
-def load_tool() -> ModuleType:
-    path = CONFIGS.parent / "tools" / "test.py"
-    spec = importlib.util.spec_from_file_location("tool_test", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def metrics(run: tuple[str, str], *args: str) -> dict[str, float]:
-    """Calls the tool; the metrics of the run."""
-    found: dict[str, float] = {}
-    original = Runner.test
-
-    def spy(runner: Runner) -> dict[str, float]:
-        own = type(runner.model).test_step
-        found.update(original(runner))
-        assert runner.model.test_step.__func__ is own  # nothing of the option stays
-        return found
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Runner, "test", spy)
-        patch.setattr(sys, "argv", ["test.py", *run, "--work-dir", "run", *args])
-        patch.setenv("LOCAL_RANK", "0")
-        load_tool().main()
-    return found
 
 
 def log() -> str:

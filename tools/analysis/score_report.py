@@ -14,7 +14,6 @@ from pycocotools.coco import COCO
 
 from msrcnn_mm.errors import UserError, one_line_errors
 from msrcnn_mm.evaluation import (
-    Protocol,
     coco_protocol,
     evaluate_scores,
     load_annotations,
@@ -103,8 +102,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError(f"--names gives {count(len(names), 'name')} for {given}")
     if not 1 <= args.gallery <= MOST_IMAGES:
         raise UserError(f"--gallery is from 1 to {MOST_IMAGES}, not {args.gallery}")
-    if args.max_dets < 1:
-        raise UserError(f"--max-dets is at least 1, not {args.max_dets}")
     if args.images is not None and not args.images.is_dir():
         raise UserError(f"--images: there is no folder {args.images}")
     coco = load_annotations(args.annotations)
@@ -128,11 +125,8 @@ def _model(path: Path, name: str, coco: COCO, max_dets: int, boundary: bool) -> 
         raise UserError(f"{path} has no detections: there is nothing to report")
     for detection in detections:  # other frameworks' mask results may have no box
         detection.setdefault("bbox", mask_utils.toBbox(detection["segmentation"]).tolist())
-    whole = coco_protocol(coco)
-    protocol = Protocol(
-        whole.category_ids, whole.image_ids, (1, 10, max_dets), max_dets, whole.iou_thrs
-    )
-    return ReportModel(name, detections, evaluate_scores(coco, detections, protocol, boundary))
+    evaluation = evaluate_scores(coco, detections, coco_protocol(coco, max_dets), boundary)
+    return ReportModel(name, detections, evaluation)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
