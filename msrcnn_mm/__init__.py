@@ -11,14 +11,23 @@ check_versions()  # first, so that libraries that do not fit are named before on
 # ruff: noqa: E402
 import mmdet.models  # noqa: F401  # first, so that our classes replace its, not the reverse
 
-from . import cpu_amp, detectron_convention, evaluation, score_visualizer  # noqa: F401  # they register
+from . import (  # noqa: F401  # they register
+    cpu_amp,
+    deformable_resnet,
+    detectron_convention,
+    evaluation,
+    mask_scoring_yolact,
+    score_visualizer,
+    yolact_convention,
+)
 from .calibrated_detectors import let_detectors_calibrate
 from .checkpoints import load_checkpoint_safely
+from .fast_mask_iou_head import FastMaskIoUHead
 from .mask_iou_head import MaskIoUHead
 from .mask_scoring_roi_head import MaskScoringRoIHead
 from .quirks import mend_libraries
 
-__all__ = ["MaskIoUHead", "MaskScoringRoIHead", "__version__"]
+__all__ = ["FastMaskIoUHead", "MaskIoUHead", "MaskScoringRoIHead", "__version__"]
 
 __version__ = "0.1.0"
 

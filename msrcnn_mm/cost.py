@@ -15,7 +15,7 @@ from mmdet.models import BaseDetector
 from mmengine.config import Config
 from torch import nn
 
-from .mac_meter import MacMeter
+from .mac_meter import MacMeter, own_modules
 from .trial import build, random_image, run_once
 
 _PROBED_PROPOSALS = 24  # RoIs that are enough to count on
@@ -99,7 +99,7 @@ def count_cost(config: Config, name: str, shape: tuple[int, int]) -> Cost:
     if rest:
         whole.append(PartCost(REST, 0, rest))
     height, width = result.batch_input_shape
-    return Cost((height, width), whole, _parameters(model))
+    return Cost((height, width), whole, _parameters(*model.modules()))
 
 
 def _reckon(meter: MacMeter, counts: Mapping[int, int]) -> list[PartCost]:
@@ -109,7 +109,10 @@ def _reckon(meter: MacMeter, counts: Mapping[int, int]) -> list[PartCost]:
         meter: With the calls of one image.
         counts: Number of RoIs that a call had -> how many it will have.
     """
-    parts = {name: PartCost(name, _parameters(part)) for name, part in meter.parts.items()}
+    parts = {
+        name: PartCost(name, _parameters(*own_modules(part, meter.parts)))
+        for name, part in meter.parts.items()
+    }
     for call in meter.calls:
         part = parts[call.part]
         if not _is_of_rois(call.part) or not call.rois:
@@ -123,22 +126,26 @@ def _reckon(meter: MacMeter, counts: Mapping[int, int]) -> list[PartCost]:
 
 
 def _parts(model: BaseDetector) -> dict[str, nn.Module]:
-    """A detector's own parts; of its RoI head the parts of that."""
+    """A detector's own parts; of its RoI head the parts of that; a scorer wherever it is."""
     parts = {}
     for name, part in model.named_children():
         if name == "roi_head":
             parts.update({f"roi_head.{inner}": head for inner, head in part.named_children()})
-        else:
-            parts[name] = part
+            continue
+        parts[name] = part
+        if hasattr(part, "mask_iou_head"):
+            parts[f"{name}.mask_iou_head"] = part.mask_iou_head
     return parts
 
 
 def _is_of_rois(name: str) -> bool:
-    return name.startswith("roi_head.")
+    return name.startswith("roi_head.") or name.endswith(".mask_iou_head")
 
 
-def _parameters(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+def _parameters(*modules: nn.Module) -> int:
+    """How many the modules have themselves, without what is inside them, shared ones once."""
+    own = {parameter for module in modules for parameter in module.parameters(recurse=False)}
+    return sum(parameter.numel() for parameter in own)
 
 
 @contextmanager

@@ -37,6 +37,7 @@ class Format:
     """
 
     name: str
+    ours: str  # the kind of MMDetection's that it could hold
     are_theirs: Callable[[Names], bool]
     are_ours: Callable[[Names], bool]
     to_ours: Callable[[Mapping], Conversion]
@@ -78,6 +79,31 @@ def require_shapes(found: Mapping[str, Any], wanted: Mapping[str, tuple[int, ...
         raise CheckpointError(str(Misfit(0, missing, unknown, reshaped)))
 
 
+def require_kept(what: str, kept: Mapping, wanted: Mapping[str, tuple[int, ...]]) -> None:
+    """Makes sure that what a conversion kept beside the weights is what it keeps.
+
+    Raises:
+        CheckpointError: naming what it is not.
+    """
+    try:
+        require_shapes({str(name): value for name, value in kept.items()}, wanted)
+    except CheckpointError as error:
+        raise CheckpointError(f"the {what} kept beside the weights: {error}") from error
+
+
+def mapping_in(container: Mapping, key: str) -> Mapping:
+    """The mapping under a key, or an empty one."""
+    inner = container.get(key)
+    return inner if isinstance(inner, Mapping) else {}
+
+
+def keys_left_out(checkpoint: Mapping, weights: str, kept: str) -> tuple[str, ...]:
+    """Keys beside the weights that are not used; none where there are weights alone."""
+    if weights not in checkpoint:
+        return ()
+    return tuple(str(key) for key in checkpoint if key not in (weights, kept))
+
+
 def _shape(value: Any) -> tuple[int, ...] | None:
     return tuple(value.shape) if isinstance(value, Tensor) else None
 
@@ -96,10 +122,11 @@ def convert(checkpoint: Mapping, formats: Sequence[Format]) -> Conversion:
         if format_.are_ours(ours):
             return _of_kind(f"one of ours for {format_.name}", format_.to_theirs, checkpoint)
     names = list(theirs if isinstance(checkpoint.get("model"), Mapping) else ours)
-    known = ", ".join(format_.name for format_ in formats)
+    known = " or ".join(format_.name for format_ in formats)
+    kinds = " or ".join(format_.ours for format_ in formats)
     some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     raise CheckpointError(
-        f"is neither a checkpoint of {known} nor a Mask Scoring R-CNN of MMDetection "
+        f"is neither a checkpoint of {known} nor {kinds} of MMDetection "
         f"(it holds {some or 'nothing'})"
     )
 

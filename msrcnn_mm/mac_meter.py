@@ -46,7 +46,7 @@ class MacMeter:
         """Counts while it is open."""
         handles = []
         for name, part in self.parts.items():
-            for module in part.modules():
+            for module in own_modules(part, self.parts):
                 handles.append(module.register_forward_pre_hook(self._on_call(name)))
                 # first, since the part's call may end with this module's
                 if isinstance(module, DeformConv2d | ModulatedDeformConv2d):
@@ -83,3 +83,10 @@ class MacMeter:
         """As many as a convolution of that size: mmcv's operator is unknown to torch's counter."""
         weights = module.weight.numel()  # (out, in / groups, height, width)
         self._deformable += weights * output.shape[0] * output.shape[2] * output.shape[3]
+
+
+def own_modules(part: nn.Module, parts: Mapping[str, nn.Module]) -> list[nn.Module]:
+    """The modules of a part that are not of another part inside it."""
+    inside = [other for other in parts.values() if other is not part and other in {*part.modules()}]
+    others = {module for other in inside for module in other.modules()}
+    return [module for module in part.modules() if module not in others]

@@ -70,6 +70,26 @@ def mask_iou_targets(
     return iou.clamp(0, 1).float()
 
 
+@torch.no_grad()
+def whole_mask_ious(masks: Tensor, gt_masks: Tensor, mask_thr: float = 0.5) -> Tensor:
+    """IoU of each binarised predicted mask with its whole instance, both of one size.
+
+    What YOLACT++ trains its scorer toward (arXiv 1912.06218), at the size of its prototypes.
+
+    Args:
+        masks: (R, H, W) mask probabilities, 0 outside the mask's box.
+        gt_masks: (R, H, W) whole instances, 0 or 1.
+        mask_thr: probability above which a pixel is foreground, as at the test of YOLACT.
+
+    Returns:
+        (R,) float32 IoUs in [0, 1]; 0 where both are empty.
+    """
+    predicted, whole = (masks > mask_thr).flatten(1).float(), gt_masks.flatten(1).float()
+    overlap = (predicted * whole).sum(dim=1)
+    union = predicted.sum(dim=1) + whole.sum(dim=1) - overlap
+    return overlap / union.clamp(min=1)
+
+
 def _binarised_cells(mask_logits: Tensor, mask_thr: float) -> Tensor:
     """(R, M, M) logits to (R, K, K) cells, 1.0 where the pasted mask is foreground at the centre.
 

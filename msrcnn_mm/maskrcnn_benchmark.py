@@ -48,9 +48,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .checkpoints import CheckpointError
 from .detectron_convention import DetectronAnchorGenerator
-from .foreign_checkpoints import Conversion, Format, require_shapes, weights_of
+from .foreign_checkpoints import (
+    Conversion,
+    Format,
+    keys_left_out,
+    mapping_in,
+    require_kept,
+    require_shapes,
+    weights_of,
+)
 
 _BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 _ANCHORS = "rpn.anchor_generator.cell_anchors."
@@ -209,9 +216,9 @@ def _to_ours(checkpoint: Mapping) -> Conversion:
         "background": background,
         "anchors": {name: weights[name] for name in anchors},
     }
-    back = _mapping(checkpoint, _KEPT_IN_THEIRS)
+    back = mapping_in(checkpoint, _KEPT_IN_THEIRS)
     our_prefix = str(back.get("prefix", ""))
-    state_dict |= _mapping(back, "counters")
+    state_dict |= _kept_counters(back, state_dict)
     state_dict = {our_prefix + name: value for name, value in state_dict.items()}
     warnings = []
     others = [name for name in anchors if not torch.equal(weights[name].float(), anchors[name])]
@@ -222,9 +229,18 @@ def _to_ours(checkpoint: Mapping) -> Conversion:
         checkpoint={"state_dict": state_dict, _KEPT_IN_OURS: kept},
         found=f"the authors' Mask Scoring R-CNN, ResNet-{depth} FPN, {classes} classes",
         advice=f"use it with {_config(depth)}{_options(classes)}",
-        left_out=_left_out(checkpoint, "model", _KEPT_IN_THEIRS),
+        left_out=keys_left_out(checkpoint, "model", _KEPT_IN_THEIRS),
         warnings=tuple(warnings),
     )
+
+
+def _kept_counters(back: Mapping, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Our batch norms' counters, if a conversion kept them."""
+    counters = mapping_in(back, "counters")
+    norms = {name.rpartition(".")[0] for name in state_dict if name.endswith(".running_var")}
+    wanted = {f"{norm}.{_COUNTER}" for norm in norms} & {str(name) for name in counters}
+    require_kept("counters", counters, dict.fromkeys(wanted, ()))
+    return counters
 
 
 def _options(classes: int) -> str:
@@ -244,8 +260,13 @@ def _to_theirs(checkpoint: Mapping) -> Conversion:
     depth, classes = _network(weights, "roi_head.bbox_head.fc_cls.bias")
     tensors = list(_tensors(depth, classes))
     require_shapes(weights, {t.ours: t.our_shape for t in tensors})
-    kept = _mapping(checkpoint, _KEPT_IN_OURS)
-    background = _kept_background(kept, tensors)
+    kept = mapping_in(checkpoint, _KEPT_IN_OURS)
+    background, anchors = mapping_in(kept, "background"), mapping_in(kept, "anchors")
+    if background:
+        shapes = {t.theirs: (t.rows, *t.shape[1:]) for t in tensors if t.rows and not t.background}
+        require_kept("background", background, shapes)
+    if anchors:
+        require_kept("anchors", anchors, {n: tuple(a.shape) for n, a in _anchors().items()})
 
     model = {}
     for t in tensors:
@@ -256,7 +277,7 @@ def _to_theirs(checkpoint: Mapping) -> Conversion:
             first = background.get(t.theirs, value.new_zeros(t.rows, *t.shape[1:]))
             value = torch.cat((first.to(value), value))
         model[t.theirs] = value
-    model |= _mapping(kept, "anchors") or _anchors()
+    model |= anchors or _anchors()
     model = {f"{kept.get('prefix', '')}{name}": value for name, value in model.items()}
     bare = bool(kept.get("bare")) and not counters and not prefix
     new: dict[str, Any] = model if bare else {"model": model}
@@ -266,7 +287,7 @@ def _to_theirs(checkpoint: Mapping) -> Conversion:
     if classes != 80:
         advice += f" MODEL.ROI_BOX_HEAD.NUM_CLASSES {classes + 1}"
     warnings = []
-    meta = _mapping(checkpoint, "meta")
+    meta = mapping_in(checkpoint, "meta")
     config = str(meta.get("cfg") or "")
     if config and DetectronAnchorGenerator.__name__ not in config:
         warnings = [
@@ -277,40 +298,14 @@ def _to_theirs(checkpoint: Mapping) -> Conversion:
         checkpoint=new,
         found=f"a Mask Scoring R-CNN of ours, ResNet-{depth} FPN, {classes} classes",
         advice=advice,
-        left_out=_left_out(checkpoint, "state_dict", _KEPT_IN_OURS),
+        left_out=keys_left_out(checkpoint, "state_dict", _KEPT_IN_OURS),
         warnings=tuple(warnings),
     )
 
 
-def _kept_background(kept: Mapping, tensors: list[_Tensor]) -> Mapping[str, Tensor]:
-    """Their rows of the background, if a conversion kept them."""
-    background = _mapping(kept, "background")
-    if background:
-        try:
-            shapes = {
-                t.theirs: (t.rows, *t.shape[1:]) for t in tensors if t.rows and not t.background
-            }
-            require_shapes(background, shapes)
-        except CheckpointError as error:
-            raise CheckpointError(f"the background kept beside the weights: {error}") from error
-    return background
-
-
-def _mapping(container: Mapping, key: str) -> Mapping:
-    """The mapping under a key, or an empty one."""
-    inner = container.get(key)
-    return inner if isinstance(inner, Mapping) else {}
-
-
-def _left_out(checkpoint: Mapping, weights: str, kept: str) -> tuple[str, ...]:
-    """Keys beside the weights that are not used; none where there are weights alone."""
-    if weights not in checkpoint:
-        return ()
-    return tuple(str(key) for key in checkpoint if key not in (weights, kept))
-
-
 FORMAT = Format(
     name="maskrcnn-benchmark",
+    ours="a Mask Scoring R-CNN",
     are_theirs=_are_theirs,
     are_ours=_are_ours,
     to_ours=_to_ours,

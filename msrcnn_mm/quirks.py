@@ -10,6 +10,7 @@ from functools import wraps
 from typing import Any
 
 import torch
+from mmdet.models.detectors import YOLACT
 from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor, SingleRoIExtractor
 from torch import Tensor
 
@@ -22,6 +23,8 @@ def mend_libraries() -> None:
     if not _mended:
         _run_roi_align_in_float32()
         _run_nms_in_float32()
+        _run_deformable_convolutions_in_float32()
+        _read_yolact_of_mmdetection_2()
         _mended = True
 
 
@@ -68,3 +71,40 @@ def _run_nms_in_float32() -> None:
     # batched_nms looks the functions up in its module by the name in the config
     for name in ("nms", "soft_nms"):
         setattr(module, name, widened(getattr(module, name)))
+
+
+def _run_deformable_convolutions_in_float32() -> None:
+    """In mmcv 2.1.0 there is no deformable convolution for bf16."""
+
+    def widened(original: Callable) -> Callable:
+        @wraps(original)
+        def convolve(feats: Tensor, offset: Tensor, *args: Any) -> Tensor:
+            if offset.dtype != torch.bfloat16:
+                return original(feats, offset, *args)
+            wide = (arg.float() if isinstance(arg, Tensor) else arg for arg in args)
+            return original(feats.float(), offset.float(), *wide).to(offset.dtype)
+
+        return convolve
+
+    # the layers look their function up in its module
+    for name in ("deform_conv", "modulated_deform_conv"):
+        module = sys.modules[f"mmcv.ops.{name}"]
+        setattr(module, f"{name}2d", widened(getattr(module, f"{name}2d")))
+
+
+def _read_yolact_of_mmdetection_2() -> None:
+    """MMDetection 3 has YOLACT's segmentation branch elsewhere than the checkpoints of its zoo."""
+    original = YOLACT._load_from_state_dict
+
+    @wraps(original)
+    def load(self: YOLACT, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        own = self.state_dict()
+        for name in ("weight", "bias"):
+            old, new = f"segm_head.segm_conv.{name}", f"mask_head.segm_branch.segm_conv.{name}"
+            found = state_dict.get(prefix + old)
+            # one of other classes stays where it is, and is reported as not fitting
+            if found is not None and new in own and found.shape == own[new].shape:
+                state_dict[prefix + new] = state_dict.pop(prefix + old)
+        original(self, state_dict, prefix, *args)
+
+    YOLACT._load_from_state_dict = load

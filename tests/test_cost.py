@@ -14,6 +14,7 @@ from msrcnn_mm.errors import UserError
 from msrcnn_mm.mac_meter import MacMeter
 from msrcnn_mm.runs import load_config
 from msrcnn_mm.trial import build
+from tests import tiny_yolact
 from tests.tiny import CONFIGS, tiny_config
 
 OURS = str(CONFIGS / "ms_rcnn" / "ms-rcnn_r50_fpn_1x_coco.py")
@@ -191,6 +192,23 @@ def test_detectors_without_roi_heads() -> None:
     found = count(config)
     assert [p.name for p in found.parts] == ["backbone", "neck", "bbox_head"]
     assert all(p.macs > 0 and p.rois == [] for p in found.parts)
+
+
+def test_the_scorer_of_yolact_is_a_part_of_its_own() -> None:
+    config = tiny_yolact.tiny_config()
+    config.model.mask_head.mask_iou_head.num_classes = 80
+    config.model.test_cfg.max_per_img = 7
+    found = count(config, (552, 552))
+    names = ["backbone", "neck", "bbox_head", "mask_head", "mask_head.mask_iou_head"]
+    assert [p.name for p in found.parts] == names
+    scorer = part(found, "mask_head.mask_iou_head")
+    # prototypes of 138 x 138; the sides after each convolution without padding
+    layers = [(1, 8, 3, 68), (8, 16, 3, 33), (16, 32, 3, 16), (32, 64, 3, 7), (64, 128, 3, 3)]
+    costs = [conv(*layer) for layer in [*layers, (128, 80, 1, 3)]]
+    assert scorer.macs_an_roi == sum(macs for macs, _ in costs)
+    assert scorer.rois == [7]
+    assert scorer.parameters == sum(parameters for _, parameters in costs) == 108_560
+    assert sum(p.parameters for p in found.parts) == found.parameters
 
 
 def test_attention_counts() -> None:

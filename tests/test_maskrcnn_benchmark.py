@@ -222,6 +222,41 @@ def test_kept_rows_that_do_not_fit_are_named() -> None:
     assert "kept beside the weights: 1 of another shape (roi_heads.box.predictor.bbox" in message
 
 
+def test_kept_anchors_that_do_not_fit_are_named() -> None:
+    checkpoint = converted({"model": light_weights()}).checkpoint
+    kept = checkpoint["maskrcnn_benchmark"]["anchors"]
+    name = "rpn.anchor_generator.cell_anchors.1"
+    for changed, says in (
+        ({name: torch.ones(2, 4)}, f"1 of another shape ({name}: (2, 4) where (3, 4) is needed)"),
+        ({"rpn.head.conv.bias": torch.ones(256)}, "1 unknown to the model (rpn.head.conv.bias)"),
+        ({name: "__main__"}, f"({name}: None where (3, 4) is needed)"),
+    ):
+        checkpoint["maskrcnn_benchmark"]["anchors"] = kept | changed
+        message = refusal(checkpoint)
+        assert "has other weights: the anchors kept beside the weights: 1 " in message
+        assert message.endswith(says)
+    del kept[name]
+    checkpoint["maskrcnn_benchmark"]["anchors"] = kept
+    assert refusal(checkpoint).endswith(f"1 missing ({name})")
+
+
+def test_kept_counters_that_are_none_are_named() -> None:
+    checkpoint = converted({"state_dict": our_weights()}).checkpoint
+    kept = checkpoint["msrcnn_mm"]["counters"]
+    bn1 = "backbone.bn1.num_batches_tracked"
+    for name, value, says in (
+        ("backbone.conv1.weight", torch.ones(3), "unknown to the model (backbone.conv1.weight)"),
+        ("backbone.x.num_batches_tracked", torch.tensor(1), "unknown to the model (backbone.x.num"),
+        (bn1, 7, f"of another shape ({bn1}: None where () is needed)"),
+        (bn1, torch.ones(3), f"of another shape ({bn1}: (3,) where () is needed)"),
+        (7, torch.ones(3), "unknown to the model (7)"),
+    ):
+        checkpoint["msrcnn_mm"]["counters"] = kept | {name: value}
+        message = refusal(checkpoint)
+        assert "has other weights: the counters kept beside the weights: 1 " in message
+        assert says in message
+
+
 ONE = torch.ones(1)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from mmcv.ops import batched_nms
+from mmcv.ops import DeformConv2dPack, ModulatedDeformConv2dPack, batched_nms
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 
 import msrcnn_mm  # noqa: F401  # mends
@@ -45,3 +45,17 @@ def test_suppression_of_half_precision_scores(dtype: torch.dtype, kind: str) -> 
     assert torch.equal(inds, wide_inds)
     assert torch.equal(kept, wide)
     assert 0 < len(kept) < 60 or kind == "soft_nms"
+
+
+@pytest.mark.parametrize("layer", [DeformConv2dPack, ModulatedDeformConv2dPack])
+def test_deformable_convolutions_in_bf16(layer: type) -> None:
+    torch.manual_seed(0)
+    conv = layer(4, 8, 3, padding=1)
+    torch.nn.init.normal_(conv.conv_offset.weight, std=0.1)
+    image = torch.randn(2, 4, 9, 9)
+    with torch.autocast("cpu", torch.bfloat16):
+        narrow = conv(image)
+    assert narrow.dtype == torch.bfloat16
+    assert torch.allclose(narrow.float(), conv(image), atol=0.05)
+    narrow.float().sum().backward()
+    assert conv.weight.grad.any() and conv.conv_offset.weight.grad.any()

@@ -1,7 +1,8 @@
 """Converts another codebase's checkpoint to ours, or one of ours to its codebase's.
 
 Which of the two, and which codebase, is told by the names of the weights. Known: the Mask Scoring
-R-CNN authors' maskrcnn-benchmark. MMDetection's own checkpoints need no conversion.
+R-CNN authors' maskrcnn-benchmark, and the YOLACT authors' own (YOLACT and YOLACT++). MMDetection's
+checkpoints need no conversion.
 """
 
 import argparse
@@ -13,13 +14,13 @@ import torch
 from mmengine.runner import CheckpointLoader
 
 import msrcnn_mm  # noqa: F401  # makes loading safe
-from msrcnn_mm import maskrcnn_benchmark
+from msrcnn_mm import maskrcnn_benchmark, yolact_checkpoints
 from msrcnn_mm.checkpoints import CheckpointError, require_file
 from msrcnn_mm.errors import OneLineParser, UserError, one_line_errors, warn
 from msrcnn_mm.foreign_checkpoints import convert
 from msrcnn_mm.runs import writable_folder
 
-FORMATS = (maskrcnn_benchmark.FORMAT,)
+FORMATS = (maskrcnn_benchmark.FORMAT, yolact_checkpoints.FORMAT)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

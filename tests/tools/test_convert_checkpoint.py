@@ -15,6 +15,7 @@ import torch
 from msrcnn_mm.errors import UserError
 from tests.maskrcnn_benchmark_files import light_weights
 from tests.tiny import CONFIGS
+from tests.yolact_files import light_weights as yolact_weights
 
 TOOL = CONFIGS.parent / "tools" / "convert_checkpoint.py"
 
@@ -72,8 +73,8 @@ def test_a_mistake_is_one_line_and_status_2(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.splitlines()[-1] == (
-        f"error: {path}: is neither a checkpoint of maskrcnn-benchmark nor a Mask Scoring R-CNN of "
-        "MMDetection (it holds conv1.weight)"
+        f"error: {path}: is neither a checkpoint of maskrcnn-benchmark or the YOLACT authors nor a "
+        "Mask Scoring R-CNN or a YOLACT of MMDetection (it holds conv1.weight)"
     )
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "b.pth").exists()
@@ -109,12 +110,24 @@ def test_other_anchors_are_a_warning(theirs: Path, tmp_path: Path, main: Any, ca
     assert capsys.readouterr().err.startswith(f"warning: {theirs}: anchors other than those of ")
 
 
-def test_the_commands_in_the_documentation(theirs: Path, tmp_path: Path, main: Any) -> None:
+def test_the_commands_in_the_documentation(
+    theirs: Path, tmp_path: Path, main: Any, capsys: Any
+) -> None:
     """As written there, one after another."""
+    yolact = tmp_path / "yolact_plus_resnet50_54_800000.pth"
+    torch.save(yolact_weights(plus=True), yolact, _use_new_zipfile_serialization=False)
     text = (CONFIGS.parent / "docs" / "checkpoints.md").read_text()
     commands = re.findall(r"^python tools/convert_checkpoint.py (.+)$", text, re.MULTILINE)
-    assert len(commands) == 2
+    assert len(commands) == 3
+    said = []
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         for command in commands:
             main(*shlex.split(command))
+            said.append(capsys.readouterr().out)
+    assert said[0] in text
+    assert said[2] in text
+    main(tmp_path / "yolact-plus.pth", tmp_path / "again.pth")
+    first, last = (torch.load(p, weights_only=True) for p in (yolact, tmp_path / "again.pth"))
+    assert first.keys() == last.keys()
+    assert all(torch.equal(first[name], last[name]) for name in first)

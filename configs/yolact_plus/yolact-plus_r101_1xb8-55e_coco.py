@@ -1,0 +1,4 @@
+# YOLACT++, ResNet-101, MMDetection's 55 epochs on one GPU.
+_base_ = ["yolact_r101_1xb8-55e_coco.py", "../_base_/yolact_plus.py"]
+model = _base_.pop("yolact_plus")
+model.backbone.dcn_interval = 3

@@ -1,0 +1,4 @@
+# YOLACT++, ResNet-101, the authors' 800,000 iterations.
+_base_ = ["yolact_r101_1xb8-800k_coco.py", "../_base_/yolact_plus.py"]
+model = _base_.pop("yolact_plus")
+model.backbone.dcn_interval = 3

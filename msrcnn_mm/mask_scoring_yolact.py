@@ -1,0 +1,181 @@
+"""YOLACT++'s host: YOLACT's mask head with a scorer of its masks (Bolya et al., arXiv 1912.06218).
+
+Shape shorthand: R masks over all images of the batch, C classes, P side of the prototypes.
+"""
+
+from typing import Any
+
+import torch
+from mmdet.models.dense_heads import YOLACTProtonet
+from mmdet.registry import MODELS
+from mmdet.structures import SampleList
+from mmdet.utils import ConfigType, InstanceList
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from .maskness import mean_over_foreground
+
+
+@MODELS.register_module()
+class MaskScoringYOLACTProtonet(YOLACTProtonet):
+    """Scores each mask by the IoU that a :class:`FastMaskIoUHead` predicts for it.
+
+    Training: the scorer learns on the masks that the mask head trains on, cropped to the
+    ground-truth boxes, scoring the ground-truth class. Test: after NMS on the class score and the
+    cut to the top detections it scores the mask of the predicted class, cropped to the predicted
+    box; results gain ``mask_ious``, ``mask_scores`` and ``foreground_probs``.
+
+    Masks, losses and parameter names are those of MMDetection's ``YOLACTProtonet``, so its YOLACT
+    checkpoints load and lack the scorer alone. Otherwise than there:
+
+    - Masks that the limit ``max_masks_to_train`` leaves out are not made in the first place.
+    - Boxes and masks fit where images of different sizes are padded to one batch. MMDetection
+      takes each image for as large as the batch.
+    - In mixed precision losses are in float32; PyTorch refuses the mask loss on a GPU otherwise.
+
+    Args:
+        mask_iou_head: config of the scorer.
+        **kwargs: what ``YOLACTProtonet`` takes.
+    """
+
+    def __init__(self, mask_iou_head: ConfigType, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mask_iou_head = MODELS.build(mask_iou_head)
+
+    def loss(
+        self,
+        x: tuple[Tensor, ...],
+        batch_data_samples: SampleList,
+        positive_infos: InstanceList,
+        **kwargs: Any,
+    ) -> dict:
+        """Mask and segmentation loss of the host, and mask IoU loss.
+
+        Args:
+            x: feature maps of all levels; the first makes the prototypes.
+            batch_data_samples: the images' ground truth, with ``masks``.
+            positive_infos: positive anchors of each image, from the box head.
+            **kwargs: handed on.
+
+        Returns:
+            The host's dictionary, with ``loss_mask_iou`` added.
+        """
+        num_positives = sum(len(infos) for infos in positive_infos)
+        chosen = [self._choose(infos) for infos in positive_infos]
+        return super().loss(x, batch_data_samples, chosen, num_positives=num_positives, **kwargs)
+
+    def _choose(self, infos: InstanceData) -> InstanceData:
+        """At most ``max_masks_to_train`` of an image's positive anchors, at random."""
+        if len(infos) <= self.max_masks_to_train:
+            return infos
+        order = torch.randperm(len(infos), device=infos.coeffs.device)
+        return infos[order[: self.max_masks_to_train]]
+
+    def loss_by_feat(
+        self,
+        mask_preds: list[Tensor],
+        segm_preds: Tensor,
+        batch_gt_instances: InstanceList,
+        batch_img_metas: list[dict],
+        positive_infos: InstanceList,
+        num_positives: int,
+        **kwargs: Any,
+    ) -> dict:
+        """The losses of the masks made.
+
+        Args:
+            mask_preds: (P, P, masks) probabilities of each image, not cropped.
+            segm_preds: (N, C, P / 2, P / 2) logits of the segmentation branch.
+            batch_gt_instances: ground truth of each image, masks as large as the batch.
+            batch_img_metas: meta information of each image.
+            positive_infos: the anchor of each mask.
+            num_positives: positive anchors of the batch, also those that have no mask here.
+            **kwargs: handed on.
+
+        Returns:
+            ``loss_mask``, ``loss_segm`` and ``loss_mask_iou``.
+        """
+        with torch.autocast(segm_preds.device.type, enabled=False):
+            losses = super().loss_by_feat(
+                mask_preds,
+                segm_preds.float(),
+                batch_gt_instances,
+                [_as_large_as_the_batch(meta) for meta in batch_img_metas],
+                positive_infos,
+                **kwargs,
+            )
+        masks, gt_masks, labels = (
+            torch.cat([infos[key] for infos in positive_infos])
+            for key in ("masks", "gt_masks", "labels")
+        )
+        losses.update(self.mask_iou_head.loss(masks, gt_masks, labels, num_positives))
+        return losses
+
+    def _get_targets_single(
+        self,
+        mask_preds: Tensor,
+        segm_pred: Tensor,
+        gt_instances: InstanceData,
+        positive_info: InstanceData,
+    ) -> tuple:
+        """The host's targets of one image; what the scorer needs of them stays in the info."""
+        targets = super()._get_targets_single(mask_preds, segm_pred, gt_instances, positive_info)
+        masks, gt_masks = targets[:2]
+        positive_info.masks = masks
+        positive_info.gt_masks = torch.zeros_like(masks) if gt_masks is None else gt_masks
+        positive_info.labels = gt_instances.labels[positive_info.pos_assigned_gt_inds]
+        return targets
+
+    def predict_by_feat(
+        self,
+        mask_preds: list[Tensor],
+        segm_preds: Tensor | None,
+        results_list: InstanceList,
+        batch_img_metas: list[dict],
+        rescale: bool = True,
+        **kwargs: Any,
+    ) -> InstanceList:
+        """Adds masks, mask IoUs and mask scores to each image's detections.
+
+        Args:
+            mask_preds: (P, P, masks) probabilities of each image, not cropped.
+            segm_preds: not used; there are none at the test.
+            results_list: detections of each image, boxes in the network's input coordinates.
+            batch_img_metas: meta information of each image.
+            rescale: bring boxes and masks back to the original images' size.
+            **kwargs: not used.
+
+        Returns:
+            The detections with ``masks`` (boolean, image-sized), ``mask_ious``, ``mask_scores``
+            and ``foreground_probs``.
+        """
+        metas = [_as_large_as_the_batch(meta) for meta in batch_img_metas]
+        cropped = self.crop_mask_preds(mask_preds, metas, results_list)
+        masks, counts = torch.cat(cropped), [len(results) for results in results_list]
+        mask_ious = self.mask_iou_head(masks).split(counts)
+        foreground = mean_over_foreground(masks, self.test_cfg.mask_thr).split(counts)
+        images = zip(results_list, cropped, foreground, batch_img_metas, strict=True)
+        for results, image_masks, probs, meta in images:
+            results.masks = self._image_sized(image_masks, results.bboxes, meta, rescale)
+            results.foreground_probs = probs
+        return self.mask_iou_head.predict_by_feat(mask_ious, results_list)
+
+    def _image_sized(self, masks: Tensor, bboxes: Tensor, meta: dict, rescale: bool) -> Tensor:
+        """(masks, P, P) probabilities of a whole batch's area to binary masks of the image's.
+
+        Boxes are brought to the same size in place, as MMDetection does it.
+        """
+        height, width = meta["ori_shape" if rescale else "img_shape"][:2]
+        if len(masks) == 0:
+            return masks.new_zeros((0, height, width), dtype=torch.bool)
+        # the original image as if it had been padded before it was resized
+        sides = zip(meta["ori_shape"], meta["batch_input_shape"], meta["img_shape"], strict=False)
+        padded = tuple(round(ori * batch / image) for ori, batch, image in sides)
+        meta = meta | {"ori_shape": padded}
+        pasted = self._predict_by_feat_single(masks, bboxes, meta, rescale)
+        return pasted[:, :height, :width]
+
+
+def _as_large_as_the_batch(meta: dict) -> dict:
+    """An image's meta information as of its padded self, which is what prototypes cover."""
+    return meta | {"img_shape": meta["batch_input_shape"]}
