@@ -116,6 +116,7 @@ def load_config(name: str, options: dict | None, work_dir: str | None, launcher:
         raise UserError(f"{name}: cannot be read: {type(error).__name__}: {reason}") from error
     if "model" not in config:
         raise UserError(f"{name}: defines no model, so it is only a base for other configs")
+    _check_scorer(name, config)
     if options:
         _merge(config, options)
     config.launcher = launcher
@@ -124,6 +125,17 @@ def load_config(name: str, options: dict | None, work_dir: str | None, launcher:
     elif config.get("work_dir") is None:
         config.work_dir = str(Path("work_dirs") / path.stem)
     return config
+
+
+def _check_scorer(name: str, config: Config) -> None:
+    """An ablation of a config without a scorer, by ABLATION_OF, would only say what it lacks."""
+    roi_head = config.model.get("roi_head") or {}
+    settings = {"mask_iou_head", "mask_iou_roi_extractor"} & set(roi_head)
+    if settings and roi_head.get("type") == "StandardRoIHead":
+        raise UserError(
+            f"{name}: has settings of a scorer ({', '.join(sorted(settings))}), but its base is no"
+            " Mask Scoring R-CNN: let ABLATION_OF name one"
+        )
 
 
 def _config_path(name: str) -> Path:

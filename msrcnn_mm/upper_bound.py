@@ -16,9 +16,10 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from .errors import UserError
+from .evaluation.annotation_file import load_annotations
 from .evaluation.detections import to_arrays, to_detections
 from .evaluation.oracle import ground_truth_masks, true_mask_ious
-from .evaluation.results_file import category_ids, load_annotations
+from .evaluation.results_file import category_ids
 
 
 class UpperBoundHook(Hook):

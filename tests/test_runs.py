@@ -117,3 +117,10 @@ def test_a_base_that_is_not_there(tmp_path: Path) -> None:
     moved.write_text("_base_ = '../ms_rcnn/nothing.py'\n")
     message = refusal(moved, {})
     assert "ms_rcnn/nothing.py; _base_ is relative to the folder of the file" in message
+
+
+def test_an_ablation_of_a_config_without_a_scorer(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = str(CONFIGS / "ablation" / "ms-rcnn_r18_fpn_18e_coco_input-high-res.py")
+    monkeypatch.setenv("ABLATION_OF", "../mask_rcnn/mask-rcnn_r18_fpn_18e_coco.py")
+    with pytest.raises(UserError, match="is no Mask Scoring R-CNN: let ABLATION_OF name one"):
+        load_config(name, None, None, "none")

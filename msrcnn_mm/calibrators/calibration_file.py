@@ -10,9 +10,9 @@ import numpy as np
 from pycocotools.coco import COCO
 
 from ..errors import UserError
+from ..evaluation.json_files import write_json
 from ..evaluation.overlaps import Floats
 from ..evaluation.protocol import CLASS_SCORE, MASK_SCORE, MASKNESS, OF_DETECTORS
-from ..evaluation.results_file import write_json
 from ..evaluation.score_columns import ScoreColumns, in_unit_interval
 from .exponents import Exponents
 from .isotonic import Isotonic

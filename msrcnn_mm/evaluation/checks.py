@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pycocotools.coco import COCO
@@ -56,8 +56,44 @@ def _problem(detection: Detection, sizes: dict[Any, list[int]], shape: str) -> s
             return f"has a {field} that is not a finite number: {detection[field]}"
     image_id = detection["image_id"]
     if image_id not in sizes:
-        return f"is of image {image_id}, which the annotations do not have"
+        return f"is of image {image_id!r}, which the annotations do not have"
     size = list(detection[shape]["size"]) if shape == "segmentation" else sizes[image_id]
     if size != sizes[image_id]:
         return f"has a mask of height, width {size}, but its image {image_id} is {sizes[image_id]}"
+    return None
+
+
+def rle_problem(rle: Any) -> str | None:
+    """What is wrong with a segmentation, its runs not looked at."""
+    no_rle = "has a segmentation that is not a run-length encoding {size, counts}"
+    if not isinstance(rle, dict) or not {"size", "counts"} <= rle.keys():
+        return no_rle
+    size, counts = rle["size"], rle["counts"]
+    if not _is_whole_numbers(size) or len(size) != 2 or not isinstance(counts, list | str):
+        return no_rle
+    return None
+
+
+def damaged(rle: Mapping[str, Any]) -> str:
+    """What is wrong with an RLE whose runs are not sound, to follow "detection N"."""
+    return f"has a damaged run-length encoding: its runs do not add up to {rle['size']} pixels"
+
+
+def _is_whole_numbers(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(v, int) and v >= 0 for v in values)
+
+
+def mismatch(entry: Mapping[str, Any], coco: COCO) -> str | None:
+    """What of a detection or an annotation does not fit the annotations' images and categories."""
+    image = coco.imgs.get(entry["image_id"])
+    if image is None:
+        return f"is of image {entry['image_id']!r}, which the annotations do not have"
+    if entry["category_id"] not in coco.cats:
+        return f"is of category {entry['category_id']!r}, which the annotations do not have"
+    size = [image["height"], image["width"]]
+    if entry["segmentation"]["size"] != size:
+        return (
+            f"has a mask of height, width {entry['segmentation']['size']}, but its image"
+            f" {entry['image_id']} is {size}"
+        )
     return None

@@ -107,6 +107,13 @@ class MaskScoreMetric(CocoMetric):
             logger.error("no detection in any image, so there is no AP of any ranking")
             return metrics
         protocol = self._protocol()
+        untested = set(protocol.image_ids) - {prediction["img_id"] for prediction in predictions}
+        if untested:
+            logger.warning(
+                f"{len(untested)} of the {len(protocol.image_ids)} annotated images were not"
+                " tested, and all their instances count as missed: the figures below are of no use"
+                " unless that is meant"
+            )
         scores = None
         if masks:
             scores = evaluate_scores(

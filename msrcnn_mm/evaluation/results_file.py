@@ -1,14 +1,9 @@
-"""Results files in COCO's format, and the annotations they belong to.
+"""Results files in COCO's format.
 
 Results are written from a test run and read from any framework.
 """
 
-import contextlib
-import io
-import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +15,11 @@ from mmengine.logging import MMLogger
 from pycocotools.coco import COCO
 
 from ..errors import UserError
-from ..rle import fill, fills
+from ..rle import fill
+from .annotation_file import read_annotations
+from .checks import damaged, mismatch, rle_problem
 from .detections import SCORE_ENTRIES, Detection, to_arrays, to_detections
+from .json_files import read_json, write_json
 
 
 @METRICS.register_module()
@@ -49,7 +47,7 @@ class DumpCocoResults(BaseMetric):
         super().__init__(collect_device=collect_device)
         self.out_file = Path(out_file_path)
         self.ann_file = Path(ann_file)
-        self._categories: list[dict[str, Any]] = _read_annotations(self.ann_file)["categories"]
+        self._categories: list[dict[str, Any]] = read_annotations(self.ann_file)["categories"]
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keeps the predictions of a batch, masks as RLEs.
@@ -122,7 +120,7 @@ def load_results(path: str | Path, coco: COCO | None = None) -> list[Detection]:
             ``coco`` does not know.
     """
     path = Path(path)
-    results = _read_json(path)
+    results = read_json(path)
     if not isinstance(results, list):
         raise UserError(f"{path} is no list of detections: it is not a COCO results file")
     for index, detection in enumerate(results):
@@ -133,7 +131,7 @@ def load_results(path: str | Path, coco: COCO | None = None) -> list[Detection]:
     sound = fill([rle["counts"] for rle in masks], [math.prod(rle["size"]) for rle in masks])
     if not sound.all():
         index = int(sound.argmin())
-        raise UserError(f"{path}: detection {index} {_damaged(masks[index])}")
+        raise UserError(f"{path}: detection {index} {damaged(masks[index])}")
     for detection, rle in zip(results, masks, strict=True):
         if isinstance(rle["counts"], list):
             compressed = mask_utils.frPyObjects(rle, *rle["size"])
@@ -142,28 +140,6 @@ def load_results(path: str | Path, coco: COCO | None = None) -> list[Detection]:
                 "counts": compressed["counts"].decode(),
             }
     return results
-
-
-def load_annotations(path: str | Path) -> COCO:
-    """Reads a COCO annotation file.
-
-    Raises:
-        UserError: The file is missing or is none, or the RLE of an instance is damaged or does not
-            fit its image.
-    """
-    coco = COCO()
-    coco.dataset = _read_annotations(Path(path))
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools tells its progress by print
-        coco.createIndex()
-    for annotation in coco.dataset["annotations"]:
-        if isinstance(annotation.get("segmentation"), dict):
-            rle = annotation["segmentation"]
-            problem = _rle_problem(rle) or _mismatch(annotation, coco)
-            if not problem and not fills(rle["counts"], *rle["size"]):
-                problem = _damaged(rle)
-            if problem:
-                raise UserError(f"{path}: annotation {annotation['id']} {problem}")
-    return coco
 
 
 def _problem(detection: Any, coco: COCO | None) -> str | None:
@@ -177,83 +153,20 @@ def _problem(detection: Any, coco: COCO | None) -> str | None:
         value = detection.get(field, 0.0)
         if not isinstance(value, int | float) or not math.isfinite(value):
             return f"has a {field} that is not a finite number: {value}"
+    if "bbox" in detection and not _is_box(detection["bbox"]):
+        return f"has a bbox that is not four finite numbers: {detection['bbox']}"
     for field in ("image_id", "category_id"):
         if not isinstance(detection[field], int | str):
             return f"has no valid {field}: {detection[field]}"
-    problem = _rle_problem(detection["segmentation"])
+    problem = rle_problem(detection["segmentation"])
     if problem or coco is None:
         return problem
-    return _mismatch(detection, coco)
+    return mismatch(detection, coco)
 
 
-def _rle_problem(rle: Any) -> str | None:
-    """What is wrong with a segmentation, its runs not looked at."""
-    no_rle = "has a segmentation that is not a run-length encoding {size, counts}"
-    if not isinstance(rle, dict) or not {"size", "counts"} <= rle.keys():
-        return no_rle
-    size, counts = rle["size"], rle["counts"]
-    if not _is_whole_numbers(size) or len(size) != 2 or not isinstance(counts, list | str):
-        return no_rle
-    return None
-
-
-def _damaged(rle: Mapping[str, Any]) -> str:
-    return f"has a damaged run-length encoding: its runs do not add up to {rle['size']} pixels"
-
-
-def _is_whole_numbers(values: Any) -> bool:
-    return isinstance(values, list) and all(isinstance(v, int) and v >= 0 for v in values)
-
-
-def _mismatch(entry: Mapping[str, Any], coco: COCO) -> str | None:
-    """What of a detection or an annotation does not fit the annotations' images and categories."""
-    image = coco.imgs.get(entry["image_id"])
-    if image is None:
-        return f"is of image {entry['image_id']}, which the annotations do not have"
-    if entry["category_id"] not in coco.cats:
-        return f"is of category {entry['category_id']}, which the annotations do not have"
-    size = [image["height"], image["width"]]
-    if entry["segmentation"]["size"] != size:
-        return (
-            f"has a mask of height, width {entry['segmentation']['size']}, but its image"
-            f" {entry['image_id']} is {size}"
-        )
-    return None
-
-
-def _read_annotations(path: Path) -> dict[str, Any]:
-    annotations = _read_json(path)
-    for part in ("images", "annotations", "categories"):
-        if not isinstance(annotations, dict) or part not in annotations:
-            raise UserError(f"{path} has no '{part}': it is not a COCO annotation file")
-    return annotations
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:  # no JSON, or no text at all
-        raise UserError(f"{path} is not JSON: {error}") from error
-
-
-def write_json(content: Any, path: Path) -> None:
-    """Writes a JSON file in one step: no reader ever sees half of it.
-
-    Raises:
-        UserError: It cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "w") as file:
-            json.dump(content, file)
-        Path(partial).chmod(0o644)  # mkstemp's is for its owner alone
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+def _is_box(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 4
+        and all(isinstance(v, int | float) and math.isfinite(v) for v in value)
+    )

@@ -201,6 +201,19 @@ def test_one_table_in_the_log(ann_file: Path, log: pytest.LogCaptureFixture) -> 
     assert f"oracle gap: {100 * ours['oracle_gap']:.1f} points" in log.text
 
 
+def test_images_that_were_not_tested_are_told(
+    ann_file: Path, log: pytest.LogCaptureFixture
+) -> None:
+    """With test_dataloader.dataset.indices their instances would be missed without a word."""
+    annotations, detections = random_scene(4)
+    metric = MaskScoreMetric(ann_file=write(ann_file, annotations), metric="segm")
+    samples = data_samples(detections, 3)
+    run(metric, samples)
+    assert "not tested" not in log.text
+    run(metric, samples[:2])
+    assert "1 of the 3 annotated images were not tested" in log.text
+
+
 def test_boxes_alone_add_nothing(ann_file: Path, log: pytest.LogCaptureFixture) -> None:
     annotations, detections = random_scene(4)
     options = {"ann_file": write(ann_file, annotations), "metric": "bbox"}

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,32 @@ def test_damaged_annotations_get_one_line(
     tmp_path: Path, rle: dict[str, Any], message: str
 ) -> None:
     content = coco_dict([annotation(1, 10, BLOBS) | {"segmentation": rle}], 1)
+    (tmp_path / "gt.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=f"gt.json: {message}"):
+        load_annotations(tmp_path / "gt.json")
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("images", lambda e: e.pop("height"), "image 10 has no 'height'"),
+        ("categories", lambda e: e.pop("name"), "category 3 has no 'name'"),
+        ("annotations", lambda e: e.pop("segmentation"), "annotation 1 has no 'segmentation': add"),
+        (
+            "annotations",
+            lambda e: e.update(segmentation=None),
+            "annotation 1 has no 'segmentation'",
+        ),
+        ("images", lambda e: e.update(id=11), "two of image 11: number them anew"),
+        ("annotations", lambda e: e.update(id=2), "two of annotation 2: number them anew"),
+        ("categories", lambda e: e.update(id=7), "two of category 7: number them anew"),
+    ],
+)
+def test_incomplete_annotations_get_one_line(
+    tmp_path: Path, part: str, change: Callable[[dict], object], message: str
+) -> None:
+    content = coco_dict([annotation(1, 10, BLOBS), annotation(2, 10, BLOBS)], 2)
+    change(content[part][0])
     (tmp_path / "gt.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=f"gt.json: {message}"):
         load_annotations(tmp_path / "gt.json")

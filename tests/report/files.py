@@ -41,6 +41,11 @@ class Files:
         content = json.loads(self.results.read_text())
         self.results.write_text(json.dumps([change(d) for d in content]))
 
+    def annotate(self, change: Any) -> None:
+        content = json.loads(self.annotations.read_text())
+        change(content)
+        self.annotations.write_text(json.dumps(content))
+
 
 def scene() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Some of all; every third detection has a foreground probability, each a mask score."""

@@ -324,13 +324,23 @@ def test_large_galleries_are_bounded(files: Files) -> None:
         (lambda f: None, ["--gallery", "0"], "--gallery is from 1 to 60, not 0"),
         (lambda f: None, ["--max-dets", "0"], "--max-dets is at least 1, not 0"),
         (lambda f: None, ["--images", "nowhere"], "--images: there is no folder nowhere"),
-        (lambda f: f.out.parent.write_text(""), [], "cannot write .*report"),
+        (lambda f: f.out.parent.write_text(""), [], "OUT_DIR"),
+        (lambda f: None, ["--compare", "{results}", "--names", "a", "a"], "a name of its own"),
+        (lambda f: None, ["--seed", "-1"], "--seed is at least 0, not -1"),
+        (lambda f: None, ["--score-thr", "nan"], "--score-thr is a number, not nan"),
+        (lambda f: f.rewrite(lambda d: d | {"bbox": [1, 2]}), [], "bbox that is not four finite"),
+        (
+            lambda f: f.annotate(lambda a: a["images"][0].pop("file_name")),
+            ["--images", "{images}"],
+            "gt.json: image .* has no 'file_name'$",
+        ),
     ],
 )
 def test_bad_input_gets_one_line(
     files: Files, spoil: Any, options: list[str], message: str
 ) -> None:
     spoil(files)
+    options = [o.format(results=files.results, images=files.images) for o in options]
     with pytest.raises(UserError, match=message) as error:
         files.report(*options)
     assert "\n" not in str(error.value)
@@ -341,7 +351,7 @@ def test_missing_image_gets_one_line(files: Files) -> None:
         path.unlink()
     with pytest.raises(UserError, match="there is no image"):
         files.report("--images", str(files.images))
-    assert not files.out.exists()
+    assert not list(files.out.iterdir())
 
 
 def test_command_ends_on_one_line(

@@ -22,8 +22,8 @@ from msrcnn_mm.calibrators import (
 from msrcnn_mm.errors import OneLineParser, one_line_errors
 from msrcnn_mm.evaluation import evaluate_scores, load_annotations, load_results
 from msrcnn_mm.evaluation.detections import Detection
+from msrcnn_mm.evaluation.json_files import write_json
 from msrcnn_mm.evaluation.protocol import MASK_SCORE, OF_DETECTORS, Protocol, coco_protocol
-from msrcnn_mm.evaluation.results_file import write_json
 from msrcnn_mm.evaluation.score_table import score_table
 
 

@@ -5,6 +5,7 @@ mask. A score that says what it means has its masks on the diagonal.
 """
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib import pyplot as plt
@@ -19,7 +20,7 @@ from msrcnn_mm.evaluation import (
 )
 from msrcnn_mm.evaluation.correlation import MATCHED_IOU, ScorePoints, report, score_points
 from msrcnn_mm.evaluation.correlation_picture import coefficient, draw
-from msrcnn_mm.evaluation.results_file import write_json
+from msrcnn_mm.evaluation.json_files import write_json
 from msrcnn_mm.runs import writable_folder
 
 
@@ -52,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             cannot be written to.
     """
     args = parse_args(argv)
+    if math.isnan(args.score_thr):
+        raise UserError("--score-thr is a number, not nan")
     coco = load_annotations(args.annotations)
     detections = load_results(args.results, coco)
     true_ious = true_mask_ious(detections, ground_truth_masks(coco))

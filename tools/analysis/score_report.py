@@ -6,6 +6,7 @@ any, `mask_score`. OUT_DIR gets `report.html`, which needs no network and no oth
 """
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from msrcnn_mm.evaluation import (
     load_annotations,
     load_results,
 )
+from msrcnn_mm.evaluation.detections import Detection
 from msrcnn_mm.report import Report, ReportModel, write_report
 from msrcnn_mm.report.gallery import MOST_IMAGES, gallery
 from msrcnn_mm.report.wording import count
+from msrcnn_mm.runs import writable_folder
 
 TITLE = "Do the mask scores mean what they say?"
 
@@ -102,12 +105,25 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError(f"--names gives {count(len(names), 'name')} for {given}")
     if not 1 <= args.gallery <= MOST_IMAGES:
         raise UserError(f"--gallery is from 1 to {MOST_IMAGES}, not {args.gallery}")
+    if len(set(names)) < len(names) or not all(names):
+        raise UserError("--names: each model needs a name of its own")
+    if args.seed < 0:
+        raise UserError(f"--seed is at least 0, not {args.seed}")
+    if math.isnan(args.score_thr):
+        raise UserError("--score-thr is a number, not nan")
     if args.images is not None and not args.images.is_dir():
         raise UserError(f"--images: there is no folder {args.images}")
     coco = load_annotations(args.annotations)
+    if args.images is not None:
+        for image_id, image in coco.imgs.items():
+            if "file_name" not in image:
+                raise UserError(f"{args.annotations}: image {image_id} has no 'file_name'")
+    protocol = coco_protocol(coco, args.max_dets)
+    results = [_results(path, coco) for path in paths]
+    writable_folder(args.out, "OUT_DIR")  # before the evaluation, which can take minutes
     models = [
-        _model(path, name, coco, args.max_dets, args.boundary)
-        for path, name in zip(paths, names, strict=True)
+        ReportModel(name, detections, evaluate_scores(coco, detections, protocol, args.boundary))
+        for name, detections in zip(names, results, strict=True)
     ]
     galleries = None
     if args.images is not None:
@@ -119,14 +135,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"the report is {write_report(report, args.out)}")
 
 
-def _model(path: Path, name: str, coco: COCO, max_dets: int, boundary: bool) -> ReportModel:
+def _results(path: Path, coco: COCO) -> list[Detection]:
     detections = load_results(path, coco)
     if not detections:
         raise UserError(f"{path} has no detections: there is nothing to report")
     for detection in detections:  # other frameworks' mask results may have no box
         detection.setdefault("bbox", mask_utils.toBbox(detection["segmentation"]).tolist())
-    evaluation = evaluate_scores(coco, detections, coco_protocol(coco, max_dets), boundary)
-    return ReportModel(name, detections, evaluation)
+    return detections
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
