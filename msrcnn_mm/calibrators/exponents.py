@@ -59,9 +59,7 @@ class Exponents:
 
     def describe(self) -> str:
         """In words."""
-        parts = ("the class score", "the other factor")
-        told = [f"{e:.2f} of {part}" for e, part in zip(self.exponents, parts, strict=False)]
-        return f"exponents, {' and '.join(told)},"
+        return f"exponents {' and '.join(f'{e:.2f}' for e in self.exponents)}"
 
     def apply(self, factors: Floats) -> Floats:
         """(D,) calibrated scores in [0, 1] of (F, D) factors.

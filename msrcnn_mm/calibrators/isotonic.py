@@ -53,7 +53,7 @@ class Isotonic:
 
     def describe(self) -> str:
         """In words."""
-        return f"an isotonic curve with {len(self.scores)} knots"
+        return f"isotonic curve with {len(self.scores)} knots"
 
     def apply(self, scores: Floats) -> Floats:
         """(D,) calibrated scores in [0, 1] of (D,) scores in [0, 1]."""

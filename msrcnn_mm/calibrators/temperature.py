@@ -51,7 +51,7 @@ class Temperature:
 
     def describe(self) -> str:
         """In words."""
-        return f"a temperature, {self.temperature:.2f},"
+        return f"temperature {self.temperature:.2f}"
 
     def apply(self, scores: Floats) -> Floats:
         """(D,) calibrated scores in [0, 1] of (D,) scores in [0, 1]."""
