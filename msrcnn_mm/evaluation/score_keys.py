@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .protocol import MASK_SCORE, MASKNESS
+from .protocol import CALIBRATED_SCORE, MASK_SCORE, MASKNESS
 from .score_evaluation import ScoreEvaluation
 
 
@@ -14,7 +14,7 @@ def score_keys(evaluation: ScoreEvaluation, metrics: Sequence[str]) -> dict[str,
     ``boundary_mAP_RANKING``          the same by Boundary IoU
     ``oracle_gap``                    AP(oracle) - AP(class score)
     ``recovered_share``               (AP(mask score) - AP(class score)) / gap
-    ``recovered_share_maskness``      the same of maskness
+    ``recovered_share_maskness``      the same of maskness; ``_calibrated_score`` likewise
     ``mask_iou_mae``, ``_bias``       errors of s_iou on matched masks
     ``mask_iou_pearson``              and its correlations with the true IoU there
     ``mask_iou_spearman``
@@ -36,7 +36,8 @@ def score_keys(evaluation: ScoreEvaluation, metrics: Sequence[str]) -> dict[str,
         rankings = evaluation.rankings
         keys.update({f"segm_mAP_{n}": _or_minus_1(r.ap["AP"]) for n, r in rankings.items()})
         keys["oracle_gap"] = evaluation.oracle_gap["AP"]
-        for name, key in ((MASK_SCORE, ""), (MASKNESS, "_maskness")):
+        shares = {MASK_SCORE: "", MASKNESS: "_maskness", CALIBRATED_SCORE: "_calibrated_score"}
+        for name, key in shares.items():
             if name in rankings:
                 keys[f"recovered_share{key}"] = rankings[name].recovered_share["AP"]
         quality = evaluation.mask_iou_quality

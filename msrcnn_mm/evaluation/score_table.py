@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from terminaltables import AsciiTable
 
-from .protocol import COLUMNS, MASK_SCORE, MASKNESS, ORACLE
+from .protocol import CALIBRATED_SCORE, COLUMNS, MASK_SCORE, MASKNESS, ORACLE
 from .score_evaluation import MaskIouQuality, Ranking, ScoreEvaluation
 
 
@@ -56,7 +56,7 @@ def _gap_line(evaluation: ScoreEvaluation) -> str:
         return "oracle gap: undefined, there is no ground truth"
     shares = {
         name: evaluation.rankings[name].recovered_share["AP"]
-        for name in (MASK_SCORE, MASKNESS)
+        for name in (MASK_SCORE, MASKNESS, CALIBRATED_SCORE)
         if name in evaluation.rankings
     }
     line = f"oracle gap: {percent(gap)} points"

@@ -23,7 +23,13 @@ from msrcnn_mm.errors import OneLineParser, one_line_errors
 from msrcnn_mm.evaluation import evaluate_scores, load_annotations, load_results
 from msrcnn_mm.evaluation.detections import Detection
 from msrcnn_mm.evaluation.json_files import write_json
-from msrcnn_mm.evaluation.protocol import MASK_SCORE, OF_DETECTORS, Protocol, coco_protocol
+from msrcnn_mm.evaluation.protocol import (
+    CLASS_SCORE,
+    MASK_SCORE,
+    OF_DETECTORS,
+    Protocol,
+    coco_protocol,
+)
 from msrcnn_mm.evaluation.score_table import score_table
 
 
@@ -51,8 +57,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     fit.add_argument(
         "--score",
         choices=OF_DETECTORS,
-        default=MASK_SCORE,
-        help="which to calibrate [mask_score]",
+        help="which to calibrate [mask_score where the results have it, or class_score]",
     )
     apply.add_argument(
         "out", metavar="OUT.json", type=Path, help="the results with calibrated_score"
@@ -94,9 +99,11 @@ def fit(
 ) -> None:
     """Writes a calibration."""
     name = Path(args.annotations).name
-    calibration = fit_calibration(args.method, args.score, detections, coco, name, protocol)
+    has_mask_scores = any("mask_score" in d for d in detections)
+    score = args.score or (MASK_SCORE if has_mask_scores else CLASS_SCORE)
+    calibration = fit_calibration(args.method, score, detections, coco, name, protocol)
     calibration.write(args.calibration)
-    words = args.score.replace("_", " ")
+    words = score.replace("_", " ")
     print(
         f"{args.calibration}: {calibration.calibrator.describe()} of the {words}, fitted on"
         f" {calibration.detections:,} detections in {len(calibration.images):,} images"
