@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..evaluation.protocol import CLASS_SCORE, MASK_SCORE, MASKNESS, ORACLE
+from ..evaluation.protocol import CALIBRATED_SCORE, CLASS_SCORE, MASK_SCORE, MASKNESS, ORACLE
 from ..evaluation.score_evaluation import Calibration
 from .model import ReportModel
 from .wording import NAMES, gain, percent, score, share
@@ -59,9 +59,10 @@ def _trust(model: ReportModel) -> Answer:
         f"The {NAMES[name]} is off by {percent(off)} points on average"
         f"{_direction(calibration)} (LaECE\N{SUBSCRIPT ZERO})."
     )
-    class_calibration = model.evaluation.calibration.get(CLASS_SCORE)
-    if name != CLASS_SCORE and class_calibration and class_calibration.laece is not None:
-        text += f" The class score is off by {percent(class_calibration.laece)}."
+    for other in (CLASS_SCORE, CALIBRATED_SCORE):
+        errors = model.evaluation.calibration.get(other)
+        if name != other and errors and errors.laece is not None:
+            text += f" The {NAMES[other]} is off by {percent(errors.laece)}."
     if off > ROUGH:
         text += " It may still rank masks well."
     return Answer(question, word, "", text)

@@ -32,6 +32,15 @@ def test_trust(laece: float | None, headline: str) -> None:
     assert answers(with_calibration(model_of(GOOD), laece))[0].headline == headline
 
 
+def test_trust_has_the_calibrated_score_beside_the_others() -> None:
+    model = model_of(GOOD)
+    known = model.evaluation.calibration
+    assert "alibrated score" not in answers(model)[0].text
+    calibrated = dataclasses.replace(known["mask_score"], laece=0.011)
+    model = with_evaluation(model, calibration=known | {"calibrated_score": calibrated})
+    assert "The calibrated score is off by 1.1." in answers(model)[0].text
+
+
 def test_trust_says_which_way() -> None:
     def text(masks: list[tuple[float, int, float | None]]) -> str:
         return answers(model_of(masks))[0].text
