@@ -14,6 +14,8 @@ from mmdet.models.detectors import YOLACT
 from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor, SingleRoIExtractor
 from torch import Tensor
 
+from .cpu_deformable_convolution import deformable_convolution
+
 _mended = False
 
 
@@ -23,7 +25,7 @@ def mend_libraries() -> None:
     if not _mended:
         _run_roi_align_in_float32()
         _run_nms_in_float32()
-        _run_deformable_convolutions_in_float32()
+        _run_deformable_convolutions_well()
         _read_yolact_of_mmdetection_2()
         _mended = True
 
@@ -73,23 +75,34 @@ def _run_nms_in_float32() -> None:
         setattr(module, name, widened(getattr(module, name)))
 
 
-def _run_deformable_convolutions_in_float32() -> None:
-    """In mmcv 2.1.0 there is no deformable convolution for bf16."""
+def _run_deformable_convolutions_well() -> None:
+    """In mmcv 2.1.0 there is no deformable convolution for bf16, and a slow one for CPUs."""
 
-    def widened(original: Callable) -> Callable:
+    def widened(original: Callable, on_cpu: Callable) -> Callable:
         @wraps(original)
         def convolve(feats: Tensor, offset: Tensor, *args: Any) -> Tensor:
-            if offset.dtype != torch.bfloat16:
-                return original(feats, offset, *args)
+            operator = on_cpu if feats.device.type == "cpu" else original
+            if not _lacks_kernels(offset):
+                return operator(feats, offset, *args)
             wide = (arg.float() if isinstance(arg, Tensor) else arg for arg in args)
-            return original(feats.float(), offset.float(), *wide).to(offset.dtype)
+            return operator(feats.float(), offset.float(), *wide).to(offset.dtype)
 
         return convolve
 
+    def unmodulated(feats: Tensor, offset: Tensor, weight: Tensor, *args: Any) -> Tensor:
+        stride, padding, dilation, groups, deform_groups, *_ = args
+        return deformable_convolution(
+            feats, offset, None, weight, None, stride, padding, dilation, groups, deform_groups
+        )
+
     # the layers look their function up in its module
-    for name in ("deform_conv", "modulated_deform_conv"):
+    operators: dict[str, Callable] = {
+        "deform_conv": unmodulated,
+        "modulated_deform_conv": deformable_convolution,
+    }
+    for name, on_cpu in operators.items():
         module = sys.modules[f"mmcv.ops.{name}"]
-        setattr(module, f"{name}2d", widened(getattr(module, f"{name}2d")))
+        setattr(module, f"{name}2d", widened(getattr(module, f"{name}2d"), on_cpu))
 
 
 def _read_yolact_of_mmdetection_2() -> None:

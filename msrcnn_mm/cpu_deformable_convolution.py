@@ -1,0 +1,70 @@
+"""Deformable convolutions on a CPU, where mmcv's sample one value at a time on one thread."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+from torch.nn.modules.utils import _pair as pair
+
+
+def deformable_convolution(
+    feats: Tensor,
+    offset: Tensor,
+    mask: Tensor | None,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: int | tuple[int, int],
+    padding: int | tuple[int, int],
+    dilation: int | tuple[int, int],
+    groups: int,
+    deform_groups: int,
+) -> Tensor:
+    """A deformable convolution (arXiv 1703.06211), modulated where there is a mask (1811.11168).
+
+    The features are sampled bilinearly where the offsets point to, as zeros outside, all at once;
+    what is left is a matrix product, which autocast may run in bf16. Results are those of mmcv's
+    operators but for rounding: positions are good to some 1e-6 of the features' size, so where a
+    position is a whole number, an offset's gradient may be that of either side.
+
+    Args:
+        feats: (n, channels, h, w).
+        offset: (n, ``deform_groups`` * k * 2, h_out, w_out) pixels, k the kernel's positions row
+            by row, each with its row offset before its column offset.
+        mask: (n, ``deform_groups`` * k, h_out, w_out) weights of the positions, or None for ones.
+        weight: (channels_out, channels / ``groups``, kernel height, kernel width).
+        bias: (channels_out,), or None.
+        stride: pixels, both ways or (rows, columns).
+        padding: likewise.
+        dilation: likewise.
+        groups: of channels with a convolution each.
+        deform_groups: of channels with offsets and a mask each.
+
+    Returns:
+        (n, channels_out, h_out, w_out).
+    """
+    n, channels, height, width = feats.shape
+    kernel_h, kernel_w = weight.shape[-2:]
+    rows, columns = offset.shape[-2:]
+    (stride_y, stride_x), (pad_y, pad_x), (step_y, step_x) = map(pair, (stride, padding, dilation))
+
+    def ramp(length: int, step: int) -> Tensor:
+        return torch.arange(length, dtype=offset.dtype, device=offset.device) * step
+
+    tap_y = ramp(kernel_h, step_y)[:, None] - pad_y + ramp(rows, stride_y)  # (kernel_h, rows)
+    tap_x = ramp(kernel_w, step_x)[:, None] - pad_x + ramp(columns, stride_x)
+    moved = offset.reshape(n * deform_groups, kernel_h, kernel_w, 2, rows, columns)
+    y = moved[:, :, :, 0] + tap_y[:, None, :, None]
+    x = moved[:, :, :, 1] + tap_x[None, :, None, :]
+    grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
+    sampled = grid_sample(
+        feats.reshape(n * deform_groups, channels // deform_groups, height, width),
+        grid.view(n * deform_groups, -1, columns, 2),
+        align_corners=False,
+    )
+    taps, places = kernel_h * kernel_w, rows * columns
+    if mask is not None:
+        sampled = sampled.view(n, deform_groups, -1, taps, places)
+        sampled = sampled * mask.reshape(n, deform_groups, 1, taps, places)
+    kernels = weight.reshape(groups, len(weight) // groups, -1)
+    out = kernels @ sampled.view(n, groups, -1, places)
+    out = out.view(n, len(weight), rows, columns)
+    return out if bias is None else out + bias.view(-1, 1, 1)
