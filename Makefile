@@ -38,7 +38,7 @@ demo: install
 	    data/demo/annotations/val.json $(DEMO)/report --images data/demo/val --names demo
 
 test: install-dev
-	$(VENV)/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/python -m pytest -n 2 --dist loadfile
 
 lint: install-dev
 	$(VENV)/ruff check

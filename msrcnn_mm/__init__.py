@@ -1,7 +1,7 @@
 """Instance-segmentation scores that mean what they say, inside MMDetection 3.x.
 
-Importing the package registers its modules with MMDetection; ``MaskIoUHead`` and
-``MaskScoringRoIHead`` take the place of MMDetection's own.
+Importing the package registers its modules with MMDetection; those that have the name of one of
+MMDetection's, as ``MaskIoUHead`` and ``MaskScoringRoIHead``, take its place.
 """
 
 from .versions import check_versions
@@ -19,6 +19,7 @@ from . import (  # noqa: F401  # they register
     mask_scoring_yolact,
     score_visualizer,
     yolact_convention,
+    yolact_protonet,
 )
 from .calibrated_detectors import let_detectors_calibrate
 from .checkpoints import load_checkpoint_safely

@@ -84,9 +84,9 @@ def whole_mask_ious(masks: Tensor, gt_masks: Tensor, mask_thr: float = 0.5) -> T
     Returns:
         (R,) float32 IoUs in [0, 1]; 0 where both are empty.
     """
-    predicted, whole = (masks > mask_thr).flatten(1).float(), gt_masks.flatten(1).float()
-    overlap = (predicted * whole).sum(dim=1)
-    union = predicted.sum(dim=1) + whole.sum(dim=1) - overlap
+    predicted, whole = (masks > mask_thr).flatten(1), gt_masks.flatten(1) > 0
+    overlap = (predicted & whole).sum(dim=1)
+    union = (predicted | whole).sum(dim=1)
     return overlap / union.clamp(min=1)
 
 

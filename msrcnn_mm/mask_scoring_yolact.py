@@ -6,14 +6,13 @@ Shape shorthand: R masks over all images of the batch, C classes, P side of the 
 from typing import Any
 
 import torch
-from mmdet.models.dense_heads import YOLACTProtonet
 from mmdet.registry import MODELS
 from mmdet.structures import SampleList
 from mmdet.utils import ConfigType, InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from .maskness import mean_over_foreground
+from .yolact_protonet import YOLACTProtonet
 
 
 @MODELS.register_module()
@@ -23,15 +22,10 @@ class MaskScoringYOLACTProtonet(YOLACTProtonet):
     Training: the scorer learns on the masks that the mask head trains on, cropped to the
     ground-truth boxes, scoring the ground-truth class. Test: after NMS on the class score and the
     cut to the top detections it scores the mask of the predicted class, cropped to the predicted
-    box; results gain ``mask_ious``, ``mask_scores`` and ``foreground_probs``.
+    box; results gain ``mask_ious`` and ``mask_scores``.
 
-    Masks, losses and parameter names are those of MMDetection's ``YOLACTProtonet``, so its YOLACT
-    checkpoints load and lack the scorer alone. Otherwise than there:
-
-    - Masks that the limit ``max_masks_to_train`` leaves out are not made in the first place.
-    - Boxes and masks fit where images of different sizes are padded to one batch. MMDetection
-      takes each image for as large as the batch.
-    - In mixed precision losses are in float32; PyTorch refuses the mask loss on a GPU otherwise.
+    Masks, losses and parameter names are those of ``YOLACTProtonet``, so YOLACT checkpoints load
+    and lack the scorer alone.
 
     Args:
         mask_iou_head: config of the scorer.
@@ -60,18 +54,13 @@ class MaskScoringYOLACTProtonet(YOLACTProtonet):
         Returns:
             The host's dictionary, with ``loss_mask_iou`` added.
         """
+        # also those that have no mask made
         num_positives = sum(len(infos) for infos in positive_infos)
-        chosen = [self._choose(infos) for infos in positive_infos]
-        return super().loss(x, batch_data_samples, chosen, num_positives=num_positives, **kwargs)
+        return super().loss(
+            x, batch_data_samples, positive_infos, num_positives=num_positives, **kwargs
+        )
 
-    def _choose(self, infos: InstanceData) -> InstanceData:
-        """At most ``max_masks_to_train`` of an image's positive anchors, at random."""
-        if len(infos) <= self.max_masks_to_train:
-            return infos
-        order = torch.randperm(len(infos), device=infos.coeffs.device)
-        return infos[order[: self.max_masks_to_train]]
-
-    def loss_by_feat(
+    def loss_by_feat(  # type: ignore[override]  # always called with what self.loss hands on
         self,
         mask_preds: list[Tensor],
         segm_preds: Tensor,
@@ -95,15 +84,9 @@ class MaskScoringYOLACTProtonet(YOLACTProtonet):
         Returns:
             ``loss_mask``, ``loss_segm`` and ``loss_mask_iou``.
         """
-        with torch.autocast(segm_preds.device.type, enabled=False):
-            losses = super().loss_by_feat(
-                mask_preds,
-                segm_preds.float(),
-                batch_gt_instances,
-                [_as_large_as_the_batch(meta) for meta in batch_img_metas],
-                positive_infos,
-                **kwargs,
-            )
+        losses = super().loss_by_feat(
+            mask_preds, segm_preds, batch_gt_instances, batch_img_metas, positive_infos, **kwargs
+        )
         masks, gt_masks, labels = (
             torch.cat([infos[key] for infos in positive_infos])
             for key in ("masks", "gt_masks", "labels")
@@ -149,33 +132,8 @@ class MaskScoringYOLACTProtonet(YOLACTProtonet):
             The detections with ``masks`` (boolean, image-sized), ``mask_ious``, ``mask_scores``
             and ``foreground_probs``.
         """
-        metas = [_as_large_as_the_batch(meta) for meta in batch_img_metas]
-        cropped = self.crop_mask_preds(mask_preds, metas, results_list)
-        masks, counts = torch.cat(cropped), [len(results) for results in results_list]
-        mask_ious = self.mask_iou_head(masks).split(counts)
-        foreground = mean_over_foreground(masks, self.test_cfg.mask_thr).split(counts)
-        images = zip(results_list, cropped, foreground, batch_img_metas, strict=True)
-        for results, image_masks, probs, meta in images:
-            results.masks = self._image_sized(image_masks, results.bboxes, meta, rescale)
-            results.foreground_probs = probs
+        cropped = self._cropped(mask_preds, results_list, batch_img_metas)
+        counts = [len(results) for results in results_list]
+        mask_ious = self.mask_iou_head(torch.cat(cropped)).split(counts)
+        results_list = self._add_masks(cropped, results_list, batch_img_metas, rescale)
         return self.mask_iou_head.predict_by_feat(mask_ious, results_list)
-
-    def _image_sized(self, masks: Tensor, bboxes: Tensor, meta: dict, rescale: bool) -> Tensor:
-        """(masks, P, P) probabilities of a whole batch's area to binary masks of the image's.
-
-        Boxes are brought to the same size in place, as MMDetection does it.
-        """
-        height, width = meta["ori_shape" if rescale else "img_shape"][:2]
-        if len(masks) == 0:
-            return masks.new_zeros((0, height, width), dtype=torch.bool)
-        # the original image as if it had been padded before it was resized
-        sides = zip(meta["ori_shape"], meta["batch_input_shape"], meta["img_shape"], strict=False)
-        padded = tuple(round(ori * batch / image) for ori, batch, image in sides)
-        meta = meta | {"ori_shape": padded}
-        pasted = self._predict_by_feat_single(masks, bboxes, meta, rescale)
-        return pasted[:, :height, :width]
-
-
-def _as_large_as_the_batch(meta: dict) -> dict:
-    """An image's meta information as of its padded self, which is what prototypes cover."""
-    return meta | {"img_shape": meta["batch_input_shape"]}

@@ -17,11 +17,11 @@ def foreground_probs(logits: Tensor, mask_thr: float) -> Tensor:
     Returns:
         (R,) in [0, 1], float32; 0 for a mask without foreground.
     """
-    return mean_over_foreground(logits.float().sigmoid(), mask_thr)
+    probs = logits.float().sigmoid()
+    return mean_over_foreground(probs, probs >= mask_thr)
 
 
-def mean_over_foreground(probs: Tensor, mask_thr: float) -> Tensor:
-    """The same of (R, H, W) mask probabilities."""
-    foreground = probs >= mask_thr
+def mean_over_foreground(probs: Tensor, foreground: Tensor) -> Tensor:
+    """The same of (R, H, W) mask probabilities, with what is foreground as a mask of that shape."""
     sums = torch.where(foreground, probs, 0).sum(dim=(1, 2))
     return sums / foreground.sum(dim=(1, 2)).clamp(min=1)

