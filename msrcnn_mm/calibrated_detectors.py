@@ -5,6 +5,7 @@ test as in an inferencer, so the setting is read there.
 """
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from mmdet.models.detectors import BaseDetector
 from mmengine.structures import InstanceData
 
 from .calibrators import CalibrationFile, read_calibration
+from .errors import UserError
 from .evaluation.score_columns import ScoreColumns
 
 
@@ -31,8 +33,10 @@ def let_detectors_calibrate() -> None:
         predicted = forward(self, inputs, data_samples, mode)
         path = (getattr(self, "test_cfg", None) or {}).get("calibration")
         if mode == "predict" and path is not None:
-            calibration = _read(str(path))
+            calibration = _read(Path(path).resolve(), _version(Path(path)))
             for sample in predicted:
+                if "pred_instances" not in sample:
+                    raise UserError("test_cfg.calibration: this model predicts no instances")
                 _calibrate(sample.pred_instances, calibration)
         return predicted
 
@@ -40,8 +44,17 @@ def let_detectors_calibrate() -> None:
 
 
 @functools.cache
-def _read(path: str) -> CalibrationFile:
+def _read(path: Path, version: tuple[int, ...] | None) -> CalibrationFile:
     return read_calibration(path)
+
+
+def _version(path: Path) -> tuple[int, ...] | None:
+    """What tells a file from its successor of the same name."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None  # reading it says why
+    return stat.st_mtime_ns, stat.st_ino, stat.st_size
 
 
 def _calibrate(instances: InstanceData, calibration: CalibrationFile) -> None:

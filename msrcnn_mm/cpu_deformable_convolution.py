@@ -11,12 +11,12 @@ def deformable_convolution(
     offset: Tensor,
     mask: Tensor | None,
     weight: Tensor,
-    bias: Tensor | None,
-    stride: int | tuple[int, int],
-    padding: int | tuple[int, int],
-    dilation: int | tuple[int, int],
-    groups: int,
-    deform_groups: int,
+    bias: Tensor | None = None,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+    deform_groups: int = 1,
 ) -> Tensor:
     """A deformable convolution (arXiv 1703.06211), modulated where there is a mask (1811.11168).
 

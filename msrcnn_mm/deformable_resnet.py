@@ -25,7 +25,8 @@ class DeformableResNet(ResNet):
         **kwargs: what MMDetection's ``ResNet`` takes, ``dcn`` and ``stage_with_dcn`` among them.
 
     Raises:
-        SettingError: the interval is no whole number above 0.
+        SettingError: the interval is no whole number above 0, or ``dcn`` asks for plain
+            convolutions in blocks of stride 2 (``fallback_on_stride``).
     """
 
     def __init__(self, *args: Any, dcn_interval: int = 1, **kwargs: Any) -> None:
@@ -40,6 +41,8 @@ class DeformableResNet(ResNet):
         """A stage, deformable where ``dcn`` is given."""
         stage = super().make_res_layer(dcn=None, **kwargs)
         if dcn is not None:
+            if dcn.get("fallback_on_stride"):
+                raise SettingError("DeformableResNet: dcn.fallback_on_stride is only of ResNet")
             for block in list(stage)[:: self.dcn_interval]:
                 block.conv2 = _deformable(block.conv2, dcn)
         return stage

@@ -7,6 +7,7 @@ Shape shorthand:
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own idiom
@@ -63,16 +64,10 @@ class FastMaskIoUHead(BaseModule):
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg=dict(_INIT_CFG) if init_cfg is None else init_cfg)
-        if not isinstance(discard_area, int | float) or discard_area < 0:
-            raise SettingError(
-                f"FastMaskIoUHead: discard_area={discard_area!r} is no number of pixels, 0 or more"
-            )
-        limit = max_masks_to_train
-        if limit is not None and (not isinstance(limit, int) or limit < 1):
-            raise SettingError(
-                f"FastMaskIoUHead: max_masks_to_train={limit!r} is neither a whole number above 0 "
-                "nor None, which is all"
-            )
+        _check("num_classes", num_classes, least=1)
+        _check("discard_area", discard_area, least=0)
+        if max_masks_to_train is not None:
+            _check("max_masks_to_train", max_masks_to_train, least=1)
         self.num_classes = num_classes
         self.discard_area = discard_area
         self.max_masks_to_train = max_masks_to_train
@@ -167,3 +162,10 @@ class FastMaskIoUHead(BaseModule):
             if self.rescore_boxes:
                 results.scores = results.mask_scores
         return results_list
+
+
+def _check(setting: str, value: Any, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise SettingError(
+            f"FastMaskIoUHead: {setting}={value!r} is no whole number from {least} on"
+        )

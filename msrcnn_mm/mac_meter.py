@@ -34,7 +34,7 @@ class MacMeter:
         self._flops = FlopCounterMode(display=False)
         self._deformable = 0
         self._open: dict[str, int] = dict.fromkeys(parts, 0)
-        self._start = 0
+        self._start: dict[str, int] = {}
 
     @property
     def macs(self) -> int:
@@ -65,7 +65,7 @@ class MacMeter:
     def _on_call(self, name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple) -> None:
             if self._open[name] == 0:
-                self._start = self.macs
+                self._start[name] = self.macs
             self._open[name] += 1
 
         return hook
@@ -75,7 +75,11 @@ class MacMeter:
             self._open[name] -= 1
             if self._open[name] == 0:
                 rois = len(args[0]) if args and isinstance(args[0], Tensor) else None
-                self.calls.append(Call(name, self.macs - self._start, rois))
+                macs = self.macs - self._start[name]
+                self.calls.append(Call(name, macs, rois))
+                for other, depth in self._open.items():
+                    if depth > 0:  # this part is inside it and counts for itself
+                        self._start[other] += macs
 
         return hook
 

@@ -89,8 +89,18 @@ def _run_deformable_convolutions_well() -> None:
 
         return convolve
 
-    def unmodulated(feats: Tensor, offset: Tensor, weight: Tensor, *args: Any) -> Tensor:
-        stride, padding, dilation, groups, deform_groups, *_ = args
+    def unmodulated(
+        feats: Tensor,
+        offset: Tensor,
+        weight: Tensor,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        deform_groups: int = 1,
+        bias: bool = False,  # mmcv's function takes these two as well, and there is no bias
+        im2col_step: int = 32,
+    ) -> Tensor:
         return deformable_convolution(
             feats, offset, None, weight, None, stride, padding, dilation, groups, deform_groups
         )

@@ -74,3 +74,21 @@ def test_a_score_that_the_detector_lacks(tmp_path: Path) -> None:
     file = write(tmp_path / "c.json", "exponents", "mask_score", Exponents([1.0, 1.0]))
     with pytest.raises(UserError, match="have no mask score"):
         predict(MASK_RCNN, file)
+
+
+def test_a_file_fitted_anew_is_read_anew(tmp_path: Path) -> None:
+    values = []
+    for exponent in (1.0, 2.0):
+        file = write(tmp_path / "c.json", "exponents", "class_score", Exponents([exponent]))
+        values.append(torch.cat([one.calibrated_scores for one in predict(MASK_RCNN, file)]))
+    torch.testing.assert_close(values[1], values[0] ** 2)
+
+
+def test_a_model_without_instances_is_refused(tmp_path: Path) -> None:
+    file = write(tmp_path / "c.json", "exponents", "class_score", Exponents([1.0]))
+    config = tiny.tiny_config(MASK_RCNN)
+    config.model.test_cfg.calibration = str(file)
+    model = tiny.build(config).eval()
+    model.predict = lambda inputs, samples: samples  # as a panoptic model's, without any
+    with pytest.raises(UserError, match="predicts no instances"):
+        model(*tiny.inputs(model, False, SHAPES), mode="predict")

@@ -277,3 +277,20 @@ def test_a_model_that_cannot_be_built_or_run_is_one_line(change: dict, says: str
     with pytest.raises(UserError, match=f"^tiny.py: .*{says}") as caught:
         count(config)
     assert "\n" not in str(caught.value)
+
+
+def test_a_part_inside_another_counts_for_itself() -> None:
+    class Host(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scorer = nn.Linear(10, 10)
+            self.wide = nn.Linear(10, 1000)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.wide(self.scorer(x))
+
+    host = Host()
+    meter = MacMeter({"host": host, "host.scorer": host.scorer})
+    with meter.running():
+        host(torch.zeros(1, 10))
+    assert {call.part: call.macs for call in meter.calls} == {"host": 10_000, "host.scorer": 100}

@@ -72,3 +72,8 @@ def test_offsets_begin_at_zero(source: str, tmp_path: Any) -> None:
 def test_bad_intervals_are_refused(interval: Any) -> None:
     with pytest.raises(SettingError, match="dcn_interval="):
         build(18, dcn_interval=interval)
+
+
+def test_plain_convolutions_in_blocks_of_stride_2_are_refused() -> None:
+    with pytest.raises(SettingError, match="fallback_on_stride"):
+        DeformableResNet(18, dcn=DCN | {"fallback_on_stride": True}, stage_with_dcn=C3_TO_C5)

@@ -174,7 +174,9 @@ def test_mask_scores_are_class_score_times_mask_iou(rescored: bool) -> None:
         (dict(discard_area=-1), "discard_area=-1"),
         (dict(discard_area="25"), "discard_area='25'"),
         (dict(max_masks_to_train=0), "max_masks_to_train=0"),
-        (dict(max_masks_to_train=-1), "nor None, which is all"),
+        (dict(max_masks_to_train=True), "max_masks_to_train=True is no whole number from 1 on"),
+        (dict(discard_area=float("nan")), "discard_area=nan is no whole number from 0 on"),
+        (dict(num_classes=0), "num_classes=0"),
     ],
 )
 def test_bad_settings_are_refused_by_name(settings: dict, named: str) -> None:

@@ -138,7 +138,9 @@ def main() -> None:
     if args.eval is not None:
         set_metrics(config, args.eval)
     if args.calibration is not None:
-        config.merge_from_dict({"model.test_cfg.calibration": args.calibration})
+        config.model.test_cfg = (config.model.get("test_cfg") or {}) | {
+            "calibration": args.calibration
+        }
     if args.show_dir is not None:
         draw_into(config, args.show_dir)
     if args.out is not None:

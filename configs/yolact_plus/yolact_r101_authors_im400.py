@@ -5,6 +5,7 @@ model = dict(
     bbox_head=dict(anchor_generator=dict(image_size=400, sides=(17, 34, 69, 139, 279))),
 )
 
+# the Resize of each
 test_pipeline = _base_.test_pipeline
 test_pipeline[1].scale = (400, 400)
 train_pipeline = _base_.train_pipeline

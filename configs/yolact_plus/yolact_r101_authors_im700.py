@@ -5,6 +5,7 @@ model = dict(
     bbox_head=dict(anchor_generator=dict(image_size=700, sides=(30, 61, 122, 244, 488))),
 )
 
+# the Resize of each
 test_pipeline = _base_.test_pipeline
 test_pipeline[1].scale = (700, 700)
 train_pipeline = _base_.train_pipeline

@@ -19,7 +19,8 @@ model = dict(
     test_cfg=dict(nms_pre=-1),
 )
 
-# They resize floats: rounded to whole grey values between, pixels differ by up to one half.
+# They resize floats: rounded to whole grey values between, pixels differ by up to one half. The
+# first step of each pipeline reads the image.
 test_pipeline = _base_.test_pipeline
 test_pipeline[0].to_float32 = True
 train_pipeline = _base_.train_pipeline

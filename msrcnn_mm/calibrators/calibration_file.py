@@ -6,14 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pycocotools.coco import COCO
 
 from ..errors import UserError
-from ..evaluation.json_files import write_json
+from ..evaluation.json_files import read_json, write_json
 from ..evaluation.overlaps import Floats
-from ..evaluation.protocol import CLASS_SCORE, MASK_SCORE, MASKNESS, OF_DETECTORS
-from ..evaluation.score_columns import ScoreColumns, in_unit_interval
+from ..evaluation.protocol import OF_DETECTORS
+from ..evaluation.score_columns import ScoreColumns, score_and_factors
 from .exponents import Exponents
 from .isotonic import Isotonic
 from .temperature import Temperature
@@ -114,62 +113,13 @@ def fingerprints(coco: COCO) -> dict[str, str]:
     return prints
 
 
-def score_and_factors(columns: ScoreColumns, score: str) -> tuple[Floats, Floats]:
-    """A score and what it is the product of.
-
-    A detection without the other factor, where others have one, ranks by its class score.
-
-    Args:
-        columns: Of D detections.
-        score: ``class_score``, ``mask_score`` or ``maskness``.
-
-    Returns:
-        (D,) scores; (1, D) or (2, D): the class scores and, but for ``class_score``, the other
-        factor.
-
-    Raises:
-        UserError: The detections lack the score, or a score or factor leaves [0, 1].
-    """
-    class_scores = columns.class_scores
-    columns_of = {
-        CLASS_SCORE: class_scores,
-        MASK_SCORE: columns.mask_scores,
-        MASKNESS: columns.maskness,
-    }
-    values = columns_of[score]
-    words = score.replace("_", " ")
-    if values is None:
-        there = " or ".join(name for name, column in columns_of.items() if column is not None)
-        raise UserError(
-            f"the detections have no {words}: fit a calibration of what they have, --score {there}"
-        )
-    scores = np.where(np.isnan(values), class_scores, values)
-    rows: list[Floats] = [class_scores]
-    if score == MASK_SCORE and columns.mask_ious is not None:
-        rows.append(columns.mask_ious)
-    if score == MASKNESS:
-        rows.append(
-            np.divide(scores, class_scores, where=class_scores != 0, out=np.zeros(len(scores)))
-        )
-    factors = np.stack(rows)
-    factors[np.isnan(factors)] = 1
-    if not in_unit_interval(scores) or not in_unit_interval(factors):
-        raise UserError(f"the {words} or one of its factors leaves [0, 1]: it has no calibration")
-    return scores, factors
-
-
 def read_calibration(path: str | Path) -> CalibrationFile:
     """Reads a file that :meth:`CalibrationFile.write` wrote.
 
     Raises:
         UserError: It cannot be read, or is no such file.
     """
-    try:
-        content = json.loads(Path(path).read_text())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:  # no JSON, or no text at all
-        raise UserError(f"{path} is not JSON: {error}") from error
+    content = read_json(Path(path))
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(
             f"{path} is no calibration of this version ({FORMAT!r}): make one by"

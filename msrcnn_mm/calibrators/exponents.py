@@ -10,6 +10,7 @@ from ..evaluation.overlaps import Floats
 from .likelihood import EPSILON
 
 _MOST = 20.0
+_LEAST_ALONE = 0.01  # 0 would make all scores 1 and end their order
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Exponents:
             targets: (D,), matched IoUs in [0, 1].
         """
         logs = np.log(np.maximum(factors, EPSILON))
+        least = _LEAST_ALONE if len(factors) == 1 else 0.0
 
         def loss_and_slopes(exponents: Floats) -> tuple[float, Floats]:
             log_p = np.minimum(exponents @ logs, -EPSILON)
@@ -52,7 +54,7 @@ class Exponents:
             np.ones(len(factors)),
             jac=True,
             method="L-BFGS-B",
-            bounds=[(0, _MOST)] * len(factors),
+            bounds=[(least, _MOST)] * len(factors),
             options={"ftol": 1e-14, "gtol": 1e-9},
         )
         return cls(found.x.tolist())

@@ -10,7 +10,7 @@ from pycocotools.coco import COCO
 
 from ..errors import UserError
 from ..rle import fills
-from .checks import damaged, mismatch, rle_problem
+from .checks import damaged, is_box, mismatch, rle_problem
 from .json_files import read_json
 
 _NEEDED = {
@@ -26,7 +26,8 @@ def load_annotations(path: str | Path) -> COCO:
 
     Raises:
         UserError: The file is missing or is none; an image, category or annotation lacks a field or
-            shares its id with another; or an RLE is damaged or does not fit its image.
+            shares its id with another; a box is not four numbers; or an RLE is damaged or does not
+            fit its image.
     """
     path = Path(path)
     coco = COCO()
@@ -74,6 +75,8 @@ def _remedy(field: str) -> str:
 
 def _problem(annotation: dict[str, Any], coco: COCO) -> str | None:
     """What is wrong with an annotation, to follow "annotation N"."""
+    if "bbox" in annotation and not is_box(annotation["bbox"]):
+        return f"has a bbox that is not four finite numbers: {annotation['bbox']}"
     rle = annotation["segmentation"]
     if not isinstance(rle, dict):
         return None

@@ -97,3 +97,12 @@ def mismatch(entry: Mapping[str, Any], coco: COCO) -> str | None:
             f" {entry['image_id']} is {size}"
         )
     return None
+
+
+def is_box(value: Any) -> bool:
+    """Whether it is four finite numbers."""
+    return (
+        isinstance(value, list)
+        and len(value) == 4
+        and all(isinstance(v, int | float) and math.isfinite(v) for v in value)
+    )

@@ -8,7 +8,7 @@ from pycocotools.coco import COCO
 
 from .average_precision import UNDEFINED, Curves, count_instances, curves
 from .boundary import boundary_overlaps
-from .calibration import calibration, laace, laece
+from .calibration_errors import calibration_errors, laace, laece
 from .detections import Detection
 from .found import found_ious
 from .lrp import LRP_IOU, class_lrp, mean_lrp
@@ -18,7 +18,7 @@ from .protocol import AREA_RANGES, CLASS_SCORE, COLUMNS, ORACLE, Protocol, coco_
 from .score_columns import ScoreColumns, in_unit_interval, notes_on
 from .score_evaluation import (
     Aps,
-    Calibration,
+    CalibrationErrors,
     ClassEvaluation,
     ClassLrp,
     ClassScore,
@@ -95,8 +95,10 @@ def evaluate_scores(
             if scores.mask_ious is None
             else mask_iou_quality(scores.mask_ious, np.nan_to_num(true_ious))
         ),
-        calibration={
-            name: part.calibration for name, part in parts.items() if part.calibration is not None
+        calibration_errors={
+            name: part.calibration_errors
+            for name, part in parts.items()
+            if part.calibration_errors is not None
         },
         lrp={
             name: mean_lrp([lrp for lrp in part.lrps if lrp is not None])
@@ -138,9 +140,9 @@ class _ScoreParts:
         honest = in_unit_interval(scores)
         classes = np.repeat(np.arange(len(instances)), np.diff(overlaps.bounds))
         known = instances[classes] > 0
-        self.calibration: Calibration | None = None
+        self.calibration_errors: CalibrationErrors | None = None
         if honest:
-            self.calibration = calibration(
+            self.calibration_errors = calibration_errors(
                 scores[known], self.found[known], half[known], classes[known]
             )
         self.by_class: list[ClassScore] = []

@@ -32,13 +32,13 @@ def write_json(content: Any, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w") as file:
+                json.dump(content, file)
+            Path(partial).chmod(0o644)  # mkstemp's is for its owner alone
+            Path(partial).replace(path)
+        except BaseException:
+            Path(partial).unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "w") as file:
-            json.dump(content, file)
-        Path(partial).chmod(0o644)  # mkstemp's is for its owner alone
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise

@@ -65,7 +65,7 @@ def coco_protocol(coco: COCO, max_dets: int = 100) -> Protocol:
         UserError: That is below 1.
     """
     if max_dets < 1:
-        raise UserError(f"--max-dets is at least 1, not {max_dets}")
+        raise UserError(f"max_dets is at least 1, not {max_dets}")
     return Protocol(
         category_ids=coco.getCatIds(),
         image_ids=coco.getImgIds(),

@@ -17,7 +17,7 @@ from pycocotools.coco import COCO
 from ..errors import UserError
 from ..rle import fill
 from .annotation_file import read_annotations
-from .checks import damaged, mismatch, rle_problem
+from .checks import damaged, is_box, mismatch, rle_problem
 from .detections import SCORE_ENTRIES, Detection, to_arrays, to_detections
 from .json_files import read_json, write_json
 
@@ -153,7 +153,7 @@ def _problem(detection: Any, coco: COCO | None) -> str | None:
         value = detection.get(field, 0.0)
         if not isinstance(value, int | float) or not math.isfinite(value):
             return f"has a {field} that is not a finite number: {value}"
-    if "bbox" in detection and not _is_box(detection["bbox"]):
+    if "bbox" in detection and not is_box(detection["bbox"]):
         return f"has a bbox that is not four finite numbers: {detection['bbox']}"
     for field in ("image_id", "category_id"):
         if not isinstance(detection[field], int | str):
@@ -162,11 +162,3 @@ def _problem(detection: Any, coco: COCO | None) -> str | None:
     if problem or coco is None:
         return problem
     return mismatch(detection, coco)
-
-
-def _is_box(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 4
-        and all(isinstance(v, int | float) and math.isfinite(v) for v in value)
-    )

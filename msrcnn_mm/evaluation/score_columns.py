@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import UserError
 from .detections import Detection
 from .overlaps import Floats
 from .protocol import CALIBRATED_SCORE, CLASS_SCORE, MASK_SCORE, MASKNESS, ORACLE
@@ -71,6 +72,50 @@ class ScoreColumns:
         if in_unit_interval(self.class_scores):
             rankings[ORACLE] = self.class_scores * np.nan_to_num(true_ious)
         return rankings
+
+
+def score_and_factors(columns: ScoreColumns, score: str) -> tuple[Floats, Floats]:
+    """A score and what it is the product of.
+
+    A detection without the other factor, where others have one, ranks by its class score.
+
+    Args:
+        columns: Of D detections.
+        score: ``class_score``, ``mask_score`` or ``maskness``.
+
+    Returns:
+        (D,) scores; (1, D) or (2, D): the class scores and, but for ``class_score``, the other
+        factor.
+
+    Raises:
+        UserError: The detections lack the score, or a score or factor leaves [0, 1].
+    """
+    class_scores = columns.class_scores
+    columns_of = {
+        CLASS_SCORE: class_scores,
+        MASK_SCORE: columns.mask_scores,
+        MASKNESS: columns.maskness,
+    }
+    values = columns_of[score]
+    words = _words(score)
+    if values is None:
+        there = " or ".join(name for name, column in columns_of.items() if column is not None)
+        raise UserError(
+            f"the detections have no {words}: fit a calibration of what they have, --score {there}"
+        )
+    scores = np.where(np.isnan(values), class_scores, values)
+    rows: list[Floats] = [class_scores]
+    if score == MASK_SCORE and columns.mask_ious is not None:
+        rows.append(columns.mask_ious)
+    if score == MASKNESS:
+        rows.append(
+            np.divide(scores, class_scores, where=class_scores != 0, out=np.zeros(len(scores)))
+        )
+    factors = np.stack(rows)
+    factors[np.isnan(factors)] = 1
+    if not in_unit_interval(scores) or not in_unit_interval(factors):
+        raise UserError(f"the {words} or one of its factors leaves [0, 1]: it has no calibration")
+    return scores, factors
 
 
 def notes_on(rankings: Mapping[str, Floats], columns: ScoreColumns) -> list[str]:

@@ -114,7 +114,7 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class CalibrationErrors:
     """How far a score is from what it should say.
 
     Attributes:
@@ -229,7 +229,7 @@ class ScoreEvaluation:
         boundary: The same with Boundary IoU; None unless asked for.
         oracle_gap: By column, AP(oracle) - AP(class score): what mask scoring can win.
         mask_iou_quality: None where the results hold no s_iou.
-        calibration: Score -> calibration; scores that leave [0, 1] have none.
+        calibration_errors: Score -> how far it is off; scores that leave [0, 1] have none.
         lrp: Score -> LRP.
         classes: In the order of the category ids.
         notes: What a reader must know of the results, a sentence each.
@@ -245,7 +245,7 @@ class ScoreEvaluation:
     boundary: dict[str, Ranking] | None
     oracle_gap: Aps
     mask_iou_quality: MaskIouQuality | None
-    calibration: dict[str, Calibration]
+    calibration_errors: dict[str, CalibrationErrors]
     lrp: dict[str, Lrp]
     classes: list[ClassEvaluation]
     notes: list[str]

@@ -49,7 +49,7 @@ def score_keys(evaluation: ScoreEvaluation, metrics: Sequence[str]) -> dict[str,
                 "mask_iou_spearman": quality.spearman,
                 "mask_iou_auroc": quality.auroc,
             }
-        for name, errors in evaluation.calibration.items():
+        for name, errors in evaluation.calibration_errors.items():
             keys |= {
                 f"segm_laece_{name}": errors.laece,
                 f"segm_laace_{name}": errors.laace,

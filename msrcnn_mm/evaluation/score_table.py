@@ -81,7 +81,7 @@ def _protocol_line(evaluation: ScoreEvaluation) -> str:
 def _honesty_table(evaluation: ScoreEvaluation) -> str:
     rows = []
     for name, lrp in evaluation.lrp.items():
-        errors = evaluation.calibration.get(name)
+        errors = evaluation.calibration_errors.get(name)
         calibrated = (errors.laece, errors.laace, errors.dece) if errors else (None, None, None)
         best = lrp.optimal
         parts = (best.error, best.localisation, best.false_positive, best.false_negative)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..evaluation.protocol import CALIBRATED_SCORE, CLASS_SCORE, MASK_SCORE, MASKNESS, ORACLE
-from ..evaluation.score_evaluation import Calibration
+from ..evaluation.score_evaluation import CalibrationErrors
 from .model import ReportModel
 from .wording import NAMES, gain, percent, score, share
 
@@ -43,7 +43,7 @@ def answers(model: ReportModel) -> list[Answer]:
 def _trust(model: ReportModel) -> Answer:
     question = "Can the scores be trusted?"
     name = model.better_score or CLASS_SCORE
-    calibration = model.evaluation.calibration.get(name)
+    calibration = model.evaluation.calibration_errors.get(name)
     if calibration is None:
         return Answer(
             question, "No", "", f"The {NAMES[name]} leaves [0, 1]: it can rank masks, and no more."
@@ -60,7 +60,7 @@ def _trust(model: ReportModel) -> Answer:
         f"{_direction(calibration)} (LaECE\N{SUBSCRIPT ZERO})."
     )
     for other in (CLASS_SCORE, CALIBRATED_SCORE):
-        errors = model.evaluation.calibration.get(other)
+        errors = model.evaluation.calibration_errors.get(other)
         if name != other and errors and errors.laece is not None:
             text += f" The {NAMES[other]} is off by {percent(errors.laece)}."
     if off > ROUGH:
@@ -68,7 +68,7 @@ def _trust(model: ReportModel) -> Answer:
     return Answer(question, word, "", text)
 
 
-def _direction(calibration: Calibration) -> str:
+def _direction(calibration: CalibrationErrors) -> str:
     """Which way a score errs on the whole; nothing where it does not."""
     counts = [b.count for b in calibration.bins]
     errors = [(b.mean_score or 0.0) - (b.mean_iou or 0.0) for b in calibration.bins]

@@ -103,9 +103,9 @@ def _drawings(models: Sequence[ReportModel]) -> Iterator[list[_Drawing]]:
                     "reliability",
                     score,
                     f"Reliability of the {NAMES[score]}",
-                    partial(score_figures.reliability, e.calibration[score], score),
+                    partial(score_figures.reliability, e.calibration_errors[score], score),
                 )
                 for score in model.scores
-                if score in e.calibration
+                if score in e.calibration_errors
             ),
         ]

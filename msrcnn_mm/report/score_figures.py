@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from ..evaluation.score_columns import in_unit_interval
-from ..evaluation.score_evaluation import Calibration
+from ..evaluation.score_evaluation import CalibrationErrors
 from .model import ReportModel
 from .risk_coverage import RiskCoverage, risk_coverage
 from .style import COLOURS, INK, LINES, MUTED, PANEL, RULE, panel
@@ -66,7 +66,7 @@ def score_against_iou(model: ReportModel, score: str) -> Figure | None:
     return figure
 
 
-def reliability(calibration: Calibration, score: str) -> Figure | None:
+def reliability(calibration: CalibrationErrors, score: str) -> Figure | None:
     """Mean IoU of the masks in each bin of the score; None without a mask."""
     bins = [b for b in calibration.bins if b.count]
     if not bins:

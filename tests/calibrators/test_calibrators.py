@@ -150,3 +150,9 @@ def test_all_but_exponents_rank_exactly_as_the_score(
 def test_what_is_no_calibrator(make: Callable[[], object]) -> None:
     with pytest.raises(UserError):
         make()
+
+
+def test_one_exponent_never_ends_the_order_of_scores() -> None:
+    scores = np.array([[0.2, 0.5, 0.9]])
+    calibrated = Exponents.fit(scores, np.ones(3)).apply(scores)
+    assert (np.diff(calibrated) > 0).all()

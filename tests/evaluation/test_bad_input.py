@@ -58,7 +58,7 @@ def test_no_detections_miss_everything_and_no_figure_is_made_up() -> None:
     evaluation = evaluate_scores(as_coco([annotation(1, 10, MASK)], 1), [])
     assert evaluation.rankings["class_score"].ap["AP"] == 0
     assert evaluation.lrp["class_score"].every.error == 1
-    assert evaluation.calibration["class_score"].laece is None
+    assert evaluation.calibration_errors["class_score"].laece is None
     assert "there are no detections" in evaluation.notes
 
 

@@ -13,9 +13,9 @@ GOOD = [(0.9, 20, 0.5), (0.8, 40, 1.0), (0.7, 38, 0.95), (0.6, 24, 0.6)]
 
 
 def with_calibration(model: ReportModel, laece: float | None) -> ReportModel:
-    known = model.evaluation.calibration
+    known = model.evaluation.calibration_errors
     changed = {name: dataclasses.replace(c, laece=laece) for name, c in known.items()}
-    return with_evaluation(model, calibration=changed)
+    return with_evaluation(model, calibration_errors=changed)
 
 
 @pytest.mark.parametrize(
@@ -34,10 +34,10 @@ def test_trust(laece: float | None, headline: str) -> None:
 
 def test_trust_has_the_calibrated_score_beside_the_others() -> None:
     model = model_of(GOOD)
-    known = model.evaluation.calibration
+    known = model.evaluation.calibration_errors
     assert "alibrated score" not in answers(model)[0].text
     calibrated = dataclasses.replace(known["mask_score"], laece=0.011)
-    model = with_evaluation(model, calibration=known | {"calibrated_score": calibrated})
+    model = with_evaluation(model, calibration_errors=known | {"calibrated_score": calibrated})
     assert "The calibrated score is off by 1.1." in answers(model)[0].text
 
 

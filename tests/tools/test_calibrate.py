@@ -52,7 +52,7 @@ def test_fitted_on_one_set_applied_to_another(
     ]
     evaluation = evaluate_scores(as_coco(OTHER[0], IMAGES), calibrated)
     printed = capsys.readouterr().out
-    laece = evaluation.calibration["calibrated_score"].laece
+    laece = evaluation.calibration_errors["calibrated_score"].laece
     (row,) = (
         line
         for line in printed.splitlines()
@@ -85,12 +85,17 @@ def test_the_same_images_are_refused_unless_told(folder: Path) -> None:
     [
         ("fit fit.json fit_gt.json no/such/../../fit.json/c.json", "cannot write"),
         ("fit none.json fit_gt.json c.json", "cannot read none.json"),
-        ("fit fit.json fit_gt.json c.json --max-dets 0", "--max-dets is at least 1"),
+        ("fit fit.json fit_gt.json .", "cannot write"),
+        ("fit fit.json boxless.json c.json", "boxless.json: annotation 1 has a bbox that is not"),
+        ("fit fit.json fit_gt.json c.json --max-dets 0", "max_dets is at least 1"),
         ("apply fit.json fit_gt.json fit_gt.json out.json", "no calibration of this version"),
         ("apply fit.json fit_gt.json none.json out.json", "cannot read none.json"),
     ],
 )
 def test_bad_input(line: str, message: str, folder: Path) -> None:
+    boxless = read(folder / "fit_gt.json")
+    boxless["annotations"][0] |= {"id": 1, "bbox": None}
+    (folder / "boxless.json").write_text(json.dumps(boxless))
     with pytest.raises(UserError, match=message):
         run(line)
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from .overlaps import Floats, Ints
-from .score_evaluation import Calibration, ReliabilityBin
+from .score_evaluation import CalibrationErrors, ReliabilityBin
 
 LAECE_BINS = 25
 DECE_BINS = 10
@@ -55,7 +55,9 @@ def dece(scores: Floats, correct: Floats) -> float | None:
     return _binned_error(scores, correct, DECE_BINS)
 
 
-def calibration(scores: Floats, found: Floats, found_half: Floats, classes: Ints) -> Calibration:
+def calibration_errors(
+    scores: Floats, found: Floats, found_half: Floats, classes: Ints
+) -> CalibrationErrors:
     """All of it, for one score.
 
     Args:
@@ -68,7 +70,7 @@ def calibration(scores: Floats, found: Floats, found_half: Floats, classes: Ints
     counts = ~np.isnan(found)
     by_class = [counts & (classes == k) for k in np.unique(classes)]
     at_half = ~np.isnan(found_half)
-    return Calibration(
+    return CalibrationErrors(
         laece=_mean([laece(scores[own], found[own]) for own in by_class]),
         laace=_mean([laace(scores[own], found[own]) for own in by_class]),
         dece=dece(scores[at_half], (found_half[at_half] > 0).astype(float)),

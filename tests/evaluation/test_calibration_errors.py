@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msrcnn_mm.evaluation import evaluate_scores
-from msrcnn_mm.evaluation.calibration import bin_numbers, dece, laace, laece
+from msrcnn_mm.evaluation.calibration_errors import bin_numbers, dece, laace, laece
 
 from .coco_scenes import CATEGORIES, as_coco, detection, random_scene, rectangle
 from .plain_matching import mean, of_class, plain_found
@@ -37,10 +37,10 @@ def test_equals_brute_force(seed: int, name: str) -> None:
     coco = as_coco(annotations, num_images=3)
     evaluation = evaluate_scores(coco, detections)
     key = "class_score" if name == "score" else name
-    if key not in evaluation.calibration:
+    if key not in evaluation.calibration_errors:
         assert not detections
         return
-    ours = evaluation.calibration[key]
+    ours = evaluation.calibration_errors[key]
     any_overlap = plain_found(annotations, detections, scores, 0.0)
     half = plain_found(annotations, detections, scores, 0.5)
     matched = evaluation.detections.matched_ious[key]
@@ -109,7 +109,7 @@ def test_a_mask_that_touches_nothing_takes_no_instance_away() -> None:
     ]
     evaluation = evaluate_scores(coco, found)
     assert evaluation.detections.matched_ious["class_score"].tolist() == [0.0, 0.8]
-    assert evaluation.calibration["class_score"].laace == pytest.approx((0.9 + 0) / 2)
+    assert evaluation.calibration_errors["class_score"].laace == pytest.approx((0.9 + 0) / 2)
 
 
 def test_scores_outside_0_to_1_rank_and_have_no_calibration() -> None:
@@ -117,9 +117,10 @@ def test_scores_outside_0_to_1_rank_and_have_no_calibration() -> None:
     coco = as_coco(annotations, 3)
     wild = [d | {"mask_score": d["mask_score"] - 0.5} for d in detections]
     evaluation = evaluate_scores(coco, wild)
-    assert "mask_score" in evaluation.rankings and "mask_score" not in evaluation.calibration
+    assert "mask_score" in evaluation.rankings and "mask_score" not in evaluation.calibration_errors
     assert any("the mask score goes from -" in note for note in evaluation.notes)
     logits = [d | {"score": 9 * d["score"]} for d in detections]
     evaluation = evaluate_scores(coco, logits)
-    assert "oracle" not in evaluation.rankings and "class_score" not in evaluation.calibration
+    assert "oracle" not in evaluation.rankings
+    assert "class_score" not in evaluation.calibration_errors
     assert any("there is no oracle" in note for note in evaluation.notes)
