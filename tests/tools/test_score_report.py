@@ -165,7 +165,7 @@ def test_quality_and_calibration_are_the_evaluations(whole: tuple[Files, Page]) 
     captions = re.findall(caption, page.text)
     assert captions == [
         tuple(wording.percent(c[name]) for name in ("laece", "laace", "dece"))
-        for c in evaluation["calibration"].values()
+        for c in evaluation["calibration_errors"].values()
     ]
 
 
