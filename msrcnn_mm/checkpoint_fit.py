@@ -8,7 +8,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -37,6 +37,15 @@ class Misfit:
             ("unknown to the model", self.unexpected),
         )
         return ", ".join(f"{len(names)} {word} ({_few(names)})" for word, names in parts if names)
+
+
+def not_finite(weights: Mapping[str, Any]) -> list[str]:
+    """Names of the weights that hold something else than finite numbers."""
+    return [
+        name
+        for name, value in weights.items()
+        if isinstance(value, Tensor) and value.is_floating_point() and not value.isfinite().all()
+    ]
 
 
 def _few(names: Sequence[str], count: int = 3) -> str:
@@ -112,11 +121,7 @@ def check_fit(model: nn.Module, checkpoint: Mapping, filename: str, use: Use) ->
             f"{filename}: holds weights only, so no training can go on from it; "
             f"to start a new one from these weights use --cfg-options load_from={filename}"
         )
-    spoilt = [
-        name
-        for name, value in state_dict.items()
-        if isinstance(value, Tensor) and value.is_floating_point() and not value.isfinite().all()
-    ]
+    spoilt = not_finite(state_dict)
     if spoilt:
         raise CheckpointError(
             f"{filename}: {len(spoilt)} weights are not finite numbers ({_few(spoilt)}): the "

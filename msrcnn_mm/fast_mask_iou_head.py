@@ -68,6 +68,9 @@ class FastMaskIoUHead(BaseModule):
         _check("discard_area", discard_area, least=0)
         if max_masks_to_train is not None:
             _check("max_masks_to_train", max_masks_to_train, least=1)
+        for name, value in (("detach_mask", detach_mask), ("rescore_boxes", rescore_boxes)):
+            if not isinstance(value, bool):
+                raise SettingError(f"FastMaskIoUHead: {name}={value!r} is neither True nor False")
         self.num_classes = num_classes
         self.discard_area = discard_area
         self.max_masks_to_train = max_masks_to_train

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .checkpoint_fit import Misfit
+from .checkpoint_fit import Misfit, not_finite
 from .checkpoints import CheckpointError
 
 Names = Collection[str]
@@ -79,6 +79,18 @@ def require_shapes(found: Mapping[str, Any], wanted: Mapping[str, tuple[int, ...
         raise CheckpointError(str(Misfit(0, missing, unknown, reshaped)))
 
 
+def require_bottlenecks(weights: Mapping[str, Any]) -> None:
+    """Makes sure that a ResNet of ours is none of those with blocks of two convolutions.
+
+    Raises:
+        CheckpointError: if it is.
+    """
+    if "backbone.layer1.0.conv2.weight" in weights and (
+        "backbone.layer1.0.conv3.weight" not in weights
+    ):
+        raise CheckpointError("its backbone is a ResNet-18 or -34; ResNet-50 and -101 have a place")
+
+
 def require_kept(what: str, kept: Mapping, wanted: Mapping[str, tuple[int, ...]]) -> None:
     """Makes sure that what a conversion kept beside the weights is what it keeps.
 
@@ -118,8 +130,10 @@ def convert(checkpoint: Mapping, formats: Sequence[Format]) -> Conversion:
     ours, _ = weights_of(checkpoint, "state_dict")
     for format_ in formats:
         if format_.are_theirs(theirs):
+            _require_finite(theirs)
             return _of_kind(f"a checkpoint of {format_.name}", format_.to_ours, checkpoint)
         if format_.are_ours(ours):
+            _require_finite(ours)
             return _of_kind(f"one of ours for {format_.name}", format_.to_theirs, checkpoint)
     names = list(theirs if isinstance(checkpoint.get("model"), Mapping) else ours)
     known = " or ".join(format_.name for format_ in formats)
@@ -129,6 +143,15 @@ def convert(checkpoint: Mapping, formats: Sequence[Format]) -> Conversion:
         f"is neither a checkpoint of {known} nor {kinds} of MMDetection "
         f"(it holds {some or 'nothing'})"
     )
+
+
+def _require_finite(weights: Mapping[str, Any]) -> None:
+    spoilt = not_finite(weights)
+    if spoilt:
+        raise CheckpointError(
+            f"{len(spoilt)} weights are not finite numbers ({spoilt[0]} for one): the training "
+            "diverged, or the file is damaged"
+        )
 
 
 def _of_kind(kind: str, converter: Callable[[Mapping], Conversion], old: Mapping) -> Conversion:

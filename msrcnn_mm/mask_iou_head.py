@@ -100,6 +100,9 @@ class MaskIoUHead(BaseModule):
         for name, value in (("mask_iou_thr", mask_iou_thr), ("box_iou_thr", box_iou_thr)):
             if not isinstance(value, int | float) or not 0 <= value < 1:
                 raise SettingError(f"MaskIoUHead: {name}={value!r} is no number in [0, 1)")
+        for name, value in (("class_agnostic", class_agnostic), ("detach_mask", detach_mask)):
+            if not isinstance(value, bool):
+                raise SettingError(f"MaskIoUHead: {name}={value!r} is neither True nor False")
         if class_agnostic and learns != "target_class":
             raise SettingError(
                 f"MaskIoUHead: learns='{learns}' needs one output a class: set class_agnostic=False"

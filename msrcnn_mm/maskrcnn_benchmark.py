@@ -54,6 +54,7 @@ from .foreign_checkpoints import (
     Format,
     keys_left_out,
     mapping_in,
+    require_bottlenecks,
     require_kept,
     require_shapes,
     weights_of,
@@ -255,6 +256,7 @@ def _options(classes: int) -> str:
 def _to_theirs(checkpoint: Mapping) -> Conversion:
     """Converts a checkpoint of ours."""
     weights, prefix = weights_of(checkpoint, "state_dict")
+    require_bottlenecks(weights)
     counters = {name: value for name, value in weights.items() if name.endswith(f".{_COUNTER}")}
     weights = {name: value for name, value in weights.items() if name not in counters}
     depth, classes = _network(weights, "roi_head.bbox_head.fc_cls.bias")

@@ -229,25 +229,6 @@ def _places(part: Any, name: str, value: Any, path: str = "") -> Iterator[str]:
             yield from _places(inner, name, value, f"{path}.{index}")
 
 
-def writable_folder(path: str | Path, option: str) -> Path:
-    """Makes a folder, and makes sure that a file can be written in it.
-
-    Raises:
-        UserError: if not, naming the option that asked for it.
-    """
-    folder = Path(path).expanduser()
-    probe = folder / f".write-test-{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except (FileExistsError, NotADirectoryError) as error:
-        raise UserError(f"{option} {path}: a file is in the way; name a folder") from error
-    except OSError as error:
-        raise UserError(f"{option} {path}: cannot write there: {error.strerror}") from error
-    return folder
-
-
 def as_list(evaluator: Any) -> list[ConfigDict]:
     """The metrics of an evaluator, which a config gives as one or as a list."""
     return list(evaluator) if isinstance(evaluator, list | tuple) else [evaluator]

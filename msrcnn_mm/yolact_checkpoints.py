@@ -62,6 +62,7 @@ from .foreign_checkpoints import (
     Format,
     keys_left_out,
     mapping_in,
+    require_bottlenecks,
     require_kept,
     require_shapes,
     weights_of,
@@ -196,6 +197,7 @@ def _options(network: Network) -> str:
 def _to_theirs(checkpoint: Mapping) -> Conversion:
     """Converts a checkpoint of ours."""
     weights, _ = weights_of(checkpoint, "state_dict")
+    require_bottlenecks(weights)
     network = _network(
         weights,
         "backbone.layer3.6.",

@@ -177,6 +177,7 @@ def test_mask_scores_are_class_score_times_mask_iou(rescored: bool) -> None:
         (dict(max_masks_to_train=True), "max_masks_to_train=True is no whole number from 1 on"),
         (dict(discard_area=float("nan")), "discard_area=nan is no whole number from 0 on"),
         (dict(num_classes=0), "num_classes=0"),
+        (dict(rescore_boxes="no"), "rescore_boxes='no' is neither True nor False"),
     ],
 )
 def test_bad_settings_are_refused_by_name(settings: dict, named: str) -> None:

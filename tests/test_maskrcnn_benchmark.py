@@ -55,7 +55,8 @@ def our_weights(depth: int = 50, classes: int = 80) -> Weights:
 @pytest.mark.parametrize("prefix", ["", "module."])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_theirs_come_back(depth: int, classes: int, prefix: str, dtype: torch.dtype) -> None:
-    weights = {f"{prefix}{n}": w.to(dtype) for n, w in light_weights(depth, classes).items()}
+    light = light_weights(depth, classes)
+    weights = {f"{prefix}{n}": w.clamp(max=6e4).to(dtype) for n, w in light.items()}
     done = converted({"model": weights, "iteration": 9})
     assert done.warnings == ()
     theirs = converted(done.checkpoint).checkpoint

@@ -18,7 +18,7 @@ from msrcnn_mm import maskrcnn_benchmark, yolact_checkpoints
 from msrcnn_mm.checkpoints import CheckpointError, require_file
 from msrcnn_mm.errors import OneLineParser, UserError, one_line_errors, warn
 from msrcnn_mm.foreign_checkpoints import convert
-from msrcnn_mm.runs import writable_folder
+from msrcnn_mm.output_files import writable_folder
 
 FORMATS = (maskrcnn_benchmark.FORMAT, yolact_checkpoints.FORMAT)
 

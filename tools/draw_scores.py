@@ -21,6 +21,7 @@ from msrcnn_mm.evaluation import (
     true_mask_ious,
 )
 from msrcnn_mm.evaluation.score_picture import draw
+from msrcnn_mm.output_files import refuse_inputs, writable_folder
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -51,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError(f"--images is at least 1, not {args.images}")
     if args.out.suffix != ".png":
         raise UserError(f"{args.out}: the picture's name must end in .png")
+    writable_folder(args.out.parent, "OUT")
+    refuse_inputs(args.out, "OUT", args.results, args.annotations)
     coco = load_annotations(args.annotations)
     detections = load_results(args.results, coco)
     for detection in detections:  # other frameworks' mask results may have no box
@@ -67,7 +70,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError(f"{args.results} has no detection of class score {args.score_thr} or more")
     figure = draw(examples, coco, args.image_dir)
     try:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(args.out)
     except OSError as error:
         raise UserError(f"cannot write {args.out}: {error.strerror}") from error

@@ -15,12 +15,12 @@ from msrcnn_mm.checkpoints import require_file
 from msrcnn_mm.config_mistakes import StartedHook, mistakes_of_config
 from msrcnn_mm.errors import UserError, one_line_errors
 from msrcnn_mm.evaluation import load_annotations
+from msrcnn_mm.output_files import refuse_inputs, writable_folder
 from msrcnn_mm.preflight import METRIC_NAMES, coco_metrics, metrics_of, preflight
 from msrcnn_mm.runs import (
     ArgumentParser,
     as_list,
     load_config,
-    writable_folder,
 )
 from msrcnn_mm.upper_bound import UpperBoundHook
 
@@ -84,6 +84,7 @@ def add_dump(config: Config, out: str) -> None:
     if path.suffix == ".json":
         # it takes the category ids of the classes from there
         dump["ann_file"] = annotations_of_test(config, f"--out {out}")
+        refuse_inputs(path, "--out", dump["ann_file"])
     config.test_evaluator = [*as_list(config.test_evaluator), dump]
 
 
@@ -100,17 +101,26 @@ def upper_bound(config: Config) -> UpperBoundHook:
     evaluators = coco_metrics(config.get("test_evaluator"))
     if evaluators and not any("segm" in metrics_of(evaluator) for evaluator in evaluators):
         raise UserError("--upper-bound: it is of masks, and no mask is measured: add --eval segm")
+    if calibration_of(config) is not None:
+        raise UserError("--upper-bound: its scores are the true IoUs; test without a calibration")
     return UpperBoundHook(annotations_of_test(config, "--upper-bound"))
+
+
+def calibration_of(config: Config) -> str | None:
+    """The calibration that a config names."""
+    return ((config.get("model") or {}).get("test_cfg") or {}).get("calibration")
 
 
 def check_calibration(config: Config, same_images: bool) -> None:
     """Makes sure that a calibration can be read and is not tested on the images it is made of."""
-    test_cfg = config.model.get("test_cfg") or {}
-    if test_cfg.get("calibration") is None:
+    path = calibration_of(config)
+    if path is None:
+        if same_images:
+            raise UserError("--same-images: there is no calibration; add --calibration FILE")
         return
-    calibration = read_calibration(test_cfg.calibration)
+    calibration = read_calibration(path)
     if not same_images:
-        annotations = annotations_of_test(config, f"the calibration {test_cfg.calibration}")
+        annotations = annotations_of_test(config, f"the calibration {path}")
         calibration.refuse_same_images(load_annotations(annotations))
 
 
@@ -138,13 +148,14 @@ def main() -> None:
     if args.eval is not None:
         set_metrics(config, args.eval)
     if args.calibration is not None:
-        config.model.test_cfg = (config.model.get("test_cfg") or {}) | {
-            "calibration": args.calibration
-        }
+        model = config.get("model") or {}
+        test_cfg = (model.get("test_cfg") or {}) | {"calibration": args.calibration}
+        config.model = model | {"test_cfg": test_cfg}
     if args.show_dir is not None:
         draw_into(config, args.show_dir)
     if args.out is not None:
         add_dump(config, args.out)
+        refuse_inputs(args.out, "--out", args.config, args.checkpoint, calibration_of(config))
     writable_folder(config.work_dir, "--work-dir")
     start_hook = StartedHook()
     with mistakes_of_config(args.config, args.cfg_options or (), start_hook, config.work_dir):

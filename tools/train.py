@@ -19,12 +19,12 @@ from msrcnn_mm.checkpoints import require_file
 from msrcnn_mm.config_mistakes import StartedHook, mistakes_of_config
 from msrcnn_mm.cpu_amp import CpuAmpOptimWrapper
 from msrcnn_mm.errors import UserError, one_line_errors, warn
+from msrcnn_mm.output_files import writable_folder
 from msrcnn_mm.preflight import preflight
 from msrcnn_mm.runs import (
     ArgumentParser,
     class_of,
     load_config,
-    writable_folder,
 )
 
 

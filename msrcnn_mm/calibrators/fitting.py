@@ -43,12 +43,18 @@ def fit_calibration(
         protocol: Which detections count; COCO's own without.
 
     Raises:
-        UserError: The detections lack the score, or none counts.
+        UserError: Detections lack the score, or none counts.
     """
     columns = ScoreColumns.of(detections)
     if not len(detections):
         raise UserError("there are no detections to fit a calibration to")
     scores, factors = score_and_factors(columns, score)
+    lacking = int(np.isnan(columns.beside_class_scores.get(score, scores)).sum())
+    if lacking:
+        raise UserError(
+            f"{lacking} of {len(detections)} detections have no {score.replace('_', ' ')}: fit to"
+            " results that all have one, or to a score that these have, --score class_score"
+        )
     targets = evaluate_scores(coco, detections, protocol).detections.matched_ious[score]
     counts = ~np.isnan(targets)
     if not counts.any():

@@ -40,5 +40,7 @@ def write_json(content: Any, path: Path) -> None:
         except BaseException:
             Path(partial).unlink(missing_ok=True)
             raise
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"cannot write {path}: a file is in the way of its folder") from error
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error

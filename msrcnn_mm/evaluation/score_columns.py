@@ -113,8 +113,13 @@ def score_and_factors(columns: ScoreColumns, score: str) -> tuple[Floats, Floats
         )
     factors = np.stack(rows)
     factors[np.isnan(factors)] = 1
-    if not in_unit_interval(scores) or not in_unit_interval(factors):
-        raise UserError(f"the {words} or one of its factors leaves [0, 1]: it has no calibration")
+    everything = np.stack([scores, *factors])
+    outside = ((everything < 0) | (everything > 1)).any(axis=0)
+    if outside.any():
+        raise UserError(
+            f"detection {int(outside.argmax())} has a {words}, or a factor of it, outside [0, 1]:"
+            " there is no calibration of such"
+        )
     return scores, factors
 
 

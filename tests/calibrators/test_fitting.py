@@ -106,7 +106,7 @@ def test_a_score_that_is_not_there() -> None:
 
 def test_scores_out_of_range() -> None:
     loud = [d | {"score": 2 * d["score"]} for d in DETECTIONS]
-    with pytest.raises(UserError, match=r"leaves \[0, 1\]"):
+    with pytest.raises(UserError, match=r"detection \d+ has a class score, .* outside \[0, 1\]"):
         fit_calibration("isotonic", "class_score", loud, COCO, "gt.json")
 
 

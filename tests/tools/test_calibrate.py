@@ -86,6 +86,13 @@ def test_the_same_images_are_refused_unless_told(folder: Path) -> None:
         ("fit fit.json fit_gt.json no/such/../../fit.json/c.json", "cannot write"),
         ("fit none.json fit_gt.json c.json", "cannot read none.json"),
         ("fit fit.json fit_gt.json .", "cannot write"),
+        ("fit fit.json fit_gt.json fit.json", "CALIBRATION fit.json: is read as well"),
+        ("apply fit.json fit_gt.json mixed.json fit_gt.json", "OUT fit_gt.json: is read as well"),
+        ("fit mixed.json fit_gt.json c.json", "1 of .* detections have no mask score"),
+        (
+            "fit loud.json fit_gt.json c.json",
+            "detection 1 has a mask score, or a factor",
+        ),
         ("fit fit.json boxless.json c.json", "boxless.json: annotation 1 has a bbox that is not"),
         ("fit fit.json fit_gt.json c.json --max-dets 0", "max_dets is at least 1"),
         ("apply fit.json fit_gt.json fit_gt.json out.json", "no calibration of this version"),
@@ -96,6 +103,11 @@ def test_bad_input(line: str, message: str, folder: Path) -> None:
     boxless = read(folder / "fit_gt.json")
     boxless["annotations"][0] |= {"id": 1, "bbox": None}
     (folder / "boxless.json").write_text(json.dumps(boxless))
+    results = read(folder / "fit.json")
+    mixed = [{k: v for k, v in results[0].items() if k != "mask_score"}, *results[1:]]
+    (folder / "mixed.json").write_text(json.dumps(mixed))
+    loud = [results[0], results[1] | {"mask_score": 1.7}, *results[2:]]
+    (folder / "loud.json").write_text(json.dumps(loud))
     with pytest.raises(UserError, match=message):
         run(line)
 

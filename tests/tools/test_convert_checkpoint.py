@@ -93,6 +93,23 @@ def test_files_that_it_does_not_read(tmp_path: Path, main: Any) -> None:
         main(code, tmp_path / "b.pth")
 
 
+def test_weights_that_are_no_numbers(theirs: Path, tmp_path: Path, main: Any) -> None:
+    checkpoint = torch.load(theirs, weights_only=True)
+    name = next(iter(checkpoint["model"]))
+    checkpoint["model"][name] = torch.full_like(checkpoint["model"][name], torch.nan)
+    torch.save(checkpoint, tmp_path / "spoilt.pth")
+    with pytest.raises(UserError, match=f"1 weights are not finite numbers .{name}"):
+        main(tmp_path / "spoilt.pth", tmp_path / "b.pth")
+
+
+def test_a_backbone_that_has_no_place(tmp_path: Path, main: Any) -> None:
+    names = ["backbone.layer1.0.conv2.weight", "mask_head.protonet.0.conv.weight"]
+    weights = {name: torch.ones(1) for name in [*names, "bbox_head.conv_coeff.weight"]}
+    torch.save({"state_dict": weights}, tmp_path / "r18.pth")
+    with pytest.raises(UserError, match=r"its backbone is a ResNet-18 or -34"):
+        main(tmp_path / "r18.pth", tmp_path / "b.pth")
+
+
 def test_files_that_it_does_not_write(theirs: Path, tmp_path: Path, main: Any) -> None:
     before = theirs.read_bytes()
     with pytest.raises(UserError, match=r"ms_rcnn_R_50.pth: exists; name a new file or delete it"):

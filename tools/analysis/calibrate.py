@@ -31,6 +31,9 @@ from msrcnn_mm.evaluation.protocol import (
     coco_protocol,
 )
 from msrcnn_mm.evaluation.score_table import score_table
+from msrcnn_mm.output_files import refuse_inputs
+
+FEW = 100  # detections
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -85,6 +88,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         UserError: An input cannot be read or fits no other, or the output cannot be written.
     """
     args = parse_args(argv)
+    inputs = [args.results, args.annotations]
+    if args.command == "fit":
+        refuse_inputs(args.calibration, "CALIBRATION", *inputs)
+    else:
+        refuse_inputs(args.out, "OUT", *inputs, args.calibration)
     coco = load_annotations(args.annotations)
     detections = load_results(args.results, coco)
     protocol = coco_protocol(coco, args.max_dets)
@@ -108,6 +116,8 @@ def fit(
         f"{args.calibration}: {calibration.calibrator.describe()} of the {words}, fitted on"
         f" {calibration.detections:,} detections in {len(calibration.images):,} images"
     )
+    if calibration.detections < FEW:
+        print(f"note: {calibration.detections:,} are few; some hundreds make a curve to rely on")
     print("what it is worth only other images can tell: calibrate.py apply, or tools/test.py")
     print(f"    --calibration {args.calibration}")
 

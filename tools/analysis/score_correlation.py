@@ -21,7 +21,7 @@ from msrcnn_mm.evaluation import (
 from msrcnn_mm.evaluation.correlation import MATCHED_IOU, ScorePoints, report, score_points
 from msrcnn_mm.evaluation.correlation_picture import coefficient, draw
 from msrcnn_mm.evaluation.json_files import write_json
-from msrcnn_mm.runs import writable_folder
+from msrcnn_mm.output_files import writable_folder
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -21,10 +21,10 @@ from msrcnn_mm.evaluation import (
     load_results,
 )
 from msrcnn_mm.evaluation.detections import Detection
+from msrcnn_mm.output_files import writable_folder
 from msrcnn_mm.report import Report, ReportModel, write_report
 from msrcnn_mm.report.gallery import MOST_IMAGES, gallery
 from msrcnn_mm.report.wording import count
-from msrcnn_mm.runs import writable_folder
 
 TITLE = "Do the mask scores mean what they say?"
 

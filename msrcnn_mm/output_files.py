@@ -1,0 +1,43 @@
+"""Where results go: what is wrong with a place is said before anything is computed for it."""
+
+import os
+from pathlib import Path
+
+from .errors import UserError
+
+
+def writable_folder(path: str | Path, option: str) -> Path:
+    """Makes a folder, and makes sure that a file can be written in it.
+
+    Raises:
+        UserError: if not, naming the option that asked for it.
+    """
+    folder = Path(path).expanduser()
+    probe = folder / f".write-test-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"{option} {path}: a file is in the way; name a folder") from error
+    except OSError as error:
+        raise UserError(f"{option} {path}: cannot write there: {error.strerror}") from error
+    return folder
+
+
+def refuse_inputs(out: str | Path, option: str, *inputs: str | Path | None) -> None:
+    """Makes sure that writing a file does not end one that was read.
+
+    Args:
+        out: the file to write.
+        option: what named it.
+        *inputs: the files that are read; None is none.
+
+    Raises:
+        UserError: if it is one of these, naming the option.
+    """
+    path = Path(out).expanduser()
+    read = [Path(name).expanduser() for name in inputs if name is not None]
+    for one in read:  # names of another kind, as addresses, are no files
+        if path.exists() and one.exists() and path.samefile(one):
+            raise UserError(f"{option} {out}: is read as well and would be lost; name a new file")
