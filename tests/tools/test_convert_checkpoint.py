@@ -98,7 +98,7 @@ def test_weights_that_are_no_numbers(theirs: Path, tmp_path: Path, main: Any) ->
     name = next(iter(checkpoint["model"]))
     checkpoint["model"][name] = torch.full_like(checkpoint["model"][name], torch.nan)
     torch.save(checkpoint, tmp_path / "spoilt.pth")
-    with pytest.raises(UserError, match=f"1 weights are not finite numbers .{name}"):
+    with pytest.raises(UserError, match=r"1 weights are not finite numbers .backbone"):
         main(tmp_path / "spoilt.pth", tmp_path / "b.pth")
 
 
