@@ -60,7 +60,8 @@ def test_a_config_changes_what_its_name_says(name: str, base: str, changes: dict
 
 def test_every_config_is_known() -> None:
     known = {f"{name}.py" for change in CHANGES for name in change[:2]}
-    assert set(OURS) == known | {"demo/yolact-plus_demo.py"}
+    own = {"demo/yolact-plus_demo.py", "own_data/yolact-plus_r50_own-data.py"}
+    assert set(OURS) == known | own
 
 
 def test_the_page_links_to_every_config() -> None:
