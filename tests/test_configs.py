@@ -42,8 +42,7 @@ WITH_THEIRS = [name for name in FILES if Path(name).name in THEIRS]
 # tests/test_yolact_configs.py says more of these
 YOLACT = [name for name in FILES if Path(name).name.startswith("yolact")]
 
-FOREGROUND = {"foreground_probs"}  # of all hosts but MMDetection's own YOLACT
-FIELDS = {"bboxes", "labels", "scores", "masks"} | FOREGROUND
+FIELDS = {"bboxes", "labels", "scores", "masks", "foreground_probs"}
 MASK_SCORES = {"mask_ious", "mask_scores"}
 
 
