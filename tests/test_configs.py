@@ -113,7 +113,7 @@ def test_config_builds_trains_and_tests(name: str) -> None:
     assert ("loss_mask_iou" in losses) == is_scored(name)
     fields = FIELDS | MASK_SCORES if is_scored(name) else FIELDS
     if name in YOLACT:
-        fields = fields | {"coeffs"} if is_scored(name) else FIELDS - FOREGROUND | {"coeffs"}
+        fields = fields | {"coeffs"}
     assert found == dict.fromkeys(fields, 3)
     assert nothing == dict.fromkeys(fields, 0)
 
