@@ -160,10 +160,10 @@ def main() -> None:
     start_hook = StartedHook()
     with mistakes_of_config(args.config, args.cfg_options or (), start_hook, config.work_dir):
         classes = preflight(config, ("test",))
-        check_calibration(config, args.same_images)
         hooks = [CheckpointFitHook("test", args.checkpoint, classes)]
         if args.upper_bound:
             hooks.append(upper_bound(config))
+        check_calibration(config, args.same_images)
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
         runner.register_hook(start_hook)
         for hook in hooks:

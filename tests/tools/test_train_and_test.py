@@ -219,12 +219,16 @@ def test_what_a_training_refuses(config: Path, args: list[str], says: str) -> No
         (["CKPT", "--out", "results.txt"], "must end in .pkl or .json"),
         (["CKPT", "--out", "CKPT/results.pkl"], "a file is in the way; name a folder"),
         (["CKPT", "--out", "folder.json"], "is a folder"),
+        (["CKPT", "--calibration", "c.json", "--out", "c.json"], "--out c.json: is read as well"),
+        (["CKPT", "--same-images"], "--same-images: there is no calibration"),
+        (["CKPT", "--upper-bound", "--calibration", "c.json"], "test without a calibration"),
         (["CKPT", "--show-dir", "CKPT"], "a file is in the way; name a folder"),
         (["CKPT", "--cfg-options", "test_evaluator.metric=mask"], "no metric ('mask')"),
     ],
 )
 def test_what_a_test_refuses(config: Path, tmp_path: Path, args: list[str], says: str) -> None:
     (tmp_path / "folder.json").mkdir()
+    (tmp_path / "c.json").write_text("{}")
     checkpoint = tmp_path / "x.pth"
     checkpoint.touch()
     filled = [arg.replace("CKPT", str(checkpoint)) for arg in args]
