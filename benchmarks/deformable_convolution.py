@@ -1,6 +1,6 @@
 """What a deformable convolution costs on a CPU, ours beside mmcv's operator.
 
-    python -m benchmarks.deformable_convolution [--threads N]
+    python -m benchmarks.deformable_convolution [--threads N] [--turns N]
 
 The 3x3 layers of a ResNet-18 from c3 to c5, on a batch of two images of 320 x 320, forward pass and
 gradients, with offsets of a pixel's size. The same inputs for both, in turns.
@@ -45,7 +45,7 @@ def main() -> None:
     """Prints both, layer by layer."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1, help="mmcv's operator uses one")
-    parser.add_argument("--turns", type=int, default=10)
+    parser.add_argument("--turns", type=int, default=10, help="of each operator")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     print(f"CPU, {args.threads} thread(s), median of {args.turns} turns, forward + gradients in ms")

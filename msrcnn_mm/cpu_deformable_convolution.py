@@ -21,7 +21,9 @@ def deformable_convolution(
     """A deformable convolution (arXiv 1703.06211), modulated where there is a mask (1811.11168).
 
     The features are sampled bilinearly where the offsets point to, as zeros outside, all at once;
-    what is left is a matrix product, which autocast may run in bf16. Results are those of mmcv's
+    what is left is a matrix product, which autocast may run in bf16. That takes memory: a training
+    step keeps k values for each input channel and output position of the batch, twice with a mask,
+    where mmcv's operators sample again for the gradient. Results are those of mmcv's
     operators but for rounding: positions are good to some 1e-6 of the features' size, so where a
     position is a whole number, an offset's gradient may be that of either side.
 
@@ -40,6 +42,9 @@ def deformable_convolution(
 
     Returns:
         (n, channels_out, h_out, w_out).
+
+    Raises:
+        ValueError: the offset is of another size than the output.
     """
     n, channels, height, width = feats.shape
     kernel_h, kernel_w = weight.shape[-2:]
@@ -51,20 +56,27 @@ def deformable_convolution(
 
     tap_y = ramp(kernel_h, step_y)[:, None] - pad_y + ramp(rows, stride_y)  # (kernel_h, rows)
     tap_x = ramp(kernel_w, step_x)[:, None] - pad_x + ramp(columns, stride_x)
+    expected = (
+        (height + 2 * pad_y - step_y * (kernel_h - 1) - 1) // stride_y + 1,
+        (width + 2 * pad_x - step_x * (kernel_w - 1) - 1) // stride_x + 1,
+    )
+    if (rows, columns) != expected:
+        raise ValueError(f"an offset of {rows} x {columns} for an output of {expected}")
     moved = offset.reshape(n * deform_groups, kernel_h, kernel_w, 2, rows, columns)
     y = moved[:, :, :, 0] + tap_y[:, None, :, None]
     x = moved[:, :, :, 1] + tap_x[None, :, None, :]
     grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
     sampled = grid_sample(
         feats.reshape(n * deform_groups, channels // deform_groups, height, width),
-        grid.view(n * deform_groups, -1, columns, 2),
+        grid.view(n * deform_groups, kernel_h * kernel_w * rows, columns, 2),
         align_corners=False,
     )
     taps, places = kernel_h * kernel_w, rows * columns
     if mask is not None:
-        sampled = sampled.view(n, deform_groups, -1, taps, places)
+        of_group = channels // deform_groups
+        sampled = sampled.view(n, deform_groups, of_group, taps, places)
         sampled = sampled * mask.reshape(n, deform_groups, 1, taps, places)
     kernels = weight.reshape(groups, len(weight) // groups, -1)
-    out = kernels @ sampled.view(n, groups, -1, places)
+    out = kernels @ sampled.view(n, groups, channels // groups * taps, places)
     out = out.view(n, len(weight), rows, columns)
     return out if bias is None else out + bias.view(-1, 1, 1)

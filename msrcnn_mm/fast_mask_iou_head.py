@@ -108,7 +108,7 @@ class FastMaskIoUHead(BaseModule):
         height, width = masks.shape[-2:]
         if min(height, width) < least:
             masks = F.pad(masks, (0, max(least - width, 0), 0, max(least - height, 0)))
-        x = masks[:, None]
+        x = masks[:, None].to(self.convs[0].get_parameter("weight").dtype)
         for conv in self.convs:
             x = conv(x).relu()
         return x.amax(dim=(2, 3))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from mmcv.ops import DeformConv2d, ModulatedDeformConv2d
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -32,14 +31,13 @@ class MacMeter:
         self.parts = parts
         self.calls: list[Call] = []
         self._flops = FlopCounterMode(display=False)
-        self._deformable = 0
         self._open: dict[str, int] = dict.fromkeys(parts, 0)
         self._start: dict[str, int] = {}
 
     @property
     def macs(self) -> int:
         """MACs so far."""
-        return self._flops.get_total_flops() // 2 + self._deformable
+        return self._flops.get_total_flops() // 2
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -48,9 +46,6 @@ class MacMeter:
         for name, part in self.parts.items():
             for module in own_modules(part, self.parts):
                 handles.append(module.register_forward_pre_hook(self._on_call(name)))
-                # first, since the part's call may end with this module's
-                if isinstance(module, DeformConv2d | ModulatedDeformConv2d):
-                    handles.append(module.register_forward_hook(self._add_deformable))
                 handles.append(module.register_forward_hook(self._on_return(name)))
         fast_path = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)  # its fused attention would count as nothing
@@ -82,13 +77,6 @@ class MacMeter:
                         self._start[other] += macs
 
         return hook
-
-    def _add_deformable(self, module: Any, args: tuple, output: Tensor) -> None:
-        """As many as a convolution of that size: mmcv's operator is unknown to torch's counter."""
-        if output.device.type == "cpu":
-            return  # ours is a matrix product
-        weights = module.weight.numel()  # (out, in / groups, height, width)
-        self._deformable += weights * output.shape[0] * output.shape[2] * output.shape[3]
 
 
 def own_modules(part: nn.Module, parts: Mapping[str, nn.Module]) -> list[nn.Module]:

@@ -36,8 +36,13 @@ def refuse_inputs(out: str | Path, option: str, *inputs: str | Path | None) -> N
     Raises:
         UserError: if it is one of these, naming the option.
     """
-    path = Path(out).expanduser()
-    read = [Path(name).expanduser() for name in inputs if name is not None]
-    for one in read:  # names of another kind, as addresses, are no files
-        if path.exists() and one.exists() and path.samefile(one):
+    for name in inputs:
+        if name is not None and _same_file(out, name):
             raise UserError(f"{option} {out}: is read as well and would be lost; name a new file")
+
+
+def _same_file(one: str | Path, other: str | Path) -> bool:
+    try:
+        return Path(one).expanduser().samefile(Path(other).expanduser())
+    except (OSError, RuntimeError):  # one is no file, or no file's name: an address, say
+        return False

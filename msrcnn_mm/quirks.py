@@ -78,14 +78,14 @@ def _run_nms_in_float32() -> None:
 def _run_deformable_convolutions_well() -> None:
     """In mmcv 2.1.0 there is no deformable convolution for bf16, and a slow one for CPUs."""
 
-    def widened(original: Callable, on_cpu: Callable) -> Callable:
+    def mended(original: Callable, on_cpu: Callable) -> Callable:
         @wraps(original)
         def convolve(feats: Tensor, offset: Tensor, *args: Any) -> Tensor:
+            # all in the offset's type, as mmcv's operators have it
+            dtype = torch.float32 if _lacks_kernels(offset) else offset.dtype
+            others = [arg.to(dtype) if isinstance(arg, Tensor) else arg for arg in args]
             operator = on_cpu if feats.device.type == "cpu" else original
-            if not _lacks_kernels(offset):
-                return operator(feats, offset, *args)
-            wide = (arg.float() if isinstance(arg, Tensor) else arg for arg in args)
-            return operator(feats.float(), offset.float(), *wide).to(offset.dtype)
+            return operator(feats.to(dtype), offset.to(dtype), *others).to(offset.dtype)
 
         return convolve
 
@@ -105,14 +105,19 @@ def _run_deformable_convolutions_well() -> None:
             feats, offset, None, weight, None, stride, padding, dilation, groups, deform_groups
         )
 
-    # the layers look their function up in its module
     operators: dict[str, Callable] = {
         "deform_conv": unmodulated,
         "modulated_deform_conv": deformable_convolution,
     }
     for name, on_cpu in operators.items():
-        module = sys.modules[f"mmcv.ops.{name}"]
-        setattr(module, f"{name}2d", widened(getattr(module, f"{name}2d"), on_cpu))
+        function = f"{name}2d"
+        original = getattr(sys.modules[f"mmcv.ops.{name}"], function)
+        better = mended(original, on_cpu)
+        for module in [*sys.modules.values()]:  # some hold it by its name
+            if getattr(module, "__name__", "").startswith(("mmcv.", "mmdet.")) and (
+                vars(module).get(function) is original
+            ):
+                setattr(module, function, better)
 
 
 def _read_yolact_of_mmdetection_2() -> None:

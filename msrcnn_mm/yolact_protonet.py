@@ -1,4 +1,4 @@
-"""YOLACT's own mask head, with what its masks say of themselves, in any precision and batch."""
+"""YOLACT's own mask head, with what its masks say of themselves, in any batch."""
 
 from typing import Any
 
@@ -27,7 +27,8 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
       takes each image for as large as the batch.
     - In mixed precision probabilities and losses are in float32. PyTorch refuses the mask loss on
       a GPU otherwise, and a probability that fp16 rounds to 1 has a gradient that is no number.
-    - Pasted at once are as many masks as fit into 64 MB, not all of an image.
+    - Pasted at once are as many masks as fit into 64 MB, not all of an image. Results are always
+      boolean: ``test_cfg.mask_thr_binary``, which can ask for grey ones there, is not read.
     """
 
     def forward(
@@ -102,9 +103,10 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
             ``loss_mask`` and ``loss_segm``, a list of one for each image.
         """
         metas = [_as_large_as_the_batch(meta) for meta in batch_img_metas]
+        masks = [of_image.float() for of_image in mask_preds]  # as targets are
         with torch.autocast(segm_preds.device.type, enabled=False):
             return super().loss_by_feat(
-                mask_preds, _wide(segm_preds), batch_gt_instances, metas, positive_infos, **kwargs
+                masks, segm_preds.float(), batch_gt_instances, metas, positive_infos, **kwargs
             )
 
     def predict_by_feat(

@@ -1,5 +1,6 @@
 """Deformable convolutions on a CPU, against mmcv's operators."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -94,3 +95,19 @@ def test_features_of_another_layout() -> None:
     found = deformable_convolution(feats, offset, mask, weight, *how)
     tensors = [tensor.contiguous() for tensor in (feats, offset, mask, weight)]
     assert torch.equal(found, deformable_convolution(*tensors, *how))
+
+
+def test_an_empty_batch() -> None:
+    tensors = [torch.zeros(0, channels, 5, 6) for channels in (4, 18, 9)]
+    found = deformable_convolution(*tensors, torch.zeros(6, 4, 3, 3), padding=1)
+    assert found.shape == (0, 6, 5, 6)
+
+
+def test_an_offset_of_another_size_is_refused() -> None:
+    feats, offset, weight = (
+        torch.zeros(1, 4, 5, 6),
+        torch.zeros(1, 18, 3, 3),
+        torch.zeros(6, 4, 3, 3),
+    )
+    with pytest.raises(ValueError, match=r"an offset of 3 x 3 for an output of \(5, 6\)"):
+        deformable_convolution(feats, offset, None, weight, padding=1)

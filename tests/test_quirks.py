@@ -1,8 +1,12 @@
 """The mended operators: same results as float32, and float32 itself left alone."""
 
+import mmcv.ops
 import pytest
 import torch
-from mmcv.ops import DeformConv2dPack, ModulatedDeformConv2dPack, batched_nms
+from mmcv.ops import DeformConv2dPack, ModulatedDeformConv2dPack, batched_nms, saconv
+from mmcv.ops.deform_conv import DeformConv2dFunction
+from mmcv.ops.modulated_deform_conv import ModulatedDeformConv2dFunction
+from mmdet.models.dense_heads import tood_head
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 
 import msrcnn_mm  # noqa: F401  # mends
@@ -59,3 +63,26 @@ def test_deformable_convolutions_in_bf16(layer: type) -> None:
     assert torch.allclose(narrow.float(), conv(image), atol=0.05)
     narrow.float().sum().backward()
     assert conv.weight.grad.any() and conv.conv_offset.weight.grad.any()
+
+
+@pytest.mark.parametrize("offset_type", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("feats_type", [torch.float32, torch.bfloat16])
+def test_deformable_convolutions_compute_in_the_offsets_type(
+    feats_type: torch.dtype, offset_type: torch.dtype
+) -> None:
+    torch.manual_seed(0)
+    feats, weight = torch.randn(2, 4, 9, 9).to(feats_type), torch.randn(8, 4, 3, 3)
+    offset, mask = torch.randn(2, 18, 9, 9).to(offset_type), torch.rand(2, 9, 9, 9)
+    wide = [tensor.double() for tensor in (feats, offset, mask, weight)]
+    expected = ModulatedDeformConv2dFunction.apply(*wide, None, 1, 1)
+    tolerance = 0.05 if offset_type == torch.bfloat16 else 1e-4
+    with torch.autocast("cpu", torch.bfloat16, enabled=False):
+        found = mmcv.ops.modulated_deform_conv2d(feats, offset, mask, weight, None, 1, 1)
+    assert found.dtype == offset_type
+    torch.testing.assert_close(found.double(), expected, rtol=tolerance, atol=tolerance)
+
+
+def test_every_layer_has_the_mended_deformable_convolution() -> None:
+    """Also those that import the function by its name."""
+    mended = {mmcv.ops.deform_conv2d, saconv.deform_conv2d, tood_head.deform_conv2d}
+    assert len(mended) == 1 and mended != {DeformConv2dFunction.apply}

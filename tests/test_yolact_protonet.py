@@ -9,6 +9,7 @@ from mmdet.models import dense_heads
 from torch import nn
 
 from msrcnn_mm import yolact_protonet
+from msrcnn_mm.yolact_protonet import YOLACTProtonet
 from tests import tiny, tiny_yolact
 from tests.tiny_yolact import ellipses, losses, predictions
 
@@ -73,6 +74,14 @@ def test_steep_masks_train_in_mixed_precision(
 
     monkeypatch.setattr(F, "binary_cross_entropy", strict)
     batch = ellipses([SHAPE], [4])
+    if dtype == torch.float16:  # what it is about: MMDetection's own
+        with monkeypatch.context() as patch:
+            patch.setattr(F, "binary_cross_entropy", entropy)
+            patch.setattr(YOLACTProtonet, "forward", dense_heads.YOLACTProtonet.forward)
+            with torch.autocast("cpu", dtype):
+                losses(model, batch)["loss_mask"].backward()
+        assert not all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+        model.zero_grad()
     full = losses(model, batch)
     with torch.autocast("cpu", dtype):
         found = losses(model, batch)
@@ -81,3 +90,11 @@ def test_steep_masks_train_in_mixed_precision(
     sum(found.values()).backward()
     for key, parameter in model.named_parameters():
         assert parameter.grad.isfinite().all(), key
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_a_model_of_another_type(dtype: torch.dtype) -> None:
+    model = tiny.build(tiny_yolact.tiny_config(PLUS)).to(dtype)
+    batch = model.data_preprocessor(ellipses([SHAPE], [4]), True)
+    found = model.loss(batch["inputs"].to(dtype), batch["data_samples"])
+    assert found["loss_mask_iou"] > 0

@@ -148,9 +148,9 @@ def main() -> None:
     if args.eval is not None:
         set_metrics(config, args.eval)
     if args.calibration is not None:
-        model = config.get("model") or {}
-        test_cfg = (model.get("test_cfg") or {}) | {"calibration": args.calibration}
-        config.model = model | {"test_cfg": test_cfg}
+        if (config.get("model") or {}).get("test_cfg", {}) is None:
+            config.model.test_cfg = {}
+        config.merge_from_dict({"model.test_cfg.calibration": args.calibration})
     if args.show_dir is not None:
         draw_into(config, args.show_dir)
     if args.out is not None:

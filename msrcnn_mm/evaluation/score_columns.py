@@ -112,13 +112,14 @@ def score_and_factors(columns: ScoreColumns, score: str) -> tuple[Floats, Floats
             np.divide(scores, class_scores, where=class_scores != 0, out=np.zeros(len(scores)))
         )
     factors = np.stack(rows)
-    factors[np.isnan(factors)] = 1
+    factors[1:][np.isnan(factors[1:])] = 1
+    factors[(factors > 1) & (factors < 1 + 1e-6)] = 1  # a ratio of rounded scores
     everything = np.stack([scores, *factors])
-    outside = ((everything < 0) | (everything > 1)).any(axis=0)
+    outside = ~((everything >= 0) & (everything <= 1)).all(axis=0)
     if outside.any():
         raise UserError(
             f"detection {int(outside.argmax())} has a {words}, or a factor of it, outside [0, 1]:"
-            " there is no calibration of such"
+            " only scores in [0, 1] can be calibrated"
         )
     return scores, factors
 
