@@ -49,6 +49,7 @@ def deformable_convolution(
     n, channels, height, width = feats.shape
     kernel_h, kernel_w = weight.shape[-2:]
     rows, columns = offset.shape[-2:]
+    taps, places, of_group = kernel_h * kernel_w, rows * columns, channels // deform_groups
     (stride_y, stride_x), (pad_y, pad_x), (step_y, step_x) = map(pair, (stride, padding, dilation))
 
     def ramp(length: int, step: int) -> Tensor:
@@ -67,13 +68,11 @@ def deformable_convolution(
     x = moved[:, :, :, 1] + tap_x[None, :, None, :]
     grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
     sampled = grid_sample(
-        feats.reshape(n * deform_groups, channels // deform_groups, height, width),
-        grid.view(n * deform_groups, kernel_h * kernel_w * rows, columns, 2),
+        feats.reshape(n * deform_groups, of_group, height, width),
+        grid.view(n * deform_groups, taps * rows, columns, 2),
         align_corners=False,
     )
-    taps, places = kernel_h * kernel_w, rows * columns
     if mask is not None:
-        of_group = channels // deform_groups
         sampled = sampled.view(n, deform_groups, of_group, taps, places)
         sampled = sampled * mask.reshape(n, deform_groups, 1, taps, places)
     kernels = weight.reshape(groups, len(weight) // groups, -1)

@@ -8,6 +8,7 @@ from mmdet.registry import MODELS
 from torch import nn
 
 from .errors import SettingError
+from .setting_checks import require_whole
 
 
 @MODELS.register_module()
@@ -30,10 +31,7 @@ class DeformableResNet(ResNet):
     """
 
     def __init__(self, *args: Any, dcn_interval: int = 1, **kwargs: Any) -> None:
-        if not isinstance(dcn_interval, int) or dcn_interval < 1:
-            raise SettingError(
-                f"DeformableResNet: dcn_interval={dcn_interval!r} is no whole number above 0"
-            )
+        require_whole("DeformableResNet: dcn_interval", dcn_interval, least=1)
         self.dcn_interval = dcn_interval  # before the stages are made
         super().__init__(*args, **kwargs)
 

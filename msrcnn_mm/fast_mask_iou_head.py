@@ -7,7 +7,6 @@ Shape shorthand:
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own idiom
@@ -17,8 +16,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from .class_targets import of_class
-from .errors import SettingError
 from .mask_iou_targets import whole_mask_ious
+from .setting_checks import require_flag, require_whole
 
 _WIDTHS = (8, 16, 32, 64, 128)
 _INIT_CFG = {"type": "Xavier", "distribution": "uniform", "bias": 0, "layer": "Conv2d"}
@@ -64,13 +63,12 @@ class FastMaskIoUHead(BaseModule):
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg=dict(_INIT_CFG) if init_cfg is None else init_cfg)
-        _check("num_classes", num_classes, least=1)
-        _check("discard_area", discard_area, least=0)
+        require_whole("FastMaskIoUHead: num_classes", num_classes, least=1)
+        require_whole("FastMaskIoUHead: discard_area", discard_area, least=0)
         if max_masks_to_train is not None:
-            _check("max_masks_to_train", max_masks_to_train, least=1)
-        for name, value in (("detach_mask", detach_mask), ("rescore_boxes", rescore_boxes)):
-            if not isinstance(value, bool):
-                raise SettingError(f"FastMaskIoUHead: {name}={value!r} is neither True nor False")
+            require_whole("FastMaskIoUHead: max_masks_to_train", max_masks_to_train, least=1)
+        require_flag("FastMaskIoUHead: detach_mask", detach_mask)
+        require_flag("FastMaskIoUHead: rescore_boxes", rescore_boxes)
         self.num_classes = num_classes
         self.discard_area = discard_area
         self.max_masks_to_train = max_masks_to_train
@@ -165,10 +163,3 @@ class FastMaskIoUHead(BaseModule):
             if self.rescore_boxes:
                 results.scores = results.mask_scores
         return results_list
-
-
-def _check(setting: str, value: Any, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise SettingError(
-            f"FastMaskIoUHead: {setting}={value!r} is no whole number from {least} on"
-        )

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from .class_targets import LEARNS, of_class
 from .errors import SettingError
+from .setting_checks import require_flag
 
 MASK_INPUTS = ("target_concat", "target_multiply", "all_concat")
 """How masks and RoI features meet at the head's input: (a), (b) and (c) of the paper's figure 4."""
@@ -100,9 +101,8 @@ class MaskIoUHead(BaseModule):
         for name, value in (("mask_iou_thr", mask_iou_thr), ("box_iou_thr", box_iou_thr)):
             if not isinstance(value, int | float) or not 0 <= value < 1:
                 raise SettingError(f"MaskIoUHead: {name}={value!r} is no number in [0, 1)")
-        for name, value in (("class_agnostic", class_agnostic), ("detach_mask", detach_mask)):
-            if not isinstance(value, bool):
-                raise SettingError(f"MaskIoUHead: {name}={value!r} is neither True nor False")
+        require_flag("MaskIoUHead: class_agnostic", class_agnostic)
+        require_flag("MaskIoUHead: detach_mask", detach_mask)
         if class_agnostic and learns != "target_class":
             raise SettingError(
                 f"MaskIoUHead: learns='{learns}' needs one output a class: set class_agnostic=False"

@@ -109,31 +109,15 @@ class MaskScoringYOLACTProtonet(YOLACTProtonet):
         positive_info.labels = gt_instances.labels[positive_info.pos_assigned_gt_inds]
         return targets
 
-    def predict_by_feat(
+    def _add_masks(
         self,
-        mask_preds: list[Tensor],
-        segm_preds: Tensor | None,
+        cropped: list[Tensor],
         results_list: InstanceList,
         batch_img_metas: list[dict],
-        rescale: bool = True,
-        **kwargs: Any,
+        rescale: bool,
     ) -> InstanceList:
-        """Adds masks, mask IoUs and mask scores to each image's detections.
-
-        Args:
-            mask_preds: (P, P, masks) probabilities of each image, not cropped.
-            segm_preds: not used; there are none at the test.
-            results_list: detections of each image, boxes in the network's input coordinates.
-            batch_img_metas: meta information of each image.
-            rescale: bring boxes and masks back to the original images' size.
-            **kwargs: not used.
-
-        Returns:
-            The detections with ``masks`` (boolean, image-sized), ``mask_ious``, ``mask_scores``
-            and ``foreground_probs``.
-        """
-        cropped = self._cropped(mask_preds, results_list, batch_img_metas)
+        """Adds mask IoUs and mask scores, too."""
         counts = [len(results) for results in results_list]
         mask_ious = self.mask_iou_head(torch.cat(cropped)).split(counts)
-        results_list = self._add_masks(cropped, results_list, batch_img_metas, rescale)
+        results_list = super()._add_masks(cropped, results_list, batch_img_metas, rescale)
         return self.mask_iou_head.predict_by_feat(mask_ious, results_list)

@@ -131,15 +131,9 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
         Returns:
             The detections with ``masks`` (boolean, image-sized) and ``foreground_probs``.
         """
-        cropped = self._cropped(mask_preds, results_list, batch_img_metas)
-        return self._add_masks(cropped, results_list, batch_img_metas, rescale)
-
-    def _cropped(
-        self, mask_preds: list[Tensor], results_list: InstanceList, batch_img_metas: list[dict]
-    ) -> list[Tensor]:
-        """(masks, P, P) probabilities of each image, 0 outside the predicted boxes."""
         metas = [_as_large_as_the_batch(meta) for meta in batch_img_metas]
-        return self.crop_mask_preds(mask_preds, metas, results_list)
+        cropped = self.crop_mask_preds(mask_preds, metas, results_list)
+        return self._add_masks(cropped, results_list, batch_img_metas, rescale)
 
     def _add_masks(
         self,
@@ -148,7 +142,7 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
         batch_img_metas: list[dict],
         rescale: bool,
     ) -> InstanceList:
-        """What :meth:`predict_by_feat` adds, of cropped masks."""
+        """The same, of (masks, P, P) probabilities of each image, 0 outside the predicted boxes."""
         images = zip(results_list, cropped, batch_img_metas, strict=True)
         for results, masks, meta in images:
             foreground = masks > self.test_cfg.mask_thr

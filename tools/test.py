@@ -84,7 +84,8 @@ def add_dump(config: Config, out: str) -> None:
     if path.suffix == ".json":
         # it takes the category ids of the classes from there
         dump["ann_file"] = annotations_of_test(config, f"--out {out}")
-        refuse_inputs(path, "--out", dump["ann_file"])
+    inputs = (config.filename, config.load_from, calibration_of(config), dump.get("ann_file"))
+    refuse_inputs(path, "--out", *inputs)
     config.test_evaluator = [*as_list(config.test_evaluator), dump]
 
 
@@ -108,7 +109,7 @@ def upper_bound(config: Config) -> UpperBoundHook:
 
 def calibration_of(config: Config) -> str | None:
     """The calibration that a config names."""
-    return ((config.get("model") or {}).get("test_cfg") or {}).get("calibration")
+    return (config.model.get("test_cfg") or {}).get("calibration")
 
 
 def check_calibration(config: Config, same_images: bool) -> None:
@@ -148,14 +149,13 @@ def main() -> None:
     if args.eval is not None:
         set_metrics(config, args.eval)
     if args.calibration is not None:
-        if (config.get("model") or {}).get("test_cfg", {}) is None:
+        if config.model.get("test_cfg", {}) is None:
             config.model.test_cfg = {}
         config.merge_from_dict({"model.test_cfg.calibration": args.calibration})
     if args.show_dir is not None:
         draw_into(config, args.show_dir)
     if args.out is not None:
         add_dump(config, args.out)
-        refuse_inputs(args.out, "--out", args.config, args.checkpoint, calibration_of(config))
     writable_folder(config.work_dir, "--work-dir")
     start_hook = StartedHook()
     with mistakes_of_config(args.config, args.cfg_options or (), start_hook, config.work_dir):
