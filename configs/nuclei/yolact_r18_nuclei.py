@@ -76,7 +76,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + "instances_val.json", proposal_nums=(1, 10, 150))
 test_evaluator = val_evaluator
 
-max_epochs = 14
+max_epochs = 28
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 optim_wrapper = dict(
     _delete_=True,
@@ -86,6 +86,6 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.05, by_epoch=False, begin=0, end=100),
-    dict(type="MultiStepLR", milestones=[10, 13], gamma=0.1, by_epoch=True, end=max_epochs),
+    dict(type="MultiStepLR", milestones=[20, 26], gamma=0.1, by_epoch=True, end=max_epochs),
 ]
 randomness = dict(seed=0)
