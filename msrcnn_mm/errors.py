@@ -1,6 +1,7 @@
 """Errors that are the user's to mend, how a command ends on one, and warnings."""
 
 import argparse
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,18 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises a :class:`UserError` in place of argparse's usage text."""
         raise UserError(f"{message} (see {self.prog} --help)")
+
+
+def number(text: str) -> float:
+    """The ``type`` of an option that is a number; infinities are numbers, ``nan`` is none.
+
+    Raises:
+        ValueError: It is none, which the parser reports with the option's name.
+    """
+    value = float(text)
+    if math.isnan(value):
+        raise ValueError(text)
+    return value
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mmdet.models import dense_heads
 from torch import nn
 
 from tests import tiny, tiny_yolact
@@ -25,19 +24,6 @@ def model() -> nn.Module:
     return build()
 
 
-@pytest.fixture
-def theirs(model: nn.Module) -> nn.Module:
-    """MMDetection's YOLACT with the same weights."""
-    config = tiny_yolact.tiny_config("yolact_plus/yolact_r50_1xb8-55e_coco.py")
-    config.model.bbox_head.anchor_generator.scales_per_octave = 3
-    config.model.backbone.update(tiny_yolact.tiny_config().model.backbone)
-    config.model.mask_head.type = dense_heads.YOLACTProtonet
-    built = tiny.build(config)
-    weights = {k: v for k, v in model.state_dict().items() if ".mask_iou_head." not in k}
-    built.load_state_dict(weights, strict=True)
-    return built
-
-
 def test_training_step(model: nn.Module) -> None:
     found = losses(model, ellipses([SHAPE] * 2, [4, 3]))
     sum(found.values()).backward()
@@ -46,26 +32,6 @@ def test_training_step(model: nn.Module) -> None:
         assert parameter.grad is not None, name
     for name, parameter in model.mask_head.mask_iou_head.named_parameters():
         assert parameter.grad.any(), name
-
-
-def test_the_hosts_losses_and_predictions_are_mmdetections(
-    model: nn.Module, theirs: nn.Module
-) -> None:
-    batch = ellipses([SHAPE] * 2, [4, 3])
-    ours = losses(model, batch)
-    assert ours.pop("loss_mask_iou") > 0
-    torch.testing.assert_close(ours, losses(theirs, batch))
-    for rescale in (True, False):
-        found = predictions(model, batch, rescale)
-        for mine, other in zip(found, predictions(theirs, batch, rescale), strict=True):
-            assert len(mine) == 10 and mine.masks.any()
-            assert set(mine.keys()) - set(other.keys()) == {
-                "mask_ious",
-                "mask_scores",
-                "foreground_probs",
-            }
-            for key, value in other.items():
-                torch.testing.assert_close(mine[key], value)
 
 
 def cropped(mask: np.ndarray, box: np.ndarray) -> np.ndarray:

@@ -23,23 +23,33 @@ def model() -> nn.Module:
     return tiny.build(tiny_yolact.tiny_config(YOLACT))
 
 
+@pytest.mark.parametrize(
+    ("name", "adds"),
+    [(YOLACT, {"foreground_probs"}), (PLUS, {"foreground_probs", "mask_ious", "mask_scores"})],
+)
 def test_losses_and_predictions_are_mmdetections(
-    model: nn.Module, monkeypatch: pytest.MonkeyPatch
+    name: str, adds: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = tiny_yolact.tiny_config(YOLACT)
+    model = tiny.build(tiny_yolact.tiny_config(name))
+    config = tiny_yolact.tiny_config(name)
     config.model.mask_head.type = dense_heads.YOLACTProtonet
+    config.model.mask_head.pop("mask_iou_head", None)
     theirs = tiny.build(config)
-    theirs.load_state_dict(model.state_dict(), strict=True)
+    weights = {k: v for k, v in model.state_dict().items() if ".mask_iou_head." not in k}
+    theirs.load_state_dict(weights, strict=True)
     assert type(model.mask_head) is not type(theirs.mask_head) is dense_heads.YOLACTProtonet
     # three masks at once, and the last one alone
     monkeypatch.setattr(yolact_protonet, "_PASTED_AT_ONCE", 3 * 288 * 256)
     batch = ellipses([SHAPE] * 2, [4, 3])
-    torch.testing.assert_close(losses(model, batch), losses(theirs, batch))
+    ours = losses(model, batch)
+    assert ("loss_mask_iou" in ours) == (name == PLUS)
+    ours.pop("loss_mask_iou", None)
+    torch.testing.assert_close(ours, losses(theirs, batch))
     for rescale in (True, False):
         found = predictions(model, batch, rescale)
         for mine, other in zip(found, predictions(theirs, batch, rescale), strict=True):
             assert len(mine) == 10 and mine.masks.any()
-            assert set(mine.keys()) - set(other.keys()) == {"foreground_probs"}
+            assert set(mine.keys()) - set(other.keys()) == adds
             for key, value in other.items():
                 torch.testing.assert_close(mine[key], value)
 

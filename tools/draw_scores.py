@@ -12,7 +12,7 @@ from pathlib import Path
 from matplotlib import pyplot as plt
 from pycocotools import mask as mask_utils
 
-from msrcnn_mm.errors import OneLineParser, UserError, one_line_errors
+from msrcnn_mm.errors import OneLineParser, UserError, number, one_line_errors
 from msrcnn_mm.evaluation import (
     choose_examples,
     ground_truth_masks,
@@ -35,7 +35,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("out", metavar="OUT.png", type=Path)
     parser.add_argument("--images", type=int, default=6, metavar="N", help="how many to show")
     parser.add_argument(
-        "--score-thr", type=float, default=0.3, metavar="T", help="least class score of a mask"
+        "--score-thr", type=number, default=0.3, metavar="T", help="least class score of a mask"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the random picks")
     return parser.parse_args(argv)

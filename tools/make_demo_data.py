@@ -5,11 +5,11 @@ import time
 from pathlib import Path
 
 from msrcnn_mm.demo_data import CLASSES, make_dataset
-from msrcnn_mm.errors import one_line_errors
+from msrcnn_mm.errors import OneLineParser, one_line_errors
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("out_dir", type=Path, metavar="OUT_DIR")

@@ -108,6 +108,7 @@ def test_same_seed_same_picture(files: dict[str, Path]) -> None:
             r"2.png has height, width \(9, 8\), its annotation says \(120, 120\)",
         ),
         (lambda f: None, ["--score-thr", "0.95"], "no detection of class score 0.95 or more"),
+        (lambda f: None, ["--score-thr", "nan"], "--score-thr: invalid number value: 'nan'"),
         (lambda f: None, ["--images", "0"], "--images is at least 1, not 0"),
         (lambda f: f.update(out=Path("scores.jpg")), [], "must end in .png"),
         (lambda f: f["out"].parent.write_text(""), [], "OUT .*: a file is in the way"),

@@ -98,8 +98,8 @@ def test_threshold_of_the_class_score(
         (lambda f: f["annotations"].write_text("{}"), [], "gt.json has no 'images'"),
         (lambda f: f["results"].write_text("[]"), [], "no detection of class score 0.05 or more"),
         (lambda f: None, ["--score-thr", "1.5"], "no detection of class score 1.5 or more"),
-        (lambda f: None, ["--score-thr", "nan"], "--score-thr is a number, not nan"),
-        (lambda f: None, ["--score-thr", "x"], "argument --score-thr: invalid float value: 'x'"),
+        (lambda f: None, ["--score-thr", "nan"], "--score-thr: invalid number value: 'nan'"),
+        (lambda f: None, ["--score-thr", "x"], "argument --score-thr: invalid number value: 'x'"),
         (lambda f: f["out"].parent.write_text(""), [], "OUT_DIR .*: a file is in the way"),
         (
             lambda f: (f["out"] / "correlation.png").mkdir(parents=True),

@@ -327,7 +327,7 @@ def test_large_galleries_are_bounded(files: Files) -> None:
         (lambda f: f.out.parent.write_text(""), [], "OUT_DIR .*report: a file is in the way"),
         (lambda f: None, ["--compare", "{results}", "--names", "a", "a"], "a name of its own"),
         (lambda f: None, ["--seed", "-1"], "--seed is at least 0, not -1"),
-        (lambda f: None, ["--score-thr", "nan"], "--score-thr is a number, not nan"),
+        (lambda f: None, ["--score-thr", "nan"], "--score-thr: invalid number value: 'nan'"),
         (lambda f: f.rewrite(lambda d: d | {"bbox": [1, 2]}), [], "bbox that is not four finite"),
         (
             lambda f: f.annotate(lambda a: a["images"][0].pop("file_name")),

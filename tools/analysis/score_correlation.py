@@ -5,13 +5,12 @@ mask. A score that says what it means has its masks on the diagonal.
 """
 
 import argparse
-import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib import pyplot as plt
 from terminaltables import AsciiTable
 
-from msrcnn_mm.errors import OneLineParser, UserError, one_line_errors
+from msrcnn_mm.errors import OneLineParser, UserError, number, one_line_errors
 from msrcnn_mm.evaluation import (
     ground_truth_masks,
     load_annotations,
@@ -36,7 +35,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--score-thr",
-        type=float,
+        type=number,
         default=0.05,
         metavar="T",
         help="least class score of a mask; MMDetection's configs leave out what is below 0.05, "
@@ -53,8 +52,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             cannot be written to.
     """
     args = parse_args(argv)
-    if math.isnan(args.score_thr):
-        raise UserError("--score-thr is a number, not nan")
     coco = load_annotations(args.annotations)
     detections = load_results(args.results, coco)
     true_ious = true_mask_ious(detections, ground_truth_masks(coco))

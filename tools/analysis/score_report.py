@@ -6,14 +6,13 @@ any, `mask_score`. OUT_DIR gets `report.html`, which needs no network and no oth
 """
 
 import argparse
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from pycocotools import mask as mask_utils
 from pycocotools.coco import COCO
 
-from msrcnn_mm.errors import UserError, one_line_errors
+from msrcnn_mm.errors import OneLineParser, UserError, number, one_line_errors
 from msrcnn_mm.evaluation import (
     coco_protocol,
     evaluate_scores,
@@ -31,7 +30,7 @@ TITLE = "Do the mask scores mean what they say?"
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument(
@@ -73,7 +72,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--score-thr",
-        type=float,
+        type=number,
         default=0.3,
         metavar="T",
         help="least class score of a mask in the gallery",
@@ -109,8 +108,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError("--names: each model needs a name of its own")
     if args.seed < 0:
         raise UserError(f"--seed is at least 0, not {args.seed}")
-    if math.isnan(args.score_thr):
-        raise UserError("--score-thr is a number, not nan")
     if args.images is not None and not args.images.is_dir():
         raise UserError(f"--images: there is no folder {args.images}")
     coco = load_annotations(args.annotations)
