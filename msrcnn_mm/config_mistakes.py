@@ -85,6 +85,11 @@ def _at_any_time(error: Exception, text: str) -> str | None:
             "out of memory: take a smaller batch_size or smaller images, or train with --amp "
             f"({text[:150]})"
         )
+    if any(frame.name == "images_to_levels" for frame in traceback.extract_tb(error.__traceback__)):
+        return (
+            "the images of a batch have different sizes, on which this detector cannot train: give "
+            "the Resize of train_pipeline keep_ratio=False, or have a Pad to one size follow it"
+        )
     if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT):
         return f"no space left on the disk of the work folder: {text}"
     return None

@@ -188,6 +188,12 @@ def _options(network: Network) -> str:
         options = (
             f", your data's classes in the order of the training, and --cfg-options {settings}"
         )
+    if network.classes == 20 and not network.plus:
+        anchors = "model.bbox_head.anchor_generator"
+        options += (
+            f"; if it is theirs for Pascal, add {anchors}.square=False"
+            f" {anchors}.sides=32,64,128,256,512"
+        )
     if network.depth == 101 and not network.plus:
         config = _config(network).removesuffix(".py")
         options += f"; if it is theirs for 400 or 700 pixels, {config}_im400.py or ..._im700.py"

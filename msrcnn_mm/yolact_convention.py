@@ -1,8 +1,8 @@
 """YOLACT's features, anchors and boxes as the authors' code has them.
 
-A config takes these classes in the place of MMDetection's for a checkpoint of theirs, or to train
-as they do (`configs/yolact_plus/yolact_r50_authors.py`). None has weights of other names or shapes
-than MMDetection's class with the same settings.
+A config takes these classes in the place of MMDetection's for a checkpoint of theirs
+(`configs/yolact_plus/yolact_r50_authors.py`). None has weights of other names or shapes than
+MMDetection's class with the same settings.
 """
 
 import math

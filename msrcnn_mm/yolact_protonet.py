@@ -1,4 +1,4 @@
-"""YOLACT's own mask head, with what its masks say of themselves, in any batch."""
+"""YOLACT's mask head as MMDetection has it, with maskness, and what that one gets wrong mended."""
 
 from typing import Any
 
@@ -23,8 +23,8 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
     Parameters and their names are the same, and so are masks and losses but for these:
 
     - Masks that the limit ``max_masks_to_train`` leaves out are not made in the first place.
-    - Boxes and masks fit where images of different sizes are padded to one batch. MMDetection
-      takes each image for as large as the batch.
+    - Boxes and masks fit where images are padded: of different sizes to one batch at the test, to
+      ``pad_size_divisor`` in training too. MMDetection takes each image for as large as the batch.
     - In mixed precision probabilities and losses are in float32. PyTorch refuses the mask loss on
       a GPU otherwise, and a probability that fp16 rounds to 1 has a gradient that is no number.
     - Pasted at once are as many masks as fit into 64 MB, not all of an image. Results are always

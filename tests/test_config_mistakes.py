@@ -7,6 +7,7 @@ import pytest
 
 from msrcnn_mm.config_mistakes import StartedHook, mistakes_of_config
 from msrcnn_mm.errors import UserError
+from tests import tiny, tiny_yolact
 
 
 def mistakes(work_dir: Path, started: bool = False) -> AbstractContextManager[None]:
@@ -29,6 +30,14 @@ def test_after_the_first_step_it_is_no_mistake_of_the_config(tmp_path: Path) -> 
 def test_no_memory_is_one_line_at_any_step(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="batch_size"), mistakes(tmp_path, started=True):
         raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+
+
+def test_a_batch_of_several_sizes_is_one_line_at_any_step(tmp_path: Path) -> None:
+    """YOLACT's anchors beyond an image's edge are left out, of each image as many as there are."""
+    model = tiny.build(tiny_yolact.tiny_config())
+    batch = tiny_yolact.ellipses([(288, 256), (192, 320)], [3, 3])
+    with pytest.raises(UserError, match="different sizes"), mistakes(tmp_path, started=True):
+        tiny_yolact.losses(model, batch)
 
 
 def test_an_argument_that_a_class_does_not_know_is_blamed_on_its_option(tmp_path: Path) -> None:

@@ -177,6 +177,8 @@ def test_a_padded_batch_tests_as_its_images_alone(model: nn.Module) -> None:
         height, width = batch["data_samples"][i].ori_shape
         assert found.masks.shape == (10, height, width)
         assert torch.equal(found.masks, alone.pred_instances.masks)
+        for key in ("scores", "mask_ious", "mask_scores", "foreground_probs", "bboxes"):
+            torch.testing.assert_close(found[key], alone.pred_instances[key])
         # what MMDetection's mask head would have stretched: the mask lies in its box
         for mask, box in zip(found.masks, found.bboxes, strict=True):
             ys, xs = mask.nonzero().T
@@ -185,13 +187,17 @@ def test_a_padded_batch_tests_as_its_images_alone(model: nn.Module) -> None:
                 assert ys.min() >= box[1] - 5 and ys.max() <= box[3] + 5
 
 
-@pytest.mark.parametrize("threshold", [1.1, 0.0])
-def test_an_empty_detection_list_tests(model: nn.Module, threshold: float) -> None:
-    model.bbox_head.test_cfg.score_thr = threshold
-    results = predictions(model, ellipses([(288, 256), (192, 320)], [0, 2]))
-    count = 0 if threshold > 1 else 10
+@pytest.mark.parametrize("empty", ["both", "one", "none"])
+def test_an_empty_detection_list_tests(model: nn.Module, empty: str) -> None:
+    batch = ellipses([(288, 256), (192, 320)], [0, 2])
+    best = [found.scores.max().item() for found in predictions(model, batch)]
+    thresholds = {"both": 1.1, "one": sum(best) / 2, "none": 0.0}
+    model.bbox_head.test_cfg.score_thr = thresholds[empty]
+    results = predictions(model, batch)
+    counts = [len(found) for found in results]
+    assert sum(count == 0 for count in counts) == {"both": 2, "one": 1, "none": 0}[empty]
     shapes = [(144, 128), (96, 160)]
-    for found, shape in zip(results, shapes, strict=True):
+    for found, count, shape in zip(results, counts, shapes, strict=True):
         assert found.masks.shape == (count, *shape) and found.masks.dtype == torch.bool
         for key in ("mask_ious", "mask_scores", "foreground_probs", "scores"):
             assert found[key].shape == (count,), key

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from mmdet.datasets import CocoDataset
 from mmengine.config import Config
 from torch import Tensor
 
@@ -177,6 +178,31 @@ def test_the_settings_for_other_classes_are_named(plus: bool) -> None:
     assert str(before).count("'num_classes': 80") == len(found)
     assert "'num_classes': 80" not in str(config.to_dict())
     assert "num_classes 8" in converted(done.checkpoint).advice
+
+
+def test_the_anchors_of_pascal_are_named() -> None:
+    advice = converted(light_weights(50, classes=20)).advice
+    assert "Pascal" in advice
+    # what their configuration of it has: the sides by name, no mistaken squares
+    anchors = "model.bbox_head.anchor_generator"
+    assert advice.endswith(f" {anchors}.square=False {anchors}.sides=32,64,128,256,512")
+    assert "Pascal" not in converted(light_weights(50, True, 20)).advice
+
+
+def test_the_authors_label_map_has_mmdetections_order() -> None:
+    """Theirs numbers COCO's 80 categories, ids 1 to 90, in the order of the ids, without holes."""
+    holes = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # ids that COCO has no boxes of
+    ids = [number for number in range(1, 91) if number not in holes]
+    names = dict(zip(ids, CocoDataset.METAINFO["classes"], strict=True))
+    # by COCO's annotations: the ends, and what stands on both sides of each hole
+    assert (names[1], names[90]) == ("person", "toothbrush")
+    assert (names[11], names[13]) == ("fire hydrant", "stop sign")
+    assert (names[25], names[27], names[28], names[31]) == (
+        *("giraffe", "backpack", "umbrella", "handbag"),
+    )
+    assert (names[44], names[46]) == ("bottle", "wine glass")
+    assert (names[65], names[67], names[70], names[72]) == ("bed", "dining table", "toilet", "tv")
+    assert (names[82], names[84]) == ("refrigerator", "book")
 
 
 def test_a_training_by_another_config_is_a_warning_on_the_way_back() -> None:

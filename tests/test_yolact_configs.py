@@ -7,6 +7,7 @@ from typing import Any
 import mmdet
 import pytest
 import torch
+from mmdet.models.dense_heads import YOLACTProtonet
 from mmdet.registry import TASK_UTILS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -45,6 +46,7 @@ for _schedule in ("1xb8-55e", "8xb8-55e", "1xb8-800k"):
             CHANGES.append((_twin.replace("t_r", "t-rescoring_r"), _twin, RESCORING))
 for _network, _dcn, _rescoring in (
     ("yolact_plus/yolact{}_r50_1xb8-800k_coco", DCN, RESCORING),
+    ("yolact_plus/yolact{}_r101_1xb8-800k_coco", EVERY_THIRD, RESCORING),
     ("nuclei/yolact{}_r18_nuclei", EVERY_OTHER, ONE_CLASS),
 ):
     # the paper's ablation: each change on top of the last
@@ -88,7 +90,9 @@ def of_mmdetection_2(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor
 @pytest.mark.parametrize("old", [False, True])
 @pytest.mark.parametrize("name", [name for name in SHARED if "1xb8" in name])
 def test_a_checkpoint_of_mmdetections_zoo_lacks_the_scorer_alone(name: str, old: bool) -> None:
-    theirs = build(Config.fromfile(ZOO / name).model).state_dict()
+    config = Config.fromfile(ZOO / name).model
+    config.mask_head.type = YOLACTProtonet  # by name it is ours
+    theirs = build(config).state_dict()
     ours = build(load(f"yolact_plus/{name.replace('yolact_', 'yolact-rescoring_')}").model)
     misfit = compare(ours, of_mmdetection_2(theirs) if old else theirs)
     assert misfit.fitting == len(theirs)
@@ -133,7 +137,7 @@ def test_schedule_is_the_authors(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in OURS if n.startswith("yolact_plus/")])
-def test_images_are_of_550_pixels_and_the_test_is_the_authors(name: str) -> None:
+def test_images_are_of_550_pixels_and_the_tests_limits_are_the_authors(name: str) -> None:
     config = load(name)
     for loader in (config.train_dataloader, config.test_dataloader):
         (resize,) = (step for step in loader.dataset.pipeline if step.type == "Resize")

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from mmdet.models import dense_heads
 from mmdet.registry import MODELS
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
@@ -13,6 +12,7 @@ from msrcnn_mm.foreign_checkpoints import convert
 from msrcnn_mm.yolact_checkpoints import FORMAT
 from msrcnn_mm.yolact_convention import AuthorsYOLACTHead, YOLACTAnchorGenerator
 from tests.test_configs import difference, load, plain
+from tests.test_yolact_configs import ANCHORS, DCN, RESCORING
 from tests.tiny import CONFIGS
 from tests.yolact_files import light_weights
 
@@ -88,15 +88,7 @@ def test_shapes_follow_each_other_within_a_scale() -> None:
 
 
 HEAD, NECK, SPLIT = "model.bbox_head", "model.neck", "dataloader.dataset.pipeline"
-PLUS = {
-    "model.backbone.type": "DeformableResNet",
-    "model.backbone.dcn": {"type": "DCNv2", "deform_groups": 1},
-    "model.backbone.stage_with_dcn": (False, True, True, True),
-    f"{HEAD}.anchor_generator.scales_per_octave": 3,
-    f"{HEAD}.anchor_generator.square": False,
-    "model.mask_head.type": "MaskScoringYOLACTProtonet",
-    "model.mask_head.mask_iou_head": {"type": "FastMaskIoUHead", "num_classes": 80},
-}
+PLUS = DCN | ANCHORS | RESCORING | {f"{HEAD}.anchor_generator.square": False}
 DEEPER = {
     "model.backbone.depth": 101,
     "model.backbone.init_cfg.checkpoint": "torchvision://resnet101",
@@ -162,22 +154,3 @@ def test_converted_weights_are_exactly_the_config_s(depth: int, plus: bool) -> N
     converted = convert(light_weights(depth, plus), (FORMAT,)).checkpoint["state_dict"]
     assert str(compare(model, converted)) == ""
     assert converted.keys() == model.state_dict().keys()
-
-
-@pytest.mark.parametrize("depth", [50, 101])
-def test_a_yolact_of_mmdetection_lacks_the_scorer_alone(depth: int) -> None:
-    """Under the config that adds it, so that load_from starts with all else."""
-    stock = Config.fromfile(CONFIGS / "yolact_plus" / f"yolact_r{depth}_1xb8-55e_coco.py")
-    scored = Config.fromfile(
-        CONFIGS / "yolact_plus" / f"yolact-rescoring_r{depth}_1xb8-55e_coco.py"
-    )
-    stock.model.mask_head.type = dense_heads.YOLACTProtonet
-    init_default_scope("mmdet")
-    models = []
-    for config in (stock, scored):
-        config.model.backbone.init_cfg = None
-        models.append(MODELS.build(config.model))
-    misfit = compare(models[1], models[0].state_dict())
-    assert len(misfit.missing) == 12
-    assert all(name.startswith("mask_head.mask_iou_head.") for name in misfit.missing)
-    assert misfit.unexpected == misfit.reshaped == []

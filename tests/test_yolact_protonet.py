@@ -54,6 +54,17 @@ def test_losses_and_predictions_are_mmdetections(
                 torch.testing.assert_close(mine[key], value)
 
 
+def test_images_padded_to_a_divisor_train_as_large_as_their_padding(model: nn.Module) -> None:
+    batch = ellipses([SHAPE] * 2, [4, 3])
+    expected = losses(model, batch)
+    # the same pixels, of which the last columns are now padding
+    for sample in batch["data_samples"]:
+        sample.set_metainfo(dict(img_shape=(SHAPE[0], SHAPE[1] - 6)))
+    found = losses(model, batch)
+    torch.testing.assert_close(found["loss_segm"], expected["loss_segm"])
+    torch.testing.assert_close(found["loss_mask"], expected["loss_mask"])
+
+
 def test_a_cell_of_probability_one_half_is_no_foreground(model: nn.Module) -> None:
     """As in the mask: where all prototypes are 0, behind their ReLU, the mask is 0.5."""
     (found,) = predictions(model, ellipses([SHAPE], [1]))

@@ -1,4 +1,4 @@
-# The same with a ResNet-101, of which every third block is deformable.
+# YOLACT++, ResNet-101, for the authors' checkpoints: every third block is deformable.
 _base_ = ["yolact_r101_authors.py", "../_base_/yolact_plus.py"]
 model = _base_.pop("yolact_plus")
 model.backbone.dcn_interval = 3

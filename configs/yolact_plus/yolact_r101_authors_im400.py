@@ -1,4 +1,4 @@
-# The same on images of 400 x 400 pixels.
+# YOLACT, ResNet-101, for the authors' checkpoint of images of 400 x 400 pixels.
 _base_ = "yolact_r101_authors.py"
 
 model = dict(

@@ -1,4 +1,4 @@
-# The same on images of 700 x 700 pixels.
+# YOLACT, ResNet-101, for the authors' checkpoint of images of 700 x 700 pixels.
 _base_ = "yolact_r101_authors.py"
 
 model = dict(

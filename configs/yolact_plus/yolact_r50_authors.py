@@ -1,4 +1,4 @@
-# For the authors' checkpoints, which tools/convert_checkpoint.py makes ours.
+# YOLACT, ResNet-50, for the authors' checkpoints, which tools/convert_checkpoint.py makes ours.
 _base_ = "yolact_r50_1xb8-800k_coco.py"
 
 model = dict(

@@ -91,7 +91,8 @@ def test_upper_bound(root: Path, config: Path, checkpoint: Path, tmp_path: Path)
 
 def test_a_yolact_of_mmdetection_gains_a_scorer(root: Path, tmp_path: Path) -> None:
     plain = Config.fromfile(write_config(root, "yolact_r50_1xb8-800k_coco", tmp_path / "plain.py"))
-    plain.model.mask_head.type = "mmdet.YOLACTProtonet"
+    # by its registered name it is ours
+    plain.model.mask_head.type = "mmdet.models.dense_heads.YOLACTProtonet"
     plain.dump(tmp_path / "plain.py")
     call("train.py", tmp_path / "plain.py", "--work-dir", "plain")
     rescoring = Config.fromfile(tmp_path / "plain.py")
