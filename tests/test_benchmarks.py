@@ -1,0 +1,27 @@
+"""The benchmarks run to their end, at their smallest size; what they measure is not tested."""
+
+import sys
+from importlib import import_module
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("deformable_convolution", ["--turns", "1"], "ratio"),
+        ("fast_mask_iou", ["--masks", "2", "--turns", "1"], "FastMaskIoUHead"),
+        ("mask_iou_targets", ["--repeats", "1", "--scenes", "2"], "mean"),
+        ("score_metric", ["--images", "3"], "the APs are equal"),
+    ],
+)
+def test_benchmark_runs(
+    name: str,
+    options: list[str],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", [name, *options])
+    import_module(f"benchmarks.{name}").main()
+    assert says in capfd.readouterr().out
