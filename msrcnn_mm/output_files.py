@@ -1,6 +1,7 @@
 """Where results go: what is wrong with a place is said before anything is computed for it."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import UserError
@@ -39,6 +40,27 @@ def refuse_inputs(out: str | Path, option: str, *inputs: str | Path | None) -> N
     for name in inputs:
         if name is not None and _same_file(out, name):
             raise UserError(f"{option} {out}: is read as well and would be lost; name a new file")
+
+
+def refuse_pictures(folder: str | Path, option: str, image_folders: Iterable[Path]) -> None:
+    """Makes sure that pictures drawn into a folder, by their images' names, replace no image.
+
+    Args:
+        folder: where to draw.
+        option: what named it.
+        image_folders: where images are read from, also from folders inside.
+
+    Raises:
+        UserError: if it is one of these, or inside one and not empty, naming the option.
+    """
+    place = Path(folder).expanduser().resolve()
+    if place.is_dir() and any(place.iterdir()):
+        for images in image_folders:
+            if images.expanduser().resolve() in (place, *place.parents):
+                raise UserError(
+                    f"{option} {folder}: images are read from {images}, and those of the same name "
+                    "would be lost; name a new folder"
+                )
 
 
 def _same_file(one: str | Path, other: str | Path) -> bool:

@@ -19,6 +19,7 @@ from mmengine.model import PretrainedInit
 from mmengine.registry import Registry, init_default_scope
 
 from .annotation_checks import AnnotationFile, Needs
+from .data_files import leaf_datasets
 from .errors import UserError, warn
 from .evaluation import MaskScoreMetric
 from .image_checks import check_images
@@ -48,6 +49,7 @@ def preflight(config: Config, splits: Sequence[str]) -> tuple[str, ...] | None:
     if not on_first_rank():
         return None
     init_default_scope(config.get("default_scope") or "mmdet")
+    check_thresholds(config.model)
     if "train" in splits:
         _check_pretrained(config.model)
     files: dict[str, AnnotationFile] = {}
@@ -76,17 +78,6 @@ def preflight(config: Config, splits: Sequence[str]) -> tuple[str, ...] | None:
             evaluators = _evaluators(config, split)
             _check_dataset(dataset, where, classes, files, split, evaluators)
     return None if reference is None else reference[1]
-
-
-def leaf_datasets(dataset: Mapping, where: str) -> Iterator[tuple[str, Mapping]]:
-    """The data sets that read files, inside RepeatDataset, ConcatDataset and the like."""
-    if "dataset" in dataset:
-        yield from leaf_datasets(dataset["dataset"], f"{where}.dataset")
-    elif "datasets" in dataset:
-        for index, inner in enumerate(dataset["datasets"]):
-            yield from leaf_datasets(inner, f"{where}.datasets[{index}]")
-    else:
-        yield where, dataset
 
 
 def _reads_as_coco(cls: Any) -> bool:
@@ -268,6 +259,23 @@ def _check_evaluator(
             f"{len(file.images)} are not in it: give both the same file"
         )
     files[path].check_classes(classes, f"{where}.ann_file")
+
+
+def check_thresholds(part: Any, path: str = "model") -> None:
+    """Makes sure that a model's thresholds of class scores are ones that a detection can pass.
+
+    Raises:
+        UserError: naming the first that is not.
+    """
+    if isinstance(part, list | tuple):
+        for index, inner in enumerate(part):
+            check_thresholds(inner, f"{path}[{index}]")
+    if not isinstance(part, Mapping):
+        return
+    for key, inner in part.items():
+        if key == "score_thr" and not (isinstance(inner, int | float) and inner <= 1):
+            raise UserError(f"{path}.score_thr is a number of at most 1, not {inner!r}")
+        check_thresholds(inner, f"{path}.{key}")
 
 
 def _check_pretrained(model: Any, path: str = "model") -> None:

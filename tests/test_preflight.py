@@ -16,8 +16,9 @@ from mmengine.model import PretrainedInit
 from mmengine.runner import CheckpointLoader
 from PIL import Image
 
+from msrcnn_mm.data_files import leaf_datasets
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.preflight import leaf_datasets, preflight
+from msrcnn_mm.preflight import preflight
 from tests.coco_files import SIDE, write_data_set
 
 CLASSES = ("disk", "box", "star")
@@ -246,6 +247,14 @@ def test_class_agnostic_masks_have_no_classes_to_count(root: Path) -> None:
 
 
 # ---- files
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1.5, "abc", None])
+def test_a_threshold_that_no_score_passes(root: Path, value: Any) -> None:
+    config = make_config(root)
+    config.model.test_cfg = dict(rcnn=dict(score_thr=value))
+    says = f"model.test_cfg.rcnn.score_thr is a number of at most 1, not {value!r}"
+    assert refusal(config) == says
 
 
 def test_wrappers_are_looked_through(root: Path) -> None:

@@ -13,9 +13,10 @@ from msrcnn_mm.calibrators import read_calibration
 from msrcnn_mm.checkpoint_fit import CheckpointFitHook
 from msrcnn_mm.checkpoints import require_file
 from msrcnn_mm.config_mistakes import StartedHook, mistakes_of_config
+from msrcnn_mm.data_files import annotation_files, image_folders
 from msrcnn_mm.errors import UserError, one_line_errors
 from msrcnn_mm.evaluation import load_annotations
-from msrcnn_mm.output_files import refuse_inputs, writable_folder
+from msrcnn_mm.output_files import refuse_inputs, refuse_pictures, writable_folder
 from msrcnn_mm.preflight import METRIC_NAMES, coco_metrics, metrics_of, preflight
 from msrcnn_mm.runs import (
     ArgumentParser,
@@ -85,7 +86,7 @@ def add_dump(config: Config, out: str) -> None:
         # it takes the category ids of the classes from there
         dump["ann_file"] = annotations_of_test(config, f"--out {out}")
     inputs = (config.filename, config.load_from, calibration_of(config), dump.get("ann_file"))
-    refuse_inputs(path, "--out", *inputs)
+    refuse_inputs(path, "--out", *inputs, *annotation_files(config))
     config.test_evaluator = [*as_list(config.test_evaluator), dump]
 
 
@@ -133,6 +134,7 @@ def draw_into(config: Config, show_dir: str) -> None:
             "--show-dir: the config draws nothing; add "
             "default_hooks = dict(visualization=dict(type='DetVisualizationHook'))"
         )
+    refuse_pictures(show_dir, "--show-dir", image_folders(config))
     hook.draw = True
     # absolute, or it would be a folder inside the run's
     hook.test_out_dir = str(writable_folder(show_dir, "--show-dir").resolve())

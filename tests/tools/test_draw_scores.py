@@ -109,6 +109,7 @@ def test_same_seed_same_picture(files: dict[str, Path]) -> None:
         ),
         (lambda f: None, ["--score-thr", "0.95"], "no detection of class score 0.95 or more"),
         (lambda f: None, ["--score-thr", "nan"], "--score-thr: invalid number value: 'nan'"),
+        (lambda f: f.update(out=f["images"] / "2.png"), [], "2.png: is read as well and would be"),
         (lambda f: None, ["--images", "0"], "--images is at least 1, not 0"),
         (lambda f: f.update(out=Path("scores.jpg")), [], "must end in .png"),
         (lambda f: f["out"].parent.write_text(""), [], "OUT .*: a file is in the way"),

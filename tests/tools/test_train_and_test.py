@@ -220,6 +220,8 @@ def test_what_a_training_refuses(config: Path, args: list[str], says: str) -> No
         (["CKPT", "--out", "CKPT/results.pkl"], "a file is in the way; name a folder"),
         (["CKPT", "--out", "folder.json"], "is a folder"),
         (["CKPT", "--calibration", "c.json", "--out", "c.json"], "--out c.json: is read as well"),
+        (["CKPT", "--out", "ROOT/train.json"], "train.json: is read as well and would be lost"),
+        (["CKPT", "--show-dir", "ROOT/val"], "val, and those of the same name would be lost"),
         (["CKPT", "--same-images"], "--same-images: there is no calibration"),
         (["CKPT", "--upper-bound", "--calibration", "c.json"], "test without a calibration"),
         (["CKPT", "--show-dir", "CKPT"], "a file is in the way; name a folder"),
@@ -231,7 +233,7 @@ def test_what_a_test_refuses(config: Path, tmp_path: Path, args: list[str], says
     (tmp_path / "c.json").write_text("{}")
     checkpoint = tmp_path / "x.pth"
     checkpoint.touch()
-    filled = [arg.replace("CKPT", str(checkpoint)) for arg in args]
+    filled = [a.replace("CKPT", str(checkpoint)).replace("ROOT", str(config.parent)) for a in args]
     assert says in refusal("test.py", config, *filled)
 
 
