@@ -16,6 +16,8 @@ import multiprocessing
 import resource
 import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -118,12 +120,12 @@ def theirs(folder: Path) -> float:
     return float(evaluation.stats[0])
 
 
-def measured(function: Any, folder: Path, queue: Any) -> None:
-    """Puts a function's value, time in seconds and most memory in GB into a queue."""
+def measured(function: Callable[[Path], float], folder: Path) -> tuple[float, float, float]:
+    """A function's value, time in seconds and this process's most memory in GB."""
     start = time.perf_counter()
     value = function(folder)
     taken = time.perf_counter() - start
-    queue.put((value, taken, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6))
+    return value, taken, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def main() -> None:
@@ -138,11 +140,8 @@ def main() -> None:
         print(f"{args.images} images x {DETECTIONS} detections")
         times, aps = [], []
         for label, function in (("evaluate_scores", ours), ("pycocotools", theirs)):
-            queue = context.Queue()
-            process = context.Process(target=measured, args=(function, folder, queue))
-            process.start()
-            ap, taken, memory = queue.get()
-            process.join()
+            with ProcessPoolExecutor(1, context) as process:
+                ap, taken, memory = process.submit(measured, function, folder).result()
             print(f"{label}: {taken:.1f} s, {memory:.1f} GB at most, AP by class score {ap:.6f}")
             times.append(taken)
             aps.append(ap)

@@ -18,6 +18,13 @@ _MISTAKES = re.compile(
     r"^invalid literal for int\(\)|^could not convert string to float"
 )
 
+# What ends a training of MMDetection's YOLACT on images of several sizes, by the function that
+# raises it. It leaves out the anchors beyond each image's edge: more or fewer, or others.
+_OF_SEVERAL_SIZES = {
+    "images_to_levels": "equal size",
+    "OHEMloss_by_feat_single": "to match target batch_size",
+}
+
 _UNKNOWN_ARGUMENT = re.compile(r"got an unexpected keyword argument '(\w+)'")
 
 
@@ -85,7 +92,8 @@ def _at_any_time(error: Exception, text: str) -> str | None:
             "out of memory: take a smaller batch_size or smaller images, or train with --amp "
             f"({text[:150]})"
         )
-    if any(frame.name == "images_to_levels" for frame in traceback.extract_tb(error.__traceback__)):
+    frames = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
+    if any(frame in frames and said in text for frame, said in _OF_SEVERAL_SIZES.items()):
         return (
             "the images of a batch have different sizes, on which this detector cannot train: give "
             "the Resize of train_pipeline keep_ratio=False, or have a Pad to one size follow it"

@@ -1,10 +1,14 @@
 """Where results go: what is wrong with a place is said before anything is computed for it."""
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
 from .errors import UserError
+
+_READ = ("img_path", "seg_map_path")  # of an image, as data sets have them
 
 
 def writable_folder(path: str | Path, option: str) -> Path:
@@ -42,24 +46,34 @@ def refuse_inputs(out: str | Path, option: str, *inputs: str | Path | None) -> N
             raise UserError(f"{option} {out}: is read as well and would be lost; name a new file")
 
 
-def refuse_pictures(folder: str | Path, option: str, image_folders: Iterable[Path]) -> None:
-    """Makes sure that pictures drawn into a folder, by their images' names, replace no image.
+class KeepImagesHook(Hook):
+    """Ends a test before MMDetection's hook draws over the images that it reads.
 
     Args:
-        folder: where to draw.
+        folder: where that hook draws, each picture by the name of its image.
         option: what named it.
-        image_folders: where images are read from, also from folders inside.
-
-    Raises:
-        UserError: if it is one of these, or inside one and not empty, naming the option.
     """
-    place = Path(folder).expanduser().resolve()
-    if place.is_dir() and any(place.iterdir()):
-        for images in image_folders:
-            if images.expanduser().resolve() in (place, *place.parents):
+
+    def __init__(self, folder: str | Path, option: str) -> None:
+        self.folder, self.option = Path(folder), option
+
+    def before_test(self, runner: Runner) -> None:
+        """Compares what will be drawn with what is read.
+
+        Raises:
+            UserError: if a file is both, naming the option.
+        """
+        if not any(self.folder.iterdir()):
+            return
+        dataset = runner.test_loop.dataloader.dataset
+        images = [dataset.get_data_info(index) for index in range(len(dataset))]
+        names = {info[key] for info in images for key in _READ if info.get(key)}
+        read = {Path(name).expanduser().resolve() for name in names}
+        for name in (Path(info["img_path"]).name for info in images if info.get("img_path")):
+            if (self.folder / name).resolve() in read:
                 raise UserError(
-                    f"{option} {folder}: images are read from {images}, and those of the same name "
-                    "would be lost; name a new folder"
+                    f"{self.option} {self.folder}: {name} is read from there and would be lost; "
+                    "name a new folder"
                 )
 
 

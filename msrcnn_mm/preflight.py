@@ -19,7 +19,7 @@ from mmengine.model import PretrainedInit
 from mmengine.registry import Registry, init_default_scope
 
 from .annotation_checks import AnnotationFile, Needs
-from .data_files import leaf_datasets
+from .config_parts import leaf_datasets, parts
 from .errors import UserError, warn
 from .evaluation import MaskScoreMetric
 from .image_checks import check_images
@@ -49,7 +49,7 @@ def preflight(config: Config, splits: Sequence[str]) -> tuple[str, ...] | None:
     if not on_first_rank():
         return None
     init_default_scope(config.get("default_scope") or "mmdet")
-    check_thresholds(config.model)
+    _check_thresholds(config.model)
     if "train" in splits:
         _check_pretrained(config.model)
     files: dict[str, AnnotationFile] = {}
@@ -130,7 +130,7 @@ def check_heads(model: Mapping, classes: Sequence[str]) -> None:
     """
     wrong = [
         f"{path}.num_classes={count}"
-        for path, count in _class_counts(model, "model")
+        for path, count in _class_counts(model)
         if count != len(classes)
     ]
     if wrong:
@@ -141,24 +141,18 @@ def check_heads(model: Mapping, classes: Sequence[str]) -> None:
         )
 
 
-def _class_counts(part: Any, path: str) -> Iterator[tuple[str, int]]:
+def _class_counts(model: Mapping) -> Iterator[tuple[str, int]]:
     """Every head of a model config with its number of classes, also where it is the default."""
-    if isinstance(part, list | tuple):
-        for index, inner in enumerate(part):
-            yield from _class_counts(inner, f"{path}[{index}]")
-    if not isinstance(part, Mapping):
-        return
-    name = path.rpartition(".")[2].partition("[")[0]
-    if (
-        name.endswith("_head")
-        and name not in _OTHER_COUNTS
-        and not _setting(part, "class_agnostic")
-    ):
-        count = _setting(part, "num_classes")
-        if count is not None:
-            yield path, count
-    for key, inner in part.items():
-        yield from _class_counts(inner, f"{path}.{key}")
+    for path, part in parts(model, "model"):
+        name = path.rpartition(".")[2].partition("[")[0]
+        if (
+            name.endswith("_head")
+            and name not in _OTHER_COUNTS
+            and not _setting(part, "class_agnostic")
+        ):
+            count = _setting(part, "num_classes")
+            if count is not None:
+                yield path, count
 
 
 def _setting(part: Mapping, name: str, registry: Registry = MODELS) -> Any:
@@ -261,37 +255,23 @@ def _check_evaluator(
     files[path].check_classes(classes, f"{where}.ann_file")
 
 
-def check_thresholds(part: Any, path: str = "model") -> None:
-    """Makes sure that a model's thresholds of class scores are ones that a detection can pass.
-
-    Raises:
-        UserError: naming the first that is not.
-    """
-    if isinstance(part, list | tuple):
-        for index, inner in enumerate(part):
-            check_thresholds(inner, f"{path}[{index}]")
-    if not isinstance(part, Mapping):
-        return
-    for key, inner in part.items():
-        if key == "score_thr" and not (isinstance(inner, int | float) and inner <= 1):
-            raise UserError(f"{path}.score_thr is a number of at most 1, not {inner!r}")
-        check_thresholds(inner, f"{path}.{key}")
+def _check_thresholds(model: Mapping) -> None:
+    """Makes sure that every ``score_thr`` of a model is one that a class score can exceed."""
+    for path, part in parts(model, "model"):
+        threshold = part.get("score_thr", 0)
+        number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
+        if not (number and threshold < 1):
+            raise UserError(f"{path}.score_thr is a number below 1, not {threshold!r}")
 
 
-def _check_pretrained(model: Any, path: str = "model") -> None:
+def _check_pretrained(model: Mapping) -> None:
     """Makes sure that the files of weights that the model starts from are there."""
-    if isinstance(model, list | tuple):
-        for index, part in enumerate(model):
-            _check_pretrained(part, f"{path}[{index}]")
-    if not isinstance(model, Mapping):
-        return
-    pretrained = model.get("type") in ("Pretrained", PretrainedInit)
-    checkpoint = model.get("checkpoint") if pretrained else None
-    file = checkpoint if isinstance(checkpoint, str) and "://" not in checkpoint else None
-    if file is not None and not Path(file).expanduser().is_file():
-        raise UserError(f"{path}.checkpoint: no such file: {checkpoint}")
-    for key, part in model.items():
-        _check_pretrained(part, f"{path}.{key}")
+    for path, part in parts(model, "model"):
+        pretrained = part.get("type") in ("Pretrained", PretrainedInit)
+        checkpoint = part.get("checkpoint") if pretrained else None
+        file = checkpoint if isinstance(checkpoint, str) and "://" not in checkpoint else None
+        if file is not None and not Path(file).expanduser().is_file():
+            raise UserError(f"{path}.checkpoint: no such file: {checkpoint}")
 
 
 def _is_local(path: str, backend_args: Any) -> bool:

@@ -4,12 +4,17 @@ import sys
 from importlib import import_module
 
 import pytest
+import torch
 
 
 @pytest.mark.parametrize(
     ("name", "options", "says"),
     [
-        ("deformable_convolution", ["--turns", "1"], "ratio"),
+        (
+            "deformable_convolution",
+            ["--turns", "1", "--threads", str(torch.get_num_threads())],
+            "ratio",
+        ),
         ("fast_mask_iou", ["--masks", "2", "--turns", "1"], "FastMaskIoUHead"),
         ("mask_iou_targets", ["--repeats", "1", "--scenes", "2"], "mean"),
         ("score_metric", ["--images", "3"], "the APs are equal"),

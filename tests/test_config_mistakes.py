@@ -32,10 +32,13 @@ def test_no_memory_is_one_line_at_any_step(tmp_path: Path) -> None:
         raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
 
 
-def test_a_batch_of_several_sizes_is_one_line_at_any_step(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shapes", [[(288, 256), (192, 320)], [(192, 288), (288, 192)]])
+def test_a_batch_of_several_sizes_is_one_line_at_any_step(
+    shapes: list[tuple[int, int]], tmp_path: Path
+) -> None:
     """YOLACT's anchors beyond an image's edge are left out, of each image as many as there are."""
     model = tiny.build(tiny_yolact.tiny_config())
-    batch = tiny_yolact.ellipses([(288, 256), (192, 320)], [3, 3])
+    batch = tiny_yolact.ellipses(shapes, [3, 3])
     with pytest.raises(UserError, match="different sizes"), mistakes(tmp_path, started=True):
         tiny_yolact.losses(model, batch)
 

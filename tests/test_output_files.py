@@ -1,31 +1,46 @@
 """Pictures that replace none of the images that are read."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.output_files import refuse_pictures
+from msrcnn_mm.output_files import KeepImagesHook
+
+
+class Images(list):
+    """A data set, as far as the hook asks it."""
+
+    def get_data_info(self, index: int) -> dict:
+        return self[index]
+
+
+def run_test(folder: Path, *images: dict) -> None:
+    loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=Images(images)))
+    KeepImagesHook(folder, "--show-dir").before_test(SimpleNamespace(test_loop=loop))
 
 
 @pytest.fixture
-def images(tmp_path: Path) -> Path:
-    folder = tmp_path / "data" / "images"
-    (folder / "night").mkdir(parents=True)
-    (folder / "night" / "1.png").touch()
-    return folder
+def data(tmp_path: Path) -> Path:
+    """Folders of images, of segmentation maps and of earlier pictures, and a link to the first."""
+    for name in ("images/night", "maps", "shown"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "1.png").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "images" / "night")
+    return tmp_path
 
 
-@pytest.mark.parametrize("place", ["", "night", "../images/night/../night", "link"])
-def test_where_images_lie_nothing_is_drawn(images: Path, place: str) -> None:
-    (images.parent / "link").symlink_to(images / "night")
-    folder = images.parent / "link" if place == "link" else images / place
-    with pytest.raises(UserError, match=r"--show-dir .*: images are read from .*images, and"):
-        refuse_pictures(folder, "--show-dir", [images.parent / "other", images])
+@pytest.mark.parametrize("place", ["images/night", "shown/../images/night", "link", "maps"])
+def test_where_images_lie_nothing_is_drawn(data: Path, place: str) -> None:
+    image = dict(
+        img_path=str(data / "images" / "night" / "1.png"), seg_map_path=str(data / "maps" / "1.png")
+    )
+    with pytest.raises(UserError, match=rf"--show-dir .*{place}: 1.png is read from there"):
+        run_test(data / place, dict(img_path=str(data / "shown" / "0.png")), image)
 
 
-@pytest.mark.parametrize("place", ["shown", "shown/empty", "images/new", "images2", ""])
-def test_elsewhere_they_are(images: Path, place: str) -> None:
-    (images.parent / "shown" / "empty").mkdir(parents=True)
-    (images.parent / "shown" / "1.png").touch()
-    refuse_pictures(images.parent / place, "--show-dir", [images])
+@pytest.mark.parametrize("place", ["images", "shown", "maps"])
+def test_elsewhere_they_are(data: Path, place: str) -> None:
+    """Over earlier pictures, too, and where images lie in a folder inside."""
+    run_test(data / place, dict(img_path=str(data / "images" / "night" / "1.png")))

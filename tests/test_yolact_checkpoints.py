@@ -189,8 +189,8 @@ def test_the_anchors_of_pascal_are_named() -> None:
     assert "Pascal" not in converted(light_weights(50, True, 20)).advice
 
 
-def test_the_authors_label_map_has_mmdetections_order() -> None:
-    """Theirs numbers COCO's 80 categories, ids 1 to 90, in the order of the ids, without holes."""
+def test_mmdetections_classes_are_in_the_order_of_cocos_ids() -> None:
+    """As the authors' label map numbers them, which the converter relies on."""
     holes = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # ids that COCO has no boxes of
     ids = [number for number in range(1, 91) if number not in holes]
     names = dict(zip(ids, CocoDataset.METAINFO["classes"], strict=True))

@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     writable_folder(args.out.parent, "OUT")
     refuse_inputs(args.out, "OUT", args.results, args.annotations)
     coco = load_annotations(args.annotations)
-    images = (args.image_dir / image.get("file_name", "") for image in coco.imgs.values())
+    images = (args.image_dir / str(image.get("file_name") or "") for image in coco.imgs.values())
     refuse_inputs(args.out, "OUT", *images)
     detections = load_results(args.results, coco)
     for detection in detections:  # other frameworks' mask results may have no box

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -13,10 +14,10 @@ from msrcnn_mm.calibrators import read_calibration
 from msrcnn_mm.checkpoint_fit import CheckpointFitHook
 from msrcnn_mm.checkpoints import require_file
 from msrcnn_mm.config_mistakes import StartedHook, mistakes_of_config
-from msrcnn_mm.data_files import annotation_files, image_folders
+from msrcnn_mm.config_parts import annotation_files
 from msrcnn_mm.errors import UserError, one_line_errors
 from msrcnn_mm.evaluation import load_annotations
-from msrcnn_mm.output_files import refuse_inputs, refuse_pictures, writable_folder
+from msrcnn_mm.output_files import KeepImagesHook, refuse_inputs, writable_folder
 from msrcnn_mm.preflight import METRIC_NAMES, coco_metrics, metrics_of, preflight
 from msrcnn_mm.runs import (
     ArgumentParser,
@@ -126,18 +127,19 @@ def check_calibration(config: Config, same_images: bool) -> None:
         calibration.refuse_same_images(load_annotations(annotations))
 
 
-def draw_into(config: Config, show_dir: str) -> None:
-    """Has MMDetection's hook draw the predictions into a folder."""
+def draw_into(config: Config, show_dir: str) -> KeepImagesHook:
+    """Has MMDetection's hook draw the predictions into a folder, unless it would lose images."""
     hook = config.default_hooks.get("visualization")
     if hook is None:
         raise UserError(
             "--show-dir: the config draws nothing; add "
             "default_hooks = dict(visualization=dict(type='DetVisualizationHook'))"
         )
-    refuse_pictures(show_dir, "--show-dir", image_folders(config))
     hook.draw = True
     # absolute, or it would be a folder inside the run's
-    hook.test_out_dir = str(writable_folder(show_dir, "--show-dir").resolve())
+    folder = writable_folder(show_dir, "--show-dir").resolve()
+    hook.test_out_dir = str(folder)
+    return KeepImagesHook(folder, "--show-dir")
 
 
 def main() -> None:
@@ -154,15 +156,16 @@ def main() -> None:
         if config.model.get("test_cfg", {}) is None:
             config.model.test_cfg = {}
         config.merge_from_dict({"model.test_cfg.calibration": args.calibration})
+    hooks: list[Hook] = []
     if args.show_dir is not None:
-        draw_into(config, args.show_dir)
+        hooks.append(draw_into(config, args.show_dir))
     if args.out is not None:
         add_dump(config, args.out)
     writable_folder(config.work_dir, "--work-dir")
     start_hook = StartedHook()
     with mistakes_of_config(args.config, args.cfg_options or (), start_hook, config.work_dir):
         classes = preflight(config, ("test",))
-        hooks = [CheckpointFitHook("test", args.checkpoint, classes)]
+        hooks.append(CheckpointFitHook("test", args.checkpoint, classes))
         if args.upper_bound:
             hooks.append(upper_bound(config))
         check_calibration(config, args.same_images)

@@ -221,7 +221,6 @@ def test_what_a_training_refuses(config: Path, args: list[str], says: str) -> No
         (["CKPT", "--out", "folder.json"], "is a folder"),
         (["CKPT", "--calibration", "c.json", "--out", "c.json"], "--out c.json: is read as well"),
         (["CKPT", "--out", "ROOT/train.json"], "train.json: is read as well and would be lost"),
-        (["CKPT", "--show-dir", "ROOT/val"], "val, and those of the same name would be lost"),
         (["CKPT", "--same-images"], "--same-images: there is no calibration"),
         (["CKPT", "--upper-bound", "--calibration", "c.json"], "test without a calibration"),
         (["CKPT", "--show-dir", "CKPT"], "a file is in the way; name a folder"),
@@ -235,6 +234,14 @@ def test_what_a_test_refuses(config: Path, tmp_path: Path, args: list[str], says
     checkpoint.touch()
     filled = [a.replace("CKPT", str(checkpoint)).replace("ROOT", str(config.parent)) for a in args]
     assert says in refusal("test.py", config, *filled)
+
+
+def test_images_are_not_drawn_over(config: Path, work_dir: Path) -> None:
+    images = config.parent / "val"
+    before = [image.read_bytes() for image in sorted(images.iterdir())]
+    said = refusal("test.py", config, work_dir / "epoch_1.pth", "--show-dir", images)
+    assert re.search(rf"--show-dir {images}: \S+\.png is read from there and would be lost", said)
+    assert [image.read_bytes() for image in sorted(images.iterdir())] == before
 
 
 def test_an_image_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
