@@ -6,6 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+_SPLITS = ("train", "val", "test")
 _DATA = ("dataloader", "evaluator")
 _FILES = ("ann_file", "proposal_file")
 
@@ -42,11 +43,10 @@ def annotation_files(config: Config) -> list[Path]:
 
     What is no file's name is passed over: a run that needs it finds the mistake.
     """
-    found = []
-    for split in ("train", "val", "test"):
-        for kind in _DATA:
-            for _, part in parts(config.get(f"{split}_{kind}"), ""):
-                names = [part.get(key) for key in _FILES]
-                root = part.get("data_root") or ""
-                found += [Path(root, name) for name in names if isinstance(name, str) and name]
-    return found
+    read = [config.get(f"{split}_{part}") for split in _SPLITS for part in _DATA]
+    return [
+        Path(part.get("data_root") or "", part[key])
+        for _, part in parts(read, "")
+        for key in _FILES
+        if isinstance(part.get(key), str) and part[key]
+    ]

@@ -200,9 +200,7 @@ def _check_dataset(
 
 def _loads_masks(pipeline: Any) -> bool:
     """Whether any step of a pipeline, also of one inside it, loads masks."""
-    if isinstance(pipeline, Mapping):
-        return bool(pipeline.get("with_mask")) or any(map(_loads_masks, pipeline.values()))
-    return isinstance(pipeline, list | tuple) and any(map(_loads_masks, pipeline))
+    return any(step.get("with_mask") for _, step in parts(pipeline, "pipeline"))
 
 
 def _evaluators(config: Config, split: str) -> list[Mapping]:

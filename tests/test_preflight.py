@@ -245,15 +245,15 @@ def test_class_agnostic_masks_have_no_classes_to_count(root: Path) -> None:
     check(config)
 
 
-# ---- files
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1.0, True, "abc", None])
 def test_a_threshold_that_no_score_exceeds(root: Path, value: Any) -> None:
     config = make_config(root)
     config.model.test_cfg = dict(rcnn=dict(score_thr=value))
     says = f"model.test_cfg.rcnn.score_thr is a number below 1, not {value!r}"
     assert refusal(config) == says
+
+
+# ---- files
 
 
 def test_wrappers_are_looked_through(root: Path) -> None:

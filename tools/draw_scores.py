@@ -53,10 +53,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.out.suffix != ".png":
         raise UserError(f"{args.out}: the picture's name must end in .png")
     writable_folder(args.out.parent, "OUT")
-    refuse_inputs(args.out, "OUT", args.results, args.annotations)
     coco = load_annotations(args.annotations)
     images = (args.image_dir / str(image.get("file_name") or "") for image in coco.imgs.values())
-    refuse_inputs(args.out, "OUT", *images)
+    refuse_inputs(args.out, "OUT", args.results, args.annotations, *images)
     detections = load_results(args.results, coco)
     for detection in detections:  # other frameworks' mask results may have no box
         detection.setdefault("bbox", mask_utils.toBbox(detection["segmentation"]).tolist())

@@ -86,8 +86,8 @@ def add_dump(config: Config, out: str) -> None:
     if path.suffix == ".json":
         # it takes the category ids of the classes from there
         dump["ann_file"] = annotations_of_test(config, f"--out {out}")
-    inputs = (config.filename, config.load_from, calibration_of(config), dump.get("ann_file"))
-    refuse_inputs(path, "--out", *inputs, *annotation_files(config))
+    inputs = (config.filename, config.load_from, calibration_of(config), *annotation_files(config))
+    refuse_inputs(path, "--out", *inputs)
     config.test_evaluator = [*as_list(config.test_evaluator), dump]
 
 
