@@ -16,10 +16,10 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
-from msrcnn_mm.mask_iou_targets import mask_iou_targets
-from msrcnn_mm.summed_area import SummedAreaTables
-from tests.scenes import Scene, random_scene, tight_box
-from tests.three_targets import built_in_targets_of, targets_of, truth_of
+from msrcnn_mm.models.targets.mask_iou_targets import mask_iou_targets
+from msrcnn_mm.models.targets.summed_area import SummedAreaTables
+from tests.support.scenes import Scene, random_scene, tight_box
+from tests.support.three_targets import built_in_targets_of, targets_of, truth_of
 
 
 def accuracy(scenes: int) -> None:

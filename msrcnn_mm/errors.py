@@ -1,11 +1,6 @@
-"""Errors that are the user's to mend, how a command ends on one, and warnings."""
+"""Errors that the user can correct, and warnings."""
 
-import argparse
-import math
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NoReturn
 
 
 class UserError(Exception):
@@ -19,40 +14,3 @@ class SettingError(UserError, ValueError):
 def warn(message: str) -> None:
     """Tells the user of something that is allowed and perhaps not meant."""
     print(f"warning: {message}", file=sys.stderr, flush=True)
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """A parser of the command line whose mistakes are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises a :class:`UserError` in place of argparse's usage text."""
-        raise UserError(f"{message} (see {self.prog} --help)")
-
-
-def number(text: str) -> float:
-    """The ``type`` of an option that is a number; infinities are numbers, ``nan`` is none.
-
-    Raises:
-        ValueError: It is none, which the parser reports with the option's name.
-    """
-    value = float(text)
-    if math.isnan(value):
-        raise ValueError(text)
-    return value
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Ends the process with ``error: MESSAGE`` on stderr and status 2 on a :class:`UserError`.
-
-    Every tool wraps its ``main`` in it, so that bad input never shows a traceback, while a defect
-    of our own still does. An interruption from the keyboard ends it quietly, with status 130.
-    """
-    try:
-        yield
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        sys.exit(130)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
 
-from .detections import Detection
+from msrcnn_mm.coco.detections import Detection
+
 from .matching import match, ranks
 from .overlaps import Bools, Floats, Ints, Overlaps, find_overlaps
 from .protocol import AREA_RANGES, RECALLS, Protocol

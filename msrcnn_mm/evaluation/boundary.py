@@ -16,7 +16,8 @@ import pycocotools.mask as mask_utils
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
 
-from .detections import Detection
+from msrcnn_mm.coco.detections import Detection
+
 from .overlaps import Overlaps, progress
 
 DILATION = 0.02

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from .detections import Detection
+from msrcnn_mm.coco.detections import Detection
 
 SCORES = {"class score": "score", "mask IoU": "mask_iou", "mask score": "mask_score"}
 """Our word for each score -> its field in a results file."""

@@ -6,10 +6,11 @@ from itertools import pairwise
 import numpy as np
 from pycocotools.coco import COCO
 
+from msrcnn_mm.coco.detections import Detection
+
 from .average_precision import UNDEFINED, Curves, count_instances, curves
 from .boundary import boundary_overlaps
 from .calibration_errors import calibration_errors, laace, laece
-from .detections import Detection
 from .found import found_ious
 from .lrp import LRP_IOU, class_lrp, mean_lrp
 from .mask_iou_quality import mask_iou_quality

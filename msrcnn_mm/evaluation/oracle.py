@@ -13,7 +13,7 @@ import pycocotools.mask as mask_utils
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
 
-from .detections import Detection
+from msrcnn_mm.coco.detections import Detection
 
 GroundTruth = Mapping[tuple[Any, int], Sequence[dict[str, Any]]]
 """RLEs of the instances of each (image id, category id)."""

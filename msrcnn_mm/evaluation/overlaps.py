@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from tqdm import tqdm
 
-from .checks import check_detections, check_instances
-from .detections import Detection
+from msrcnn_mm.coco.checks import check_detections, check_instances
+from msrcnn_mm.coco.detections import Detection
+
 from .protocol import Protocol
 
 Ints = NDArray[np.int64]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
 
-from ..errors import UserError
+from msrcnn_mm.errors import UserError
 
 CLASS_SCORE = "class_score"
 MASK_SCORE = "mask_score"

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import UserError
-from .detections import Detection
+from msrcnn_mm.coco.detections import Detection
+from msrcnn_mm.errors import UserError
+
 from .overlaps import Floats
 from .protocol import CALIBRATED_SCORE, CLASS_SCORE, MASK_SCORE, MASKNESS, ORACLE
 from .score_evaluation import Column

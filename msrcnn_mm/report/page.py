@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..evaluation.protocol import (
+from msrcnn_mm.evaluation.protocol import (
     CALIBRATED_SCORE,
     CLASS_SCORE,
     COLUMNS,
@@ -16,12 +16,13 @@ from ..evaluation.protocol import (
     MASKNESS,
     ORACLE,
 )
+
 from . import wording
-from .answers import answers, gap_marks
-from .gallery import GalleryImage
-from .model import ReportModel
-from .panels import GROUPS, Panel
-from .style import as_data_uri
+from .evaluated_detector import ReportModel
+from .figures.panels import GROUPS, Panel
+from .figures.style import as_data_uri
+from .pictures.gallery import GalleryImage
+from .summary import answers, gap_marks
 
 MEANINGS = {
     CLASS_SCORE: "how sure the detector is of the class; it has not looked at the mask",

@@ -1,6 +1,12 @@
 """How the page writes names and numbers."""
 
-from ..evaluation.protocol import CALIBRATED_SCORE, CLASS_SCORE, MASK_SCORE, MASKNESS, ORACLE
+from msrcnn_mm.evaluation.protocol import (
+    CALIBRATED_SCORE,
+    CLASS_SCORE,
+    MASK_SCORE,
+    MASKNESS,
+    ORACLE,
+)
 
 NAMES = {
     CLASS_SCORE: "class score",

@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
-from ..errors import UserError
-from ..evaluation.score_evaluation import as_json
+from msrcnn_mm.errors import UserError
+from msrcnn_mm.evaluation.score_evaluation import as_json
+
+from .figures.panels import panels
 from .page import Report, page
-from .panels import panels
 
 PAGE = "report.html"
 DATA = "report.json"

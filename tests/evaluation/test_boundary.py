@@ -10,10 +10,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pycocotools.cocoeval import COCOeval
 
-from msrcnn_mm.evaluation import evaluate_scores
 from msrcnn_mm.evaluation.boundary import Boundary
-
-from .coco_scenes import SIDE, annotation, as_coco, detection, encode, random_scene, rectangle
+from msrcnn_mm.evaluation.evaluate import evaluate_scores
+from tests.support.coco_scenes import (
+    SIDE,
+    annotation,
+    as_coco,
+    detection,
+    encode,
+    random_scene,
+    rectangle,
+)
 
 REACH = 3  # pixels: 2% of the diagonal of 120 x 120
 

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msrcnn_mm.evaluation import evaluate_scores
 from msrcnn_mm.evaluation.calibration_errors import bin_numbers, dece, laace, laece
-
-from .coco_scenes import CATEGORIES, as_coco, detection, random_scene, rectangle
-from .plain_matching import mean, of_class, plain_found
+from msrcnn_mm.evaluation.evaluate import evaluate_scores
+from tests.support.coco_scenes import CATEGORIES, as_coco, detection, random_scene, rectangle
+from tests.support.plain_matching import mean, of_class, plain_found
 
 
 def plain_binned_error(scores: list[float], targets: list[float], bins: int) -> float:

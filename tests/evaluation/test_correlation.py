@@ -19,7 +19,7 @@ from msrcnn_mm.evaluation.correlation import (
     report,
     score_points,
 )
-from msrcnn_mm.evaluation.correlation_picture import draw
+from msrcnn_mm.report.figures.correlation import draw
 
 
 def pearson(xs: list[float], ys: list[float]) -> float:

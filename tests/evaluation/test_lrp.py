@@ -5,11 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msrcnn_mm.evaluation import evaluate_scores
+from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.lrp import class_lrp
-
-from .coco_scenes import as_coco, random_scene
-from .plain_matching import mean, of_class, plain_found
+from tests.support.coco_scenes import as_coco, random_scene
+from tests.support.plain_matching import mean, of_class, plain_found
 
 
 def plain_lrp(

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msrcnn_mm.evaluation import ground_truth_masks, true_mask_ious
-
-from .coco_scenes import annotation, as_coco, detection, random_scene, rectangle
+from msrcnn_mm.evaluation.oracle import ground_truth_masks, true_mask_ious
+from tests.support.coco_scenes import annotation, as_coco, detection, random_scene, rectangle
 
 
 def brute_force(detections: list[dict], annotations: list[dict]) -> list[float]:

@@ -6,16 +6,12 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
-from msrcnn_mm.evaluation import (
-    Protocol,
-    average_precisions,
-    evaluate_scores,
-    ground_truth_masks,
-    true_mask_ious,
-)
+from msrcnn_mm.evaluation.average_precision import average_precisions
+from msrcnn_mm.evaluation.evaluate import evaluate_scores
+from msrcnn_mm.evaluation.oracle import ground_truth_masks, true_mask_ious
+from msrcnn_mm.evaluation.protocol import Protocol
 from msrcnn_mm.evaluation.score_table import score_table
-
-from .coco_scenes import (
+from tests.support.coco_scenes import (
     CATEGORIES,
     annotation,
     as_coco,

@@ -1,0 +1,1 @@
+"""Patches of mmcv, MMDetection and mmengine, applied by one explicit call."""

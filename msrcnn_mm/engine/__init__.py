@@ -1,0 +1,1 @@
+"""What a run of MMDetection needs: configs, checks, checkpoints, metrics and hooks."""

@@ -1,0 +1,1 @@
+"""Checkpoints: loaded as data only, and compared with the model."""

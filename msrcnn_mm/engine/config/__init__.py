@@ -1,0 +1,1 @@
+"""Config files: loading, walking through their parts, explaining their errors."""

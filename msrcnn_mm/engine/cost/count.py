@@ -1,0 +1,182 @@
+"""What a detector costs an image: parameters and multiply-accumulates (MACs), part by part.
+
+A RoI head costs what its RoIs cost, so it is counted on a few of them and reckoned up to as many as
+the test config allows. That is how the paper gives the MaskIoU head's cost: "0.39 G for each
+proposal", and 0.53 G for the mask head (Huang et al., CVPR 2019), which are MACs.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from mmdet.models import BaseDetector
+from mmengine.config import Config
+from torch import nn
+
+from .mac_meter import MacMeter, own_modules
+from .random_run import build, random_image, run_once
+
+_PROBED_PROPOSALS = 24  # RoIs that are enough to count on
+REST = "rest"
+
+
+@dataclass
+class PartCost:
+    """What a part of a detector costs.
+
+    Attributes:
+        name: Where it is in the model's config.
+        parameters: How many it has.
+        macs: MACs an image.
+        rois: Numbers of RoIs in an image that it runs on, proposals and masks apart; empty for a
+            part that runs once an image.
+    """
+
+    name: str
+    parameters: int
+    macs: float = 0.0
+    rois: list[int] = field(default_factory=list)
+
+    @property
+    def macs_an_roi(self) -> float | None:
+        """MACs an RoI, all stages of a cascade together; None for a part without RoIs."""
+        return self.macs / sum(self.rois) if self.rois else None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a detector costs.
+
+    Attributes:
+        padded: Height, width of what the network sees, after padding.
+        parts: The parts that have parameters or MACs, in the model's order.
+        parameters: Of the whole model, those that parts share counted once.
+    """
+
+    padded: tuple[int, int]
+    parts: list[PartCost]
+    parameters: int
+
+    @property
+    def macs(self) -> float:
+        """MACs an image."""
+        return sum(part.macs for part in self.parts)
+
+
+def count_cost(config: Config, name: str, shape: tuple[int, int]) -> Cost:
+    """Counts a detector's parameters and its MACs in a test of one image.
+
+    Counted are convolutions, deformable ones too, fully connected layers and matrix products,
+    attention among them. Left out is what is small or no multiplication: RoIAlign, NMS,
+    interpolation, normalisation, activations, pasting of masks.
+
+    Args:
+        config: The whole config; it stays as it is.
+        name: The config's name, for messages.
+        shape: Height, width of the image.
+
+    Raises:
+        UserError: The model cannot be built, or cannot run on such an image.
+    """
+    asked, probed = _test_counts(config), copy.deepcopy(config)
+    proposals = min(asked["rpn"] or _PROBED_PROPOSALS, _PROBED_PROPOSALS)
+    _set_count(probed, "rpn", proposals)
+    # fewer, so that a call's number of RoIs tells what they are
+    _set_count(probed, "rcnn", max(1, min(asked["rcnn"] or proposals, proposals // 3)))
+    model = build(probed, name)
+    meter = MacMeter(_parts(model))
+    data = random_image(shape)
+    with _proposals_of(model) as seen, meter.running():
+        (result,) = run_once(model, data, name, shape)
+    detections = len(result.pred_instances) if "pred_instances" in result else 0
+    counts = {detections: asked["rcnn"] or detections}
+    counts |= {number: asked["rpn"] or number for number in seen}
+    parts = _reckon(meter, counts)
+    rest = meter.macs - sum(call.macs for call in meter.calls)
+    whole = [part for part in parts if part.parameters or part.macs]
+    if rest:
+        whole.append(PartCost(REST, 0, rest))
+    height, width = result.batch_input_shape
+    return Cost((height, width), whole, _parameters(*model.modules()))
+
+
+def _reckon(meter: MacMeter, counts: Mapping[int, int]) -> list[PartCost]:
+    """What the parts cost with the test config's numbers of RoIs.
+
+    Args:
+        meter: With the calls of one image.
+        counts: Number of RoIs that a call had -> how many it will have.
+    """
+    parts = {
+        name: PartCost(name, _parameters(*own_modules(part, meter.parts)))
+        for name, part in meter.parts.items()
+    }
+    for call in meter.calls:
+        part = parts[call.part]
+        if not _is_of_rois(call.part) or not call.rois:
+            part.macs += call.macs
+            continue
+        rois = counts.get(call.rois, call.rois)
+        part.macs += call.macs / call.rois * rois
+        if rois not in part.rois:
+            part.rois.append(rois)
+    return list(parts.values())
+
+
+def _parts(model: BaseDetector) -> dict[str, nn.Module]:
+    """A detector's own parts; of its RoI head the parts of that; a scorer wherever it is."""
+    parts = {}
+    for name, part in model.named_children():
+        if name == "roi_head":
+            parts.update({f"roi_head.{inner}": head for inner, head in part.named_children()})
+            continue
+        parts[name] = part
+        if hasattr(part, "mask_iou_head"):
+            parts[f"{name}.mask_iou_head"] = part.mask_iou_head
+    return parts
+
+
+def _is_of_rois(name: str) -> bool:
+    return name.startswith("roi_head.") or name.endswith(".mask_iou_head")
+
+
+def _parameters(*modules: nn.Module) -> int:
+    """How many the modules have themselves, without what is inside them, shared ones once."""
+    own = {parameter for module in modules for parameter in module.parameters(recurse=False)}
+    return sum(parameter.numel() for parameter in own)
+
+
+@contextmanager
+def _proposals_of(model: BaseDetector) -> Iterator[list[int]]:
+    """Notes how many proposals the RoI head of a detector is given."""
+    seen: list[int] = []
+    head = getattr(model, "roi_head", None)
+    if head is None:
+        yield seen
+        return
+    predict = head.predict
+
+    def noting(x: Any, rpn_results_list: Sequence, *args: Any, **kwargs: Any) -> Any:
+        seen.extend(len(results) for results in rpn_results_list)
+        return predict(x, rpn_results_list, *args, **kwargs)
+
+    head.predict = noting
+    try:
+        yield seen
+    finally:
+        del head.predict
+
+
+def _test_counts(config: Config) -> dict[str, int | None]:
+    """Proposals (``rpn``) and detections (``rcnn``) an image in a test; None where it sets none."""
+    stages = config.model.get("test_cfg") or {}
+    counts = {stage: (stages.get(stage) or {}).get("max_per_img") for stage in ("rpn", "rcnn")}
+    return {stage: count if count and count > 0 else None for stage, count in counts.items()}
+
+
+def _set_count(config: Config, stage: str, count: int) -> None:
+    """Sets the number of proposals or detections, where the test config has one."""
+    if _test_counts(config)[stage]:
+        config.model.test_cfg[stage].max_per_img = count

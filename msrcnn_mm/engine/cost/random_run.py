@@ -1,0 +1,89 @@
+"""A config's detector with random weights, run on a random image: what costs are measured on."""
+
+import copy
+from typing import Any
+
+import torch
+from mmdet.models import BaseDetector
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from msrcnn_mm.errors import UserError
+
+
+def build(config: Config, name: str) -> BaseDetector:
+    """Builds a config's detector for a test, with random weights and no least score.
+
+    Without a least score even random weights find as many objects as the config allows. Detectors
+    that begin alike have the same weights that far.
+
+    Args:
+        config: The whole config; it stays as it is.
+        name: Its name, for messages.
+
+    Raises:
+        UserError: It cannot be built.
+    """
+    model = copy.deepcopy(config.model)
+    _drop_score_thr(model.get("test_cfg"))
+    init_default_scope(config.get("default_scope") or "mmdet")
+    torch.manual_seed(0)
+    try:
+        return MODELS.build(model).eval()
+    except Exception as error:  # whatever a config's mistake leads to
+        raise UserError(f"{name}: the model cannot be built: {_brief(error)}") from error
+
+
+def _drop_score_thr(settings: Any) -> None:
+    if isinstance(settings, dict):
+        if "score_thr" in settings:
+            settings["score_thr"] = 0.0
+        for inner in settings.values():
+            _drop_score_thr(inner)
+
+
+def random_image(shape: tuple[int, int]) -> dict[str, list]:
+    """A random image, as a data loader hands it over.
+
+    Args:
+        shape: Height, width in pixels.
+    """
+    noise = torch.Generator().manual_seed(0)
+    image = torch.randint(0, 256, (3, *shape), generator=noise, dtype=torch.uint8)
+    sample = DetDataSample(
+        metainfo=dict(
+            img_id=0, img_path="", img_shape=shape, ori_shape=shape, scale_factor=(1.0, 1.0)
+        )
+    )
+    return dict(inputs=[image], data_samples=[sample])
+
+
+def run_once(
+    model: BaseDetector, data: dict[str, list], name: str, shape: tuple[int, int]
+) -> list[DetDataSample]:
+    """A test step, the data left as they are.
+
+    Args:
+        model: The detector.
+        data: Images and data samples, as :func:`random_image` makes them.
+        name: The detector's name, for messages.
+        shape: Height, width of the image, for messages.
+
+    Raises:
+        UserError: The model does not run on such an image.
+    """
+    data = dict(inputs=data["inputs"], data_samples=[s.clone() for s in data["data_samples"]])
+    try:
+        with torch.no_grad():
+            return model.test_step(data)
+    except Exception as error:  # a model that asks for other inputs, too small an image, no memory
+        raise UserError(
+            f"{name}: the model does not run on an image of {shape[0]} x {shape[1]}: "
+            f"{_brief(error)}"
+        ) from error
+
+
+def _brief(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

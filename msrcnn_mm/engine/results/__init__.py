@@ -1,0 +1,1 @@
+"""What MMDetection calls with predictions: metric, results file, visualizer, hooks."""

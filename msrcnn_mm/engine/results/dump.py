@@ -1,0 +1,96 @@
+"""Writes the predictions of a test run as a results file in COCO's format."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmdet.registry import METRICS
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+
+from msrcnn_mm.coco.annotation_file import read_annotations
+from msrcnn_mm.coco.detections import to_arrays, to_detections
+from msrcnn_mm.coco.json_files import write_json
+from msrcnn_mm.errors import UserError
+
+
+@METRICS.register_module()
+class DumpCocoResults(BaseMetric):
+    """Writes every detection of a test run into one JSON file in COCO's results format.
+
+    Beside COCO's fields an entry carries ``mask_iou``, ``mask_score`` and ``foreground_prob``
+    where the detector has them; ``score`` is the class score. pycocotools reads the file as it is.
+
+    Args:
+        out_file_path: The file to write; missing folders are made.
+        ann_file: The annotations of the tested images: they say which category id each class has,
+            by the class's name, as for ``CocoMetric``.
+        collect_device: Where results of several processes are gathered, ``cpu`` or ``gpu``.
+
+    Raises:
+        UserError: ``ann_file`` cannot be read, at once and not after the test.
+    """
+
+    default_prefix = "results"
+
+    def __init__(
+        self, out_file_path: str | Path, ann_file: str | Path, collect_device: str = "cpu"
+    ) -> None:
+        super().__init__(collect_device=collect_device)
+        self.out_file = Path(out_file_path)
+        self.ann_file = Path(ann_file)
+        self._categories: list[dict[str, Any]] = read_annotations(self.ann_file)["categories"]
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Keeps the predictions of a batch, masks as RLEs.
+
+        Args:
+            data_batch: Not used.
+            data_samples: With ``img_id`` and ``pred_instances``, one an image.
+        """
+        for sample in data_samples:
+            # One entry an image: mmengine counts entries when it drops the padding of a
+            # distributed sampler.
+            self.results.append((sample["img_id"], to_arrays(sample["pred_instances"])))
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Writes the file, in one step: no reader ever sees half of it.
+
+        Args:
+            results: An (image id, arrays) pair an image.
+
+        Returns:
+            Nothing to report.
+
+        Raises:
+            UserError: The annotations lack a class of the data set, or the file cannot be written.
+        """
+        classes = (self.dataset_meta or {})["classes"]
+        ids = category_ids(self._categories, classes, self.ann_file)
+        detections = [d for i, arrays in results for d in to_detections(arrays, i, ids)]
+        write_json(detections, self.out_file)
+        MMLogger.get_current_instance().info(
+            f"{len(detections)} detections of {len(results)} images are in {self.out_file}"
+        )
+        return {}
+
+
+def category_ids(
+    categories: Sequence[Mapping[str, Any]], classes: Sequence[str], ann_file: str | Path
+) -> list[int]:
+    """Category id of each label: MMDetection numbers labels in the annotations' order.
+
+    Args:
+        categories: Those of the annotation file.
+        classes: The names of the data set's classes.
+        ann_file: The annotation file, for the message.
+
+    Raises:
+        UserError: A class is no category.
+    """
+    ids = [category["id"] for category in categories if category["name"] in classes]
+    if len(ids) != len(classes):
+        names = {category["name"] for category in categories}
+        missing = [name for name in classes if name not in names]
+        raise UserError(f"{ann_file} has no category named {', '.join(missing)}")
+    return ids

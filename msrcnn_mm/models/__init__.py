@@ -1,0 +1,1 @@
+"""What trains: hosts, scorers and their targets."""

@@ -1,0 +1,1 @@
+"""Hosts: the parts of detectors that make masks and have them scored."""

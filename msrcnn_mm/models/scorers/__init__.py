@@ -1,0 +1,1 @@
+"""Scorers: networks that predict s_iou."""

@@ -1,0 +1,1 @@
+"""What scorers are trained toward."""

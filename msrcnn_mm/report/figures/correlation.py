@@ -1,0 +1,113 @@
+"""The picture of scores against true IoUs: where a score is right, all is on the diagonal."""
+
+from collections.abc import Mapping
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.patheffects import Normal, Stroke
+from matplotlib.ticker import FuncFormatter
+from numpy.typing import NDArray
+
+from msrcnn_mm.evaluation.correlation import MATCHED_IOU, ScorePoints
+
+PANEL = 3.5  # inches
+DPI = 150
+FONT = 10  # points
+# One hue from light to dark, which every eye and a grey print order alike; its pale end left out,
+# so that a single mask shows on the paper.
+COLOURS = mpl.colors.ListedColormap(mpl.colormaps["Blues"](np.linspace(0.22, 1, 256)))
+MEAN_COLOUR = "#d55e00"  # vermilion: far from blue in every kind of colour blindness
+X_LABELS = {"mask IoU": "mask IoU (predicted)"}
+
+
+def draw(points: Mapping[str, ScorePoints]) -> Figure:
+    """Draws a panel a score, side by side, counts of all in one logarithmic scale.
+
+    Args:
+        points: Name of a score -> its points, at least one.
+    """
+    mpl.use("Agg")
+    size = (PANEL * len(points) + 1.3, PANEL + 1.35)
+    figure = plt.figure(figsize=size, dpi=DPI, layout="constrained")
+    axes = figure.subplots(1, len(points), sharey=True, squeeze=False)[0]
+    histograms = [_histogram(p) for p in points.values()]
+    norm = LogNorm(1, max(10.0, *(float(h.max()) for h in histograms)))
+    for ax, (word, p), histogram in zip(axes, points.items(), histograms, strict=True):
+        mesh = _draw_panel(ax, word, p, histogram, norm)
+    axes[0].set_ylabel("true IoU", fontsize=FONT)
+    bar = figure.colorbar(mesh, cax=axes[-1].inset_axes((1.06, 0, 0.045, 1)))
+    bar.set_label("masks", fontsize=FONT)
+    bar.ax.tick_params(labelsize=FONT - 1)
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,g}"))
+    bar.outline.set_visible(False)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=FONT
+    )
+    return figure
+
+
+def _histogram(points: ScorePoints) -> NDArray[np.float64]:
+    """(cells, cells) counts, score by true IoU; a score out of [0, 1] is at the edge.
+
+    The more masks, the finer: cells of one mask each would show noise.
+    """
+    cells = int(np.clip(np.sqrt(len(points.scores)), 20, 50))
+    scores = np.clip(points.scores, 0, 1)
+    return np.histogram2d(scores, points.true_ious, cells, range=[[0, 1], [0, 1]])[0]
+
+
+def _draw_panel(
+    ax: Axes, word: str, points: ScorePoints, histogram: NDArray[np.float64], norm: LogNorm
+) -> QuadMesh:
+    """One score's histogram, the diagonal and the mean true IoU of each bin of the score."""
+    edges = np.linspace(0, 1, len(histogram) + 1)
+    counted = np.ma.masked_equal(histogram.T, 0)  # empty cells stay paper
+    mesh = ax.pcolormesh(edges, edges, counted, cmap=COLOURS, norm=norm, rasterized=True)
+    rim = [Stroke(linewidth=3.4, foreground="white"), Normal()]
+    ax.plot(
+        [0, 1], [0, 1], color="#333333", linewidth=1.1, linestyle=(0, (4, 3)), label="score = IoU"
+    )
+    means = [
+        ((b.low + b.high) / 2, b.mean_true_iou)
+        for b in points.all.bins
+        if b.mean_true_iou is not None
+    ]
+    ax.plot(
+        *zip(*means, strict=True),
+        color=MEAN_COLOUR,
+        linewidth=1.8,
+        marker="o",
+        markersize=5,
+        label="mean true IoU",
+        path_effects=rim,
+        clip_on=False,
+    )
+    ax.set_xlim(0, 1)
+    ax.set_ylim(0, 1)
+    ax.set_aspect("equal")
+    ax.set_xlabel(X_LABELS.get(word, word), fontsize=FONT, weight="bold")
+    ax.tick_params(labelsize=FONT - 1, length=3)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_title(_title(points), fontsize=FONT - 2, loc="left", linespacing=1.4)
+    return mesh
+
+
+def _title(points: ScorePoints) -> str:
+    """A line for all masks and one for the matched ones."""
+    sets = (("all", points.all), (f"IoU ≥ {MATCHED_IOU}", points.matched))
+    return "\n".join(
+        f"{name}: Pearson {coefficient(found.pearson)}, Spearman {coefficient(found.spearman)}, "
+        f"{found.count:,} mask{'s' if found.count != 1 else ''}"
+        for name, found in sets
+    )
+
+
+def coefficient(value: float | None) -> str:
+    """A coefficient with two digits, ``-`` if it is undefined."""
+    return "-" if value is None else f"{value:.2f}"

@@ -1,0 +1,17 @@
+"""Calibrators: fitted after training, they bring a score nearer to the IoU that it should say.
+
+They are fitted on results and annotations (:func:`fit_calibration`), kept as a small JSON file
+(:class:`CalibrationFile`) and applied to results (:func:`add_calibrated_scores`) or, by
+``model.test_cfg.calibration``, to what a detector predicts.
+"""
+
+from .calibration_file import METHODS, CalibrationFile, read_calibration
+from .fitting import add_calibrated_scores, fit_calibration
+
+__all__ = [
+    "METHODS",
+    "CalibrationFile",
+    "add_calibrated_scores",
+    "fit_calibration",
+    "read_calibration",
+]

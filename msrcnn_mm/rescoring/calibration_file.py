@@ -1,0 +1,152 @@
+"""A fitted calibrator with all that using it takes, as a small JSON file of numbers and names."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pycocotools.coco import COCO
+
+from msrcnn_mm.coco.json_files import read_json, write_json
+from msrcnn_mm.errors import UserError
+from msrcnn_mm.evaluation.overlaps import Floats
+from msrcnn_mm.evaluation.protocol import OF_DETECTORS
+from msrcnn_mm.evaluation.score_columns import ScoreColumns, score_and_factors
+
+from .exponents import Exponents
+from .isotonic import Isotonic
+from .temperature import Temperature
+
+FORMAT = "msrcnn_mm calibration 1"
+
+Calibrator = Exponents | Temperature | Isotonic
+
+METHODS: dict[str, type[Calibrator]] = {
+    "exponents": Exponents,
+    "temperature": Temperature,
+    "isotonic": Isotonic,
+}
+
+
+@dataclass(frozen=True)
+class CalibrationFile:
+    """A calibrator, the score it is of, and what it was fitted on.
+
+    Attributes:
+        method: Name of the calibrator.
+        score: ``class_score``, ``mask_score`` or ``maskness``.
+        calibrator: Fitted.
+        annotations: Name of the annotation file it was fitted on.
+        detections: How many detections it was fitted on.
+        images: A fingerprint of each image, see :func:`fingerprints`, sorted.
+    """
+
+    method: str
+    score: str
+    calibrator: Calibrator
+    annotations: str
+    detections: int
+    images: list[str]
+
+    def write(self, path: str | Path) -> None:
+        """Writes the file.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        content = {
+            "format": FORMAT,
+            "method": self.method,
+            "score": self.score,
+            "parameters": asdict(self.calibrator),
+            "fitted_on": {
+                "annotations": self.annotations,
+                "detections": self.detections,
+                "images": self.images,
+            },
+        }
+        write_json(content, Path(path))
+
+    def apply(self, columns: ScoreColumns) -> Floats:
+        """(D,) calibrated scores in [0, 1], in double precision.
+
+        Raises:
+            UserError: The detections lack the score, or have one outside [0, 1].
+        """
+        scores, factors = score_and_factors(columns, self.score)
+        by_factor = isinstance(self.calibrator, Exponents)
+        return self.calibrator.apply(factors if by_factor else scores)
+
+    def refuse_same_images(self, coco: COCO) -> None:
+        """Makes sure that nothing is judged on images that the calibration was fitted on.
+
+        Args:
+            coco: The annotations to judge by.
+
+        Raises:
+            UserError: Both have images in common.
+        """
+        prints = fingerprints(coco)
+        common = set(self.images) & prints.keys()
+        if common:
+            names = sorted(prints[one] for one in common)
+            raise UserError(
+                f"{len(common)} of the {len(coco.imgs)} images, {names[0]} for one, are among those"
+                f" that the calibration was fitted on ({self.annotations}), so its figures would be"
+                f" too good: take other images, or add --same-images"
+            )
+
+
+def fingerprints(coco: COCO) -> dict[str, str]:
+    """Fingerprint -> file name of each image.
+
+    An image is known by its file name, its size and the boxes annotated in it, not by its id: ids
+    start anew in a split's own file, and the first images of two data sets may share id and name.
+    """
+    prints = {}
+    for image_id, image in coco.imgs.items():
+        boxes = sorted([round(v) for v in a.get("bbox", ())] for a in coco.imgToAnns[image_id])
+        known_by = [image.get("file_name"), image["height"], image["width"], boxes]
+        digest = hashlib.sha256(json.dumps(known_by).encode()).hexdigest()
+        # 48 bits: by chance two of 5000 and 5000 images are alike once in ten million files
+        prints[digest[:12]] = str(image.get("file_name"))
+    return prints
+
+
+def read_calibration(path: str | Path) -> CalibrationFile:
+    """Reads a file that :meth:`CalibrationFile.write` wrote.
+
+    Raises:
+        UserError: It cannot be read, or is no such file.
+    """
+    content = read_json(Path(path))
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise UserError(
+            f"{path} is no calibration of this version ({FORMAT!r}): make one by"
+            " tools/analysis/calibrate.py fit"
+        )
+    try:
+        method, score, fitted_on = content["method"], content["score"], content["fitted_on"]
+        if score not in OF_DETECTORS:
+            raise UserError(f"there is no score {score!r}")
+        return CalibrationFile(
+            method,
+            score,
+            METHODS[method](**content["parameters"]),
+            str(fitted_on["annotations"]),
+            int(fitted_on["detections"]),
+            _texts(fitted_on["images"]),
+        )
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} is a damaged calibration ({type(error).__name__}: {error}): fit it anew"
+        ) from error
+
+
+def _texts(values: Any) -> list[str]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError("images are no list of fingerprints")
+    return values

@@ -1,0 +1,61 @@
+"""Any rising curve from score to IoU."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from msrcnn_mm.errors import UserError
+from msrcnn_mm.evaluation.overlaps import Floats
+
+from .rank_preserving import in_order_of
+
+
+@dataclass(frozen=True)
+class Isotonic:
+    """Isotonic regression (Zadrozny and Elkan, KDD 2002), with straight lines between its knots.
+
+    Ranks as the score does: the curve's level stretches would tie scores, and
+    :func:`.likelihood.in_order_of` unties them.
+
+    Attributes:
+        scores: (K,), rising, in [0, 1]: the knots' scores; before the first and behind the last
+            the curve is level.
+        ious: (K,), never falling, in [0, 1]: the knots' IoUs.
+    """
+
+    scores: list[float]
+    ious: list[float]
+
+    def __post_init__(self) -> None:
+        if not self.scores or len(self.scores) != len(self.ious):
+            raise UserError("an isotonic curve has as many scores as IoUs, and one at least")
+        if not all(0 <= value <= 1 for value in (*self.scores, *self.ious)):
+            raise UserError("an isotonic curve's scores and IoUs are numbers from 0 to 1")
+        if any(b <= a for a, b in pairwise(self.scores)) or any(
+            b < a for a, b in pairwise(self.ious)
+        ):
+            raise UserError("an isotonic curve's scores rise, and its IoUs never fall")
+
+    @classmethod
+    def fit(cls, scores: Floats, targets: Floats) -> "Isotonic":
+        """The never falling curve of least mean squared error, scikit-learn's.
+
+        Args:
+            scores: (D,), in [0, 1].
+            targets: (D,), matched IoUs in [0, 1].
+        """
+        # Its import takes a second, and only fitting needs it.
+        from sklearn.isotonic import IsotonicRegression
+
+        curve = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
+        curve.fit(scores, targets)
+        return cls(curve.X_thresholds_.tolist(), curve.y_thresholds_.tolist())
+
+    def describe(self) -> str:
+        """In words."""
+        return f"isotonic curve with {len(self.scores)} knots"
+
+    def apply(self, scores: Floats) -> Floats:
+        """(D,) calibrated scores in [0, 1] of (D,) scores in [0, 1]."""
+        return in_order_of(scores, np.interp(scores, self.scores, self.ious))

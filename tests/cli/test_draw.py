@@ -1,0 +1,138 @@
+"""The picture of the scores: what is in it, and one line for each bad input."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from msrcnn_mm.cli import draw as draw_scores
+from msrcnn_mm.errors import UserError
+from msrcnn_mm.report.pictures import masks as score_picture
+from tests.support.coco_scenes import SIDE, annotation, coco_dict, detection, rectangle
+
+TOOLS = Path(__file__).parents[2] / "tools"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    """Four grey images, an instance each; masks of which a half is missing."""
+    (tmp_path / "images").mkdir()
+    annotations, detections = [], []
+    for i in range(4):
+        image = np.full((SIDE, SIDE, 3), 60 + 20 * i, np.uint8)
+        cv2.imwrite(str(tmp_path / "images" / f"{i}.png"), image)
+        annotations.append(annotation(i + 1, 10 + i, rectangle(20, 20, 60, 60)))
+        detections.append(detection(10 + i, rectangle(20, 20, 40, 60), 0.9, mask_iou=0.2 * i))
+    (tmp_path / "gt.json").write_text(json.dumps(coco_dict(annotations, 4)))
+    (tmp_path / "results.json").write_text(json.dumps(detections))
+    return {
+        "results": tmp_path / "results.json",
+        "annotations": tmp_path / "gt.json",
+        "images": tmp_path / "images",
+        "out": tmp_path / "new" / "scores.png",
+    }
+
+
+def draw(files: dict[str, Path], *options: str) -> np.ndarray:
+    draw_scores.main([*(str(path) for path in files.values()), *options])
+    picture = cv2.imread(str(files["out"]))
+    assert picture is not None
+    return picture
+
+
+def rewrite(path: Path, change: Any) -> None:
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps([change(d) for d in content]))
+
+
+def cut_off(entry: dict[str, Any]) -> dict[str, Any]:
+    segmentation = entry["segmentation"]
+    return entry | {"segmentation": segmentation | {"counts": segmentation["counts"][:-2]}}
+
+
+def spread(picture: np.ndarray) -> int:
+    """How many pixels have the colour of no grey: tints, outlines, label edges."""
+    return int((np.ptp(picture.astype(int), axis=2) > 60).sum())
+
+
+def test_draws_the_images_and_their_labels(
+    files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = []
+
+    def spy(mask: Any) -> str:
+        labels.append(original(mask))
+        return labels[-1]
+
+    original = score_picture.label
+    monkeypatch.setattr(score_picture, "label", spy)
+    picture = draw(files, "--images", "4")
+    assert picture.shape[1] == round(3 * score_picture.PANEL * score_picture.DPI)
+    assert spread(picture) > 20_000
+    assert sorted(labels) == [".90 / .%02d / .50" % (18 * i) for i in range(4)]  # noqa: UP031
+
+
+def test_without_mask_scores_or_boxes(files: dict[str, Path]) -> None:
+    """As other frameworks write mask results."""
+    kept = ("image_id", "category_id", "segmentation", "score")
+    rewrite(files["results"], lambda d: {k: d[k] for k in kept})
+    assert spread(draw(files, "--images", "2")) > 10_000
+
+
+def test_fewer_images_than_asked_for(files: dict[str, Path]) -> None:
+    assert draw(files, "--images", "9").size
+
+
+def test_same_seed_same_picture(files: dict[str, Path]) -> None:
+    assert np.array_equal(draw(files, "--seed", "4"), draw(files, "--seed", "4"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "options", "message"),
+    [
+        (lambda f: f["results"].unlink(), [], "cannot read .*results.json"),
+        (lambda f: f["annotations"].write_text("{}"), [], "gt.json has no 'images'"),
+        (
+            lambda f: rewrite(f["results"], cut_off),
+            [],
+            "results.json: detection 0 has a damaged run-length encoding",
+        ),
+        (lambda f: (f["images"] / "2.png").unlink(), [], "there is no image .*2.png"),
+        (lambda f: (f["images"] / "2.png").write_text("x"), [], "2.png is no readable image"),
+        (
+            lambda f: cv2.imwrite(str(f["images"] / "2.png"), np.zeros((9, 8, 3), np.uint8)),
+            [],
+            r"2.png has height, width \(9, 8\), its annotation says \(120, 120\)",
+        ),
+        (lambda f: None, ["--score-thr", "0.95"], "no detection of class score 0.95 or more"),
+        (lambda f: None, ["--score-thr", "nan"], "--score-thr: invalid number value: 'nan'"),
+        (lambda f: f.update(out=f["images"] / "2.png"), [], "2.png: is read as well and would be"),
+        (lambda f: None, ["--images", "0"], "--images is at least 1, not 0"),
+        (lambda f: f.update(out=Path("scores.jpg")), [], "must end in .png"),
+        (lambda f: f["out"].parent.write_text(""), [], "OUT .*: a file is in the way"),
+    ],
+)
+def test_bad_input_gets_one_line(
+    files: dict[str, Path], spoil: Any, options: list[str], message: str
+) -> None:
+    spoil(files)
+    with pytest.raises(UserError, match=message) as error:
+        draw(files, *options)
+    assert "\n" not in str(error.value)
+
+
+def test_command_ends_on_one_line(
+    files: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files["results"].write_text("[]")
+    monkeypatch.setattr(sys, "argv", ["draw_scores.py", *(str(path) for path in files.values())])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(TOOLS / "draw_scores.py"), run_name="__main__")
+    assert end.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1

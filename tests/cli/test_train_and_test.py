@@ -1,0 +1,383 @@
+"""The two commands, from a data set on disk to results on disk, and what they refuse."""
+
+import importlib
+import json
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from mmdet.evaluation import CocoMetric
+from mmengine.config import Config
+from mmengine.optim import AmpOptimWrapper
+from mmengine.registry import OPTIM_WRAPPERS
+from mmengine.runner import Runner
+
+from msrcnn_mm.engine.config.file import load_config
+from msrcnn_mm.errors import UserError
+from tests.support.coco_files import SIDE, write_data_set
+from tests.support.tiny import CONFIGS, tiny_config
+
+TOOLS = CONFIGS.parent / "tools"
+CLASSES = ("disk", "box", "star")
+
+
+def write_config(root: Path) -> Path:
+    """A narrow Mask Scoring R-CNN on the own-data config, for two epochs of one step."""
+    config = tiny_config()
+    own = Config.fromfile(CONFIGS / "own_data" / "ms-rcnn_r50_fpn_own-data.py")
+    for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        loader = config[name] = own[name]
+        loader.update(num_workers=0, persistent_workers=False, batch_size=2)
+        loader.dataset.update(data_root=f"{root}/", metainfo=dict(classes=CLASSES))
+        for step in loader.dataset.pipeline:
+            if step["type"] == "Resize":
+                step["scale"] = (SIDE, SIDE)
+    for name in ("val_evaluator", "test_evaluator"):
+        config[name] = own[name]
+        config[name].ann_file = f"{root}/val.json"
+    config.train_cfg.max_epochs = 2
+    config.default_hooks.logger.interval = 1
+    path = root / "tiny.py"
+    config.dump(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_config(write_data_set(tmp_path_factory.mktemp("own") / "data", CLASSES))
+
+
+@pytest.fixture(scope="module")
+def work_dir(config: Path) -> Path:
+    """A training of one epoch, and its second epoch after resuming."""
+    folder = config.parent / "work"
+    call("train.py", config, "--work-dir", folder, "--cfg-options", "train_cfg.max_epochs=1")
+    assert not (folder / "epoch_2.pth").exists()
+    call("train.py", config, "--work-dir", folder, "--resume", "--amp")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def call(tool: str, *args: object) -> None:
+    """Calls a tool in this process, which saves the seconds of another import."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [tool, *map(str, args)])
+        patch.setenv("LOCAL_RANK", "0")
+        load_tool(tool).main()
+
+
+def load_tool(name: str) -> ModuleType:
+    return importlib.import_module(f"msrcnn_mm.cli.{name[:-3]}")
+
+
+def refusal(*args: Any) -> str:
+    with pytest.raises(UserError) as caught:
+        call(*args)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_training_writes_checkpoints_and_goes_on_from_them(work_dir: Path) -> None:
+    assert (work_dir / "epoch_1.pth").is_file()
+    last = torch.load(work_dir / "epoch_2.pth", weights_only=True)
+    assert last["meta"]["epoch"] == 2
+    losses = last["message_hub"]["log_scalars"]["train/loss"].data[0]
+    assert len(losses) == 2  # one of each run
+    logs = [path.read_text() for path in sorted(work_dir.glob("*/*.log"))]
+    assert len(logs) == 2
+    assert "resumed epoch: 1, iter: 1" in logs[1]
+
+
+def test_a_test_measures_writes_and_draws(config: Path, work_dir: Path, tmp_path: Path) -> None:
+    checkpoint = work_dir / "epoch_2.pth"
+    writes = ("--out", "new/results.json", "--show-dir", "shown")
+    call("test.py", config, checkpoint, "--work-dir", "run", "--eval", "segm", *writes)
+    (log,) = (tmp_path / "run").glob("*/*.log")
+    assert "coco/segm_mAP" in log.read_text()
+    assert "coco/bbox_mAP" not in log.read_text()
+    detections = json.loads((tmp_path / "new" / "results.json").read_text())
+    assert {d["image_id"] for d in detections} == {1, 2}
+    assert all(d["mask_score"] == pytest.approx(d["score"] * d["mask_iou"]) for d in detections)
+    assert {p.name for p in (tmp_path / "shown").iterdir()} == {"1.png", "2.png"}
+
+
+def test_predictions_as_mmdetection_keeps_them(
+    config: Path, work_dir: Path, tmp_path: Path
+) -> None:
+    call("test.py", config, work_dir / "epoch_2.pth", "--out", "results.pkl", "--eval", "bbox")
+    results = pickle.loads((tmp_path / "results.pkl").read_bytes())
+    assert len(results) == 2
+    assert {"scores", "mask_ious", "mask_scores"} <= set(results[0]["pred_instances"])
+    assert (tmp_path / "work_dirs" / "tiny").is_dir()  # the default, by the config's name
+
+
+def test_a_checkpoint_of_mmdetection_2_is_tested_as_it_is(
+    config: Path, work_dir: Path, tmp_path: Path
+) -> None:
+    """The names of its weights are the same; what is beside them is mmcv's."""
+    weights = torch.load(work_dir / "epoch_2.pth", weights_only=True)["state_dict"]
+    meta = dict(
+        env_info="sys.platform: linux",
+        config="raise SystemExit",
+        seed=None,
+        exp_name="tiny.py",
+        epoch=12,
+        iter=87960,
+        time="Sat Oct 17 06:00:00 2020",
+        mmdet_version="2.25.0+ca11860",
+        CLASSES=CLASSES,
+        PALETTE=None,
+        hook_msgs={},
+    )
+    momentum = dict(state={0: dict(momentum_buffer=torch.ones(2))}, param_groups=[dict(lr=0.0002)])
+    old = tmp_path / "mmdet2.pth"
+    torch.save(dict(meta=meta, state_dict=weights, optimizer=momentum), old)
+    call("test.py", config, old, "--out", "old.json", "--eval", "segm")
+    call("test.py", config, work_dir / "epoch_2.pth", "--out", "new.json", "--eval", "segm")
+    assert (tmp_path / "old.json").read_bytes() == (tmp_path / "new.json").read_bytes()
+
+
+def test_a_mask_rcnn_starts_a_training_and_is_no_mask_scoring_rcnn(
+    config: Path, work_dir: Path, tmp_path: Path
+) -> None:
+    checkpoint = torch.load(work_dir / "epoch_2.pth", weights_only=True)
+    checkpoint["state_dict"] = {
+        name: value for name, value in checkpoint["state_dict"].items() if "mask_iou" not in name
+    }
+    plain = tmp_path / "mask-rcnn.pth"
+    torch.save(checkpoint, plain)
+    assert re.search(r"missing \(roi_head.mask_iou_head.*config", refusal("test.py", config, plain))
+    message = refusal("train.py", config, "--resume", plain)
+    assert f"load_from={plain}" in message
+    options = (f"load_from={plain}", "train_cfg.max_epochs=1")
+    call("train.py", config, "--work-dir", "finetuned", "--cfg-options", *options)
+    assert (tmp_path / "finetuned" / "epoch_1.pth").is_file()
+
+
+def test_a_mistake_is_one_line_and_status_2(config: Path) -> None:
+    command = [sys.executable, str(TOOLS / "train.py"), str(config)]
+    option = ["--cfg-options", "train_dataloder.batch_size=4"]
+    done = subprocess.run([*command, *option], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        "error: --cfg-options train_dataloder.batch_size: the config has no train_dataloder; "
+        "did you mean train_dataloader?"
+    )
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["nowhere.py"], "nowhere.py: no such config file"),
+        (["mmdet::ms_rcnn/nowhere.py"], "no such config file"),
+        (["nobody::a/b.py"], "no installed package 'nobody'"),
+        (["CONFIG", "--resum"], "unrecognized arguments: --resum (see"),
+        (["CONFIG", "--cfg-options", "x"], "write KEY=VALUE"),
+        (["CONFIG", "--resume", "nowhere.pth"], "nowhere.pth: no such checkpoint file"),
+        (["CONFIG", "--cfg-options", "load_from=a.pth"], "a.pth: no such checkpoint file"),
+        (
+            ["CONFIG", "--cfg-options", "train_cfg.max_epochs=0"],
+            "train_cfg.max_epochs must be a wh",
+        ),
+        (["CONFIG", "--cfg-options", "train_cfg.max_epochs=1.5"], "must be a whole number above 0"),
+        (["CONFIG", "--cfg-options", "=1"], "write KEY=VALUE"),
+        (["CONFIG", "--work-dir", "CONFIG"], "a file is in the way; name a folder"),
+        (["CONFIG", "--launcher", "pytorch"], "--launcher pytorch: "),
+        (["CONFIG", "--cfg-options", "model.roi_hed.x=1"], "unexpected keyword argument 'roi_hed'"),
+        (["CONFIG", "--cfg-options", "model.type=Nobody"], "Nobody is not in the mmdet::model reg"),
+        (["CONFIG", "--cfg-options", "auto_scale_lr=None", "--auto-scale-lr"], "no batch size"),
+        (["CONFIG", "--cfg-options", "optim_wrapper.type=Mine", "--amp"], "cannot replace the con"),
+    ],
+)
+def test_what_a_training_refuses(config: Path, args: list[str], says: str) -> None:
+    filled = [str(config) if arg == "CONFIG" else arg for arg in args]
+    assert says in refusal("train.py", *filled)
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ([], "required: checkpoint"),
+        (["nowhere.pth"], "nowhere.pth: no such checkpoint file"),
+        (["CKPT", "--eval", "masks"], "invalid choice: 'masks' (choose from"),
+        (["CKPT", "--out", "results.txt"], "must end in .pkl or .json"),
+        (["CKPT", "--out", "CKPT/results.pkl"], "a file is in the way; name a folder"),
+        (["CKPT", "--out", "folder.json"], "is a folder"),
+        (["CKPT", "--calibration", "c.json", "--out", "c.json"], "--out c.json: is read as well"),
+        (["CKPT", "--out", "ROOT/train.json"], "train.json: is read as well and would be lost"),
+        (["CKPT", "--same-images"], "--same-images: there is no calibration"),
+        (["CKPT", "--upper-bound", "--calibration", "c.json"], "test without a calibration"),
+        (["CKPT", "--show-dir", "CKPT"], "a file is in the way; name a folder"),
+        (["CKPT", "--cfg-options", "test_evaluator.metric=mask"], "no metric ('mask')"),
+    ],
+)
+def test_what_a_test_refuses(config: Path, tmp_path: Path, args: list[str], says: str) -> None:
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "c.json").write_text("{}")
+    checkpoint = tmp_path / "x.pth"
+    checkpoint.touch()
+    filled = [a.replace("CKPT", str(checkpoint)).replace("ROOT", str(config.parent)) for a in args]
+    assert says in refusal("test.py", config, *filled)
+
+
+def test_images_are_not_drawn_over(config: Path, work_dir: Path) -> None:
+    images = config.parent / "val"
+    before = [image.read_bytes() for image in sorted(images.iterdir())]
+    said = refusal("test.py", config, work_dir / "epoch_1.pth", "--show-dir", images)
+    assert re.search(rf"--show-dir {images}: \S+\.png is read from there and would be lost", said)
+    assert [image.read_bytes() for image in sorted(images.iterdir())] == before
+
+
+def test_an_image_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
+    config = write_config(write_data_set(tmp_path / "data", CLASSES))
+    image = tmp_path / "data" / "train" / "1.png"
+    image.write_bytes(image.read_bytes()[:2000])  # its header is whole
+    workers = ("train_dataloader.num_workers=1",)
+    message = refusal("train.py", config, "--cfg-options", *workers)
+    assert f"the image {image} cannot be decoded" in message
+
+
+def test_configs_of_mmdetection_by_name_and_options() -> None:
+    options = {"model.roi_head.bbox_head.num_classes": 3}
+    config = load_config("mmdet::ms_rcnn/ms-rcnn_r50_fpn_1x_coco.py", options, None, "none")
+    assert config.model.roi_head.bbox_head.num_classes == 3
+    assert config.work_dir == "work_dirs/ms-rcnn_r50_fpn_1x_coco"
+
+
+@pytest.mark.parametrize("name", ["ms-rcnn_r50_fpn", "yolact-plus_r50"])
+def test_own_data_takes_its_classes_from_one_place(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file as it is, but for that one line."""
+    monkeypatch.setenv("DATA_ROOT", "elsewhere")
+    source = (CONFIGS / "own_data" / f"{name}_own-data.py").read_text()
+    edited, count = re.subn(r"classes = \(.cat.,\)", f"classes = {CLASSES}", source)
+    assert count == 1
+    mine = tmp_path / "mine.py"
+    mine.write_text(edited.replace("../", f"{CONFIGS}/"))
+    config = Config.fromfile(mine)
+    heads = config.model.get("roi_head") or config.model
+    scorer = heads.get("mask_iou_head") or heads.mask_head.mask_iou_head
+    assert [head.num_classes for head in (heads.bbox_head, heads.mask_head, scorer)] == [3] * 3
+    for split in ("train", "val", "test"):
+        data = config[f"{split}_dataloader"].dataset
+        assert tuple(data.metainfo.classes) == CLASSES
+        assert data.data_root == "elsewhere"
+    assert config.test_evaluator.ann_file == config.val_evaluator.ann_file == "elsewhere/val.json"
+
+
+LAST = "epoch_3.pth"
+
+
+def write_checkpoint(folder: Path, name: str) -> None:
+    (folder / name).touch()
+    (folder / "last_checkpoint").write_text(str(folder / name))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["my config.py"],
+        ["my config.py", "--resume"],
+        ["my config.py", "--resume", LAST],
+        [f"--resume={LAST}", "my config.py"],
+        ["--resume", LAST, "my config.py"],
+    ],
+)
+def test_stopping_says_how_to_go_on_from_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    tool = load_tool("train.py")
+    write_checkpoint(tmp_path, LAST)
+    older = tool.last_checkpoint(str(tmp_path))
+    write_checkpoint(tmp_path, "epoch_8.pth")
+    monkeypatch.setattr(sys, "argv", ["tools/train.py", *words, "--amp"])
+    for resumed in (False, True):
+        assert tool.how_to_go_on(str(tmp_path), older, resumed) == (
+            "go on with: python tools/train.py 'my config.py' --amp --resume"
+        )
+
+
+def test_an_older_runs_checkpoint_is_not_gone_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = load_tool("train.py")
+    folder = str(tmp_path)
+    says = "before its first checkpoint, so the next training starts from the beginning"
+    monkeypatch.setattr(sys, "argv", ["tools/train.py", "c.py"])
+    assert tool.how_to_go_on(folder, tool.last_checkpoint(folder), False) == says
+    write_checkpoint(tmp_path, LAST)
+    older = tool.last_checkpoint(folder)
+    assert tool.how_to_go_on(folder, older, False) == says
+    monkeypatch.setattr(sys, "argv", ["tools/train.py", "c.py", "--resume", "a.pth"])
+    assert tool.how_to_go_on(folder, older, True) == (
+        "go on with: python tools/train.py c.py --resume a.pth"
+    )
+    (tmp_path / LAST).unlink()  # and it is no new one
+    assert tool.how_to_go_on(folder, older, False) == says
+    write_checkpoint(tmp_path, LAST)  # written again, by the same name
+    assert tool.how_to_go_on(folder, older, True).endswith("train.py c.py --resume")
+
+
+def test_resuming_where_nothing_is_warns(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    config = Config(dict(work_dir=str(tmp_path)))
+    assert load_tool("train.py").set_start(config, "auto") is None
+    assert f"warning: no checkpoint in {tmp_path}: the training" in capsys.readouterr().err
+
+
+def test_a_training_stopped_before_its_first_checkpoint_says_so(
+    config: Path, work_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def interrupted(runner: Runner) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Runner, "train", interrupted)
+    for args, says in (
+        ([], "stopped: before its first checkpoint"),
+        (["--resume"], "stopped: go on with: python train.py"),
+    ):
+        with pytest.raises(SystemExit):
+            call("train.py", config, "--work-dir", work_dir, *args)
+        assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["AmpOptimWrapper", AmpOptimWrapper])
+def test_mixed_precision_of_a_gpu_becomes_that_of_a_cpu(
+    monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    tool = load_tool("train.py")
+    monkeypatch.setattr(tool, "get_device", lambda: "cpu")
+    for_gpu = dict(loss_scale=512.0, dtype="float16", use_fsdp=False)
+    kept = dict(accumulative_counts=2, clip_grad=dict(max_norm=5))
+    config = Config(dict(optim_wrapper=dict(type=kind, **for_gpu, **kept)))
+    tool.use_mixed_precision(config)
+    assert config.optim_wrapper == dict(type="CpuAmpOptimWrapper", **kept)
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
+    assert OPTIM_WRAPPERS.build({**config.optim_wrapper, "optimizer": optimizer}) is not None
+    monkeypatch.setattr(tool, "get_device", lambda: "cuda")
+    config = Config(dict(optim_wrapper=dict(type=kind, **for_gpu, **kept)))
+    tool.use_mixed_precision(config)
+    assert config.optim_wrapper == dict(type="AmpOptimWrapper", **for_gpu, **kept)
+
+
+def test_what_is_measured_is_chosen_for_cocos_metrics_alone() -> None:
+    tool = load_tool("test.py")
+    others = [dict(type="VOCMetric", metric="mAP"), dict(type="DumpDetResults")]
+    by_default = [dict(type="MaskScoreMetric", ann_file="a.json"), dict(type=CocoMetric)]
+    config = Config(dict(test_evaluator=[*by_default, *others]))
+    tool.set_metrics(config, ["segm", "segm"])
+    assert [e.get("metric") for e in config.test_evaluator] == [["segm"], ["segm"], "mAP", None]
+    for nothing in (dict(test_evaluator=others), dict(test_evaluator=None), dict()):
+        with pytest.raises(UserError, match="--eval: the config's test_evaluator measures nothing"):
+            tool.set_metrics(Config(nothing), ["segm"])

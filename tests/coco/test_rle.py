@@ -1,0 +1,123 @@
+"""Which run lengths are sound, against pycocotools and against decoding one by one."""
+
+from typing import Any
+
+import numpy as np
+import pycocotools.mask as coco_masks
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from msrcnn_mm.coco import rle
+from msrcnn_mm.coco.rle import fill, fills
+
+
+def encode(rng: np.random.Generator) -> tuple[str, int]:
+    height, width = rng.integers(1, 60, 2)
+    mask = np.asfortranarray(rng.random((height, width)) < rng.choice([0, 0.01, 0.5, 0.99, 1]))
+    return coco_masks.encode(mask.astype(np.uint8))["counts"].decode(), int(height * width)
+
+
+def decode(text: str) -> list[int] | None:
+    """The runs, character by character as the format says; None where a run does not end."""
+    runs: list[int] = []
+    position = 0
+    while position < len(text):
+        value, shift, more = 0, 0, True
+        while more:
+            if position == len(text):
+                return None
+            code = ord(text[position]) - 48
+            if not 0 <= code < 64:
+                return None
+            value |= (code & 31) << shift
+            more = bool(code & 32)
+            shift += 5
+            position += 1
+            if not more and code & 16:
+                value -= 1 << shift
+        if shift > 35:
+            return None
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+    return runs
+
+
+def is_sound(text: str, pixels: int) -> bool:
+    runs = decode(text)
+    return bool(runs) and min(runs) >= 0 and sum(runs) == pixels
+
+
+@pytest.mark.parametrize("characters", [1, 300, 1 << 20])
+def test_what_pycocotools_wrote_is_sound(characters: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rle, "_CHARACTERS", characters)
+    rng = np.random.default_rng(0)
+    counts, pixels = zip(*[encode(rng) for _ in range(200)], strict=True)
+    assert fill(counts, pixels).all()
+    wrong = rng.random(200) < 0.3
+    assert fill(counts, np.array(pixels) + wrong).tolist() == (~wrong).tolist()
+
+
+ALPHABET = "".join(chr(48 + code) for code in range(64)) + "/p~\u00e4\ud800"
+
+
+@st.composite
+def encodings(draw: st.DrawFn) -> tuple[str, int]:
+    """One of pycocotools', perhaps with characters lost, doubled or changed; or anything."""
+    if draw(st.booleans()):
+        return draw(st.text(ALPHABET, max_size=12)), draw(st.integers(0, 50))
+    text, pixels = encode(np.random.default_rng(draw(st.integers(0, 1000))))
+    if draw(st.booleans()):
+        place = draw(st.integers(0, len(text) - 1))
+        text = text[:place] + draw(st.text(ALPHABET, max_size=2)) + text[place + 1 :]
+    return text, pixels
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(encodings(), max_size=8))
+def test_each_is_judged_as_if_it_were_alone(some: list[tuple[str, int]]) -> None:
+    texts, pixels = [text for text, _ in some], [size for _, size in some]
+    assert fill(texts, pixels).tolist() == [is_sound(*one) for one in some]
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        "",
+        "a~",
+        "\u00e4",
+        "\ud800",
+        [],
+        ["5", "6"],
+        [5, "6"],
+        [[5], 6],
+        [5.0, 6],
+        [12, -1],
+        [True, 10],
+        [10**30],
+    ],
+)
+def test_what_is_no_rle(counts: Any) -> None:
+    assert not fills(counts, 11, 1)
+
+
+def test_a_run_back_is_none() -> None:
+    """5 + 14 - 8 is 11 too: of five bits, the highest of which is the sign."""
+    assert decode("5>H") == [5, 14, -8]
+    assert not fills("5>H", 11, 1)
+    assert fills("5>", 19, 1)
+
+
+def test_a_run_of_more_than_32_bits_is_none() -> None:
+    """11, and zeros behind it."""
+    assert fills("[" + "P" * 5 + "0", 11, 1)
+    assert not fills("[" + "P" * 6 + "0", 11, 1)
+
+
+@pytest.mark.parametrize(("counts", "pixels"), [("~0", 14), ("/0", 31)])
+def test_a_character_that_the_format_does_not_have(counts: str, pixels: int) -> None:
+    """Its lower bits would be a run of these pixels."""
+    assert not fills(counts, pixels, 1)
+
+
+def test_a_list_is_its_runs() -> None:
+    assert fill([[0, 5, 6], [5, 6], [5, 7]], [11, 11, 11]).tolist() == [True, True, False]

@@ -1,0 +1,71 @@
+"""Mean foreground probabilities, by hand, and in the host's results."""
+
+import pytest
+import torch
+from mmdet.models import roi_heads
+
+from msrcnn_mm.models.scorers.maskness import foreground_probs
+from tests.support import tiny
+
+
+def test_mean_over_the_foreground_alone() -> None:
+    probs = torch.tensor([[[0.9, 0.5], [0.1, 0.4]], [[0.3, 0.4], [0.0, 0.49]]])
+    assert foreground_probs(probs.logit(), 0.5).tolist() == pytest.approx([0.7, 0.0])
+    assert foreground_probs(probs.logit(), 0.35)[1].item() == pytest.approx((0.4 + 0.49) / 2)
+
+
+def test_no_masks() -> None:
+    assert foreground_probs(torch.zeros(0, 28, 28), 0.5).shape == (0,)
+
+
+def test_half_precision_is_summed_in_full() -> None:
+    """784 numbers of float16 add up to an error that shows."""
+    logits = torch.full((1, 28, 28), 2.0, dtype=torch.float16)
+    expected = torch.tensor(2.0).sigmoid().item()
+    assert foreground_probs(logits, 0.5).item() == pytest.approx(expected, abs=1e-6)
+
+
+MASK_RCNN = "mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py"
+MS_RCNN = "ms_rcnn/ms-rcnn_r50_fpn_1x_coco.py"
+
+
+@pytest.mark.parametrize("name", [MASK_RCNN, MS_RCNN])
+def test_of_the_predicted_class_in_the_results(name: str) -> None:
+    model = tiny.build(tiny.tiny_config(name)).eval()
+    of_class = torch.tensor([0.6, 0.3, 0.9])
+    head = model.roi_head.mask_head
+    torch.nn.init.zeros_(head.conv_logits.weight)
+    head.conv_logits.bias.data = of_class.logit()
+    with torch.no_grad():
+        samples = model.predict(*tiny.inputs(model, False, [(3, 96, 128), (3, 96, 96)]))
+    results = [sample.pred_instances for sample in samples]
+    assert len(torch.cat([r.labels for r in results]).unique()) > 1
+    expected = torch.tensor([0.6, 0.0, 0.9])  # the second class has no foreground
+    for result in results:
+        assert torch.allclose(result.foreground_probs, expected[result.labels])
+
+
+@pytest.mark.parametrize("name", [MASK_RCNN, MS_RCNN])
+def test_images_without_a_detection(name: str) -> None:
+    config = tiny.tiny_config(name)
+    config.model.test_cfg.rcnn.score_thr = 1.1
+    model = tiny.build(config).eval()
+    with torch.no_grad():
+        (sample,) = model.predict(*tiny.inputs(model, False, [(3, 96, 128)]))
+    assert sample.pred_instances.foreground_probs.shape == (0,)
+
+
+def test_else_the_results_are_those_of_mmdetections_host() -> None:
+    config = tiny.tiny_config(MASK_RCNN)
+    ours = tiny.build(config).eval()
+    config.model.roi_head.type = roi_heads.StandardRoIHead  # the class, as its name means ours
+    theirs = tiny.build(config).eval()
+    batch = tiny.inputs(ours, False, [(3, 96, 128), (3, 96, 96)])
+    with torch.no_grad():
+        results = [[s.pred_instances for s in model.predict(*batch)] for model in (ours, theirs)]
+    for mine, expected in zip(*results, strict=True):
+        assert len(mine) > 0
+        del mine.foreground_probs
+        assert set(mine.keys()) == set(expected.keys())
+        for field in expected.keys():  # noqa: SIM118
+            assert torch.equal(mine[field], expected[field]), field

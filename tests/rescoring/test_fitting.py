@@ -1,0 +1,156 @@
+"""Fitting to results, the file between, and applying to other results."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from msrcnn_mm.errors import UserError
+from msrcnn_mm.evaluation.evaluate import evaluate_scores
+from msrcnn_mm.evaluation.protocol import OF_DETECTORS
+from msrcnn_mm.rescoring.calibration_file import METHODS, read_calibration
+from msrcnn_mm.rescoring.fitting import add_calibrated_scores, fit_calibration
+from msrcnn_mm.rescoring.temperature import Temperature
+from tests.support.coco_scenes import as_coco, random_scene
+
+IMAGES = 6
+ANNOTATIONS, DETECTIONS = random_scene(3, IMAGES)
+COCO = as_coco(ANNOTATIONS, IMAGES)
+
+
+def fit(method: str = "isotonic", score: str = "mask_score"):
+    return fit_calibration(method, score, DETECTIONS, COCO, "gt.json")
+
+
+@pytest.mark.parametrize("score", OF_DETECTORS)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_file_gives_back_what_was_fitted(method: str, score: str, tmp_path: Path) -> None:
+    calibration = fit(method, score)
+    calibration.write(tmp_path / "calibration.json")
+    again = read_calibration(tmp_path / "calibration.json")
+    assert again == calibration
+    assert add_calibrated_scores(again, DETECTIONS) == add_calibrated_scores(
+        calibration, DETECTIONS
+    )
+
+
+@pytest.mark.parametrize("score", OF_DETECTORS)
+def test_it_is_fitted_to_the_matched_ious(score: str) -> None:
+    """Where it was fitted isotonic regression leaves no error of the mean in any level stretch."""
+    calibrated = add_calibrated_scores(fit("isotonic", score), DETECTIONS)
+    matched = evaluate_scores(COCO, DETECTIONS).detections.matched_ious[score]
+    values = np.array([d["calibrated_score"] for d in calibrated])
+    counts = ~np.isnan(matched)
+    for level in np.unique(values.round(4)):
+        here = counts & (values.round(4) == level)
+        if here.any():
+            assert matched[here].mean() == pytest.approx(level, abs=1e-3)
+
+
+def test_a_temperature_is_that_of_scores_and_matched_ious() -> None:
+    matched = evaluate_scores(COCO, DETECTIONS).detections.matched_ious["class_score"]
+    counts = ~np.isnan(matched)
+    scores = np.array([d["score"] for d in DETECTIONS])
+    expected = Temperature.fit(scores[counts], matched[counts])
+    assert fit("temperature", "class_score").calibrator == expected
+
+
+@pytest.mark.parametrize("method", ["isotonic", "temperature"])
+@pytest.mark.parametrize("score", OF_DETECTORS)
+def test_a_curve_does_not_change_ap(method: str, score: str) -> None:
+    calibrated = add_calibrated_scores(fit(method, score), DETECTIONS)
+    rankings = evaluate_scores(COCO, calibrated).rankings
+    assert rankings["calibrated_score"].ap == rankings[score].ap
+    assert rankings["calibrated_score"].ar == rankings[score].ar
+
+
+def test_other_fields_stay() -> None:
+    for before, after in zip(DETECTIONS, add_calibrated_scores(fit(), DETECTIONS), strict=True):
+        assert {k: v for k, v in after.items() if k != "calibrated_score"} == before
+
+
+def test_the_images_it_was_fitted_on_are_refused() -> None:
+    calibration = fit()
+    with pytest.raises(UserError, match=r"6 of the 6 images, 0\.png for one.*--same-images"):
+        calibration.refuse_same_images(COCO)
+    others, _ = random_scene(4, IMAGES)  # of the same names and ids, but other objects
+    for one in others:
+        one["id"] += 1000
+    mixed = [a for a in ANNOTATIONS if a["image_id"] < 12] + [
+        a for a in others if a["image_id"] >= 12
+    ]
+    filled = {a["image_id"] for a in others} & {a["image_id"] for a in ANNOTATIONS}
+    assert len(filled & {12, 13, 14, 15}) >= 2
+    calibration.refuse_same_images(as_coco([a for a in others if a["image_id"] in filled], 0))
+    with pytest.raises(UserError, match="of the 6 images"):
+        calibration.refuse_same_images(as_coco(mixed, IMAGES))
+
+
+def test_a_score_that_is_not_there() -> None:
+    plain = [
+        {k: v for k, v in d.items() if k in ("image_id", "category_id", "segmentation", "score")}
+        for d in DETECTIONS
+    ]
+    with pytest.raises(UserError, match=r"have no mask score: .* --score class_score$"):
+        fit_calibration("isotonic", "mask_score", plain, COCO, "gt.json")
+    with pytest.raises(UserError, match="have no mask score"):
+        add_calibrated_scores(fit(), plain)
+    assert fit_calibration("isotonic", "class_score", plain, COCO, "gt.json").detections
+
+
+def test_scores_out_of_range() -> None:
+    loud = [d | {"score": 2 * d["score"]} for d in DETECTIONS]
+    with pytest.raises(UserError, match=r"detection \d+ has a class score, .* outside \[0, 1\]"):
+        fit_calibration("isotonic", "class_score", loud, COCO, "gt.json")
+
+
+def test_nothing_to_fit_to() -> None:
+    with pytest.raises(UserError, match="no detections"):
+        fit_calibration("isotonic", "class_score", [], COCO, "gt.json")
+    assert add_calibrated_scores(fit(), []) == []
+
+
+def changed(content: dict[str, Any], *path: str, value: Any = None) -> dict[str, Any]:
+    inner = content
+    for key in path[:-1]:
+        inner = inner[key]
+    if value is None:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    return content
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("format",), "msrcnn_mm calibration 9", "no calibration of this version"),
+        (("method",), "magic", "damaged calibration"),
+        (("score",), "fame", "no score 'fame'"),
+        (("parameters", "ious"), None, "damaged calibration"),
+        (("parameters", "ious"), ["a"], "as many scores as IoUs"),
+        (("parameters", "scores"), [0.5], "as many scores as IoUs"),
+        (("fitted_on", "images"), 5, "damaged calibration"),
+        (("fitted_on",), None, "damaged calibration"),
+    ],
+)
+def test_a_damaged_file_is_one_line(
+    path: tuple[str, ...], value: Any, message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "calibration.json"
+    fit().write(file)
+    file.write_text(json.dumps(changed(json.loads(file.read_text()), *path, value=value)))
+    with pytest.raises(UserError, match=message) as caught:
+        read_calibration(file)
+    assert str(file) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '"a"'])
+def test_what_is_no_calibration(content: str, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(UserError, match=r"x\.json"):
+        read_calibration(tmp_path / "x.json")
+    with pytest.raises(UserError, match="cannot read"):
+        read_calibration(tmp_path / "none.json")

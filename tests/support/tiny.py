@@ -1,0 +1,69 @@
+"""Small Mask Scoring R-CNNs and inputs for tests, made from the real configs."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS
+from mmdet.testing import demo_mm_inputs
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torch import nn
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+CLASSES = 3
+_WIDTH = 16
+
+
+def tiny_config(name: str = "ms_rcnn/ms-rcnn_r50_fpn_1x_coco.py") -> Config:
+    """The named config with a narrow ResNet-18 from scratch, narrow heads, few RoIs, 3 classes."""
+    config = Config.fromfile(CONFIGS / name)
+    model = config.model
+    model.backbone.update(
+        depth=18, base_channels=8, init_cfg=None, frozen_stages=-1, norm_eval=False
+    )
+    model.neck.update(in_channels=[8, 16, 32, 64], out_channels=_WIDTH)
+    model.rpn_head.update(in_channels=_WIDTH, feat_channels=_WIDTH)
+    roi_head = model.roi_head
+    roi_head.bbox_roi_extractor.out_channels = _WIDTH
+    roi_head.mask_roi_extractor.out_channels = _WIDTH
+    roi_head.bbox_head.update(in_channels=_WIDTH, fc_out_channels=32, num_classes=CLASSES)
+    roi_head.mask_head.update(in_channels=_WIDTH, conv_out_channels=_WIDTH, num_classes=CLASSES)
+    if "mask_iou_head" in roi_head:
+        roi_head.mask_iou_head.update(
+            in_channels=_WIDTH, conv_out_channels=_WIDTH, fc_out_channels=32, num_classes=CLASSES
+        )
+    model.train_cfg.rcnn.sampler.num = 32
+    model.train_cfg.rpn_proposal.max_per_img = 100
+    model.test_cfg.rpn.max_per_img = 50
+    model.test_cfg.rcnn.score_thr = 0.0
+    return config
+
+
+def build(config: Config, seed: int = 0) -> nn.Module:
+    """The config's model with seeded random weights."""
+    init_default_scope("mmdet")
+    torch.manual_seed(seed)
+    model = MODELS.build(config.model)
+    model.init_weights()
+    return model
+
+
+def inputs(model: nn.Module, training: bool, shapes: list[tuple[int, int, int]], **kwargs: Any):
+    """A preprocessed batch with random images and ground truth: the images, the data samples."""
+    kwargs.setdefault("num_items", [3] * len(shapes))
+    packed = demo_mm_inputs(
+        len(shapes), image_shapes=shapes, num_classes=CLASSES, with_mask=True, **kwargs
+    )
+    batch = model.data_preprocessor(packed, training)
+    return batch["inputs"], batch["data_samples"]
+
+
+def train_step(model: nn.Module, **kwargs: Any) -> dict[str, torch.Tensor]:
+    """Losses of one batch, after the backward pass."""
+    model.train()
+    batch = inputs(model, True, [(3, 96, 128), (3, 96, 96)], **kwargs)
+    losses = model.loss(*batch)
+    total, _ = model.parse_losses(losses)
+    total.backward()
+    return losses
