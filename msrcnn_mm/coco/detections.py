@@ -181,8 +181,8 @@ class Detections:
         for name, entry in _ENTRIES.items():
             column = getattr(self, name)
             if column is not None:
-                for index in np.flatnonzero(~np.isnan(column)):
-                    rows[index][entry] = float(column[index])
+                for place in np.flatnonzero(~np.isnan(column)).tolist():
+                    rows[place][entry] = float(column[place])
         return rows
 
     def select(self, index: NDArray[Any]) -> "Detections":
