@@ -129,7 +129,7 @@ def test_the_commands_in_the_documentation(
     yolact = tmp_path / "yolact_plus_resnet50_54_800000.pth"
     torch.save(yolact_weights(plus=True), yolact, _use_new_zipfile_serialization=False)
     text = (CONFIGS.parent / "docs" / "checkpoints.md").read_text()
-    commands = re.findall(r"^python tools/convert_checkpoint.py (.+)$", text, re.MULTILINE)
+    commands = re.findall(r"^python -m msrcnn_mm convert (.+)$", text, re.MULTILINE)
     assert len(commands) == 3
     said = []
     with pytest.MonkeyPatch.context() as patch:
