@@ -1,7 +1,7 @@
 """Adapts pages that are written for GitHub to the site that MkDocs builds.
 
 A page may link to a file of the repository outside ``docs/``, which the site does not hold. Such a
-link leads to the file on the code host where ``repo_url`` is set, and becomes plain text otherwise.
+link leads to the file on the code host where ``repo_url`` is set, and becomes code otherwise.
 Docstrings name other objects by Sphinx's roles, which the site shows as code.
 """
 
@@ -28,7 +28,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
         if not target.exists():
             _log.warning("%s: link to a missing file: %s", page.file.src_uri, link[2])
         if not config.repo_url:
-            return text
+            return f"`{text.strip('`')}`"
         path = target.relative_to(docs.parent).as_posix()
         return f"[{text}]({config.repo_url.rstrip('/')}/blob/main/{path}{anchor})"
 
