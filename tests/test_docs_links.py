@@ -46,6 +46,25 @@ def test_pages_that_the_code_names_exist() -> None:
     assert not {name for name in named if not (ROOT / name).exists()}
 
 
+def test_files_that_pages_name_exist() -> None:
+    """Pages name files of the package from the root; the page on architecture, from the package."""
+    named = {
+        name
+        for path in PAGES
+        if path.name != "CHANGELOG.md"
+        for name in re.findall(r"`(?:msrcnn_mm|tools|tests)/[\w/.-]+`", path.read_text())
+    }
+    index = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = {p.name for p in (ROOT / "msrcnn_mm").iterdir() if p.is_dir()}
+    named |= {
+        f"`msrcnn_mm/{name}`"
+        for name in re.findall(r"`(\w+/[\w/.-]+)`", index)
+        if name.split("/")[0] in rooms
+    }
+    assert len(named) > 20
+    assert not {name for name in named if not (ROOT / name.strip("`")).exists()}
+
+
 def test_dead_links_are_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# A b\n[x](#a-b) [x](none.md) [x](page.md#c) `[x](code.md)`\n")
