@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from msrcnn_mm.coco.annotation_file import load_annotations
+from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.evaluation.oracle import ground_truth_masks, true_mask_ious
 from tests.cli.test_train_and_test import CLASSES, call, refusal
 from tests.support.coco_files import write_data_set

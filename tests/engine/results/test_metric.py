@@ -13,7 +13,7 @@ import torch
 from mmdet.evaluation.metrics import CocoMetric
 from mmengine.logging import MMLogger
 
-from msrcnn_mm.coco.annotation_file import load_annotations
+from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.engine.results.dump import DumpCocoResults
 from msrcnn_mm.engine.results.metric import MaskScoreMetric
