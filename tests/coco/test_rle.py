@@ -62,7 +62,7 @@ ALPHABET = "".join(chr(48 + code) for code in range(64)) + "/p~\u00e4\ud800"
 
 @st.composite
 def encodings(draw: st.DrawFn) -> tuple[str, int]:
-    """Returns pycocotools' encoding, often with characters lost, doubled or changed, or any text."""
+    """Returns pycocotools' encoding, often with characters lost or changed, or any text."""
     if draw(st.booleans()):
         return draw(st.text(ALPHABET, max_size=12)), draw(st.integers(0, 50))
     text, pixels = encode(np.random.default_rng(draw(st.integers(0, 1000))))

@@ -18,7 +18,7 @@ def plain_found(
     least: float,
     max_det: int = 100,
 ) -> list[float | None]:
-    """Returns the IoU with the instance found, 0 for a false alarm, None for what does not count."""
+    """Returns the IoU with the instance found, 0 for a false alarm, None where none counts."""
     found: list[float | None] = [None] * len(detections)
     taken: set[int] = set()
     placed: dict[Any, int] = {}
