@@ -12,7 +12,7 @@ from msrcnn_mm.errors import UserError
 
 from .checks import damaged, is_box, mismatch, rle_problem
 from .json_files import read_json
-from .rle import fills
+from .rle import is_complete
 
 _NEEDED = {
     "images": ("id", "height", "width"),
@@ -82,6 +82,6 @@ def _problem(annotation: dict[str, Any], coco: COCO) -> str | None:
     if not isinstance(rle, dict):
         return None
     problem = rle_problem(rle) or mismatch(annotation, coco)
-    if not problem and not fills(rle["counts"], *rle["size"]):
+    if not problem and not is_complete(rle["counts"], *rle["size"]):
         problem = damaged(rle)
     return problem

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 _CHARACTERS = 1 << 14  # looked at in one go, so few that they stay in the processor's cache
 
 
-def fill(counts: Sequence[str | list], pixels: Sequence[int]) -> NDArray[np.bool_]:
+def are_complete(counts: Sequence[str | list], pixels: Sequence[int]) -> NDArray[np.bool_]:
     """Which encodings are sound: their runs are runs, and add up to a mask's pixels.
 
     Args:
@@ -33,18 +33,18 @@ def fill(counts: Sequence[str | list], pixels: Sequence[int]) -> NDArray[np.bool
         some.append(index)
         waiting += len(runs)
         if waiting >= _CHARACTERS:
-            sound[some] = _fill([counts[i] for i in some], [pixels[i] for i in some])
+            sound[some] = _are_complete([counts[i] for i in some], [pixels[i] for i in some])
             some, waiting = [], 0
-    sound[some] = _fill([counts[i] for i in some], [pixels[i] for i in some])
+    sound[some] = _are_complete([counts[i] for i in some], [pixels[i] for i in some])
     return sound
 
 
-def fills(counts: str | list, height: int, width: int) -> bool:
+def is_complete(counts: str | list, height: int, width: int) -> bool:
     """Whether the runs of one encoding are sound and add up to a mask of that size."""
-    return bool(fill([counts], [height * width])[0])
+    return bool(are_complete([counts], [height * width])[0])
 
 
-def _fill(counts: Sequence, pixels: Sequence[int]) -> NDArray[np.bool_]:
+def _are_complete(counts: Sequence, pixels: Sequence[int]) -> NDArray[np.bool_]:
     """The same of compressed encodings.
 
     Each character has five bits of a run, the lowest first, and says whether more follow; from the

@@ -7,7 +7,7 @@ import pycocotools.mask as mask_utils
 
 from msrcnn_mm.errors import UserError
 
-from .rle import fills
+from .rle import is_complete
 
 _FAR = 10  # image sides from the image; fewer than pycocotools needs minutes or all memory for
 _MISFIT = 0.5  # IoU of an annotated box with its mask's own, below which they contradict each other
@@ -57,7 +57,7 @@ def is_usable(annotation: dict, image: dict, where: str, evaluated: bool) -> boo
             f"{where}: its RLE is of the size (height, width) = {size}, but the image "
             f"{image['file_name']} of {[image['height'], image['width']]}"
         )
-    if not fills(counts, *size):
+    if not is_complete(counts, *size):
         raise UserError(f"{where}: its RLE is damaged: the runs do not add up to the image")
     return True
 

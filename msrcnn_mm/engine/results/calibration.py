@@ -13,8 +13,8 @@ import torch
 from mmdet.models.detectors import BaseDetector
 from mmengine.structures import InstanceData
 
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation.score_columns import ScoreColumns
 from msrcnn_mm.rescoring.calibration_file import CalibrationFile, read_calibration
 
 
@@ -63,10 +63,16 @@ def _calibrate(instances: InstanceData, calibration: CalibrationFile) -> None:
     def column(field: str) -> np.ndarray | None:
         return instances[field].double().cpu().numpy() if field in instances else None
 
-    scores, foreground = column("scores"), column("foreground_probs")
+    scores = column("scores")
     assert scores is not None
-    maskness = None if foreground is None else scores * foreground
-    columns = ScoreColumns(scores, column("mask_ious"), column("mask_scores"), maskness)
+    detections = Detections(
+        image_ids=[None] * len(scores),
+        category_ids=[None] * len(scores),
+        class_scores=scores,
+        mask_ious=column("mask_ious"),
+        mask_scores=column("mask_scores"),
+        foreground_probs=column("foreground_probs"),
+    )
     # In double precision: rounding would tie what the calibrator keeps apart.
-    values = torch.from_numpy(calibration.apply(columns))
+    values = torch.from_numpy(calibration.apply(detections))
     instances.calibrated_scores = values.to(instances.scores.device)

@@ -16,10 +16,11 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from msrcnn_mm.coco.annotation_file import load_annotations
-from msrcnn_mm.coco.detections import to_arrays, to_detections
-from msrcnn_mm.engine.results.dump import category_ids
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation.oracle import ground_truth_masks, true_mask_ious
+from msrcnn_mm.evaluation.true_ious import true_ious
+
+from .dump import category_ids
+from .predictions import to_arrays, to_detections
 
 
 class UpperBoundHook(Hook):
@@ -30,7 +31,7 @@ class UpperBoundHook(Hook):
     pictures all come after it. ``scores`` stay, so box AP does. A host without a scorer, as Mask
     R-CNN, gets mask scores too.
 
-    The true IoU is that of :func:`true_mask_ious`: with the best-fitting instance of the mask's
+    The true IoU is that of :func:`true_ious`: with the best-fitting instance of the mask's
     class in its image, crowd regions left out.
 
     Args:
@@ -42,9 +43,7 @@ class UpperBoundHook(Hook):
 
     def __init__(self, ann_file: str | Path) -> None:
         self.ann_file = ann_file
-        coco = load_annotations(ann_file)
-        self._categories = coco.dataset["categories"]
-        self._ground_truth = ground_truth_masks(coco)
+        self._coco = load_annotations(ann_file)
 
     def before_test(self, runner: Runner) -> None:
         """Has the model's predictions carry true IoUs from here on.
@@ -53,7 +52,7 @@ class UpperBoundHook(Hook):
             UserError: The annotations lack a class of the data set.
         """
         classes = runner.test_loop.dataloader.dataset.metainfo["classes"]
-        ids = category_ids(self._categories, classes, self.ann_file)
+        ids = category_ids(self._coco.dataset["categories"], classes, self.ann_file)
         predict: Callable[[Any], Sequence[DetDataSample]] = runner.model.test_step
 
         @functools.wraps(predict)
@@ -82,7 +81,7 @@ class UpperBoundHook(Hook):
         if "masks" not in predicted:
             raise UserError("--upper-bound: the model predicts no masks")
         detections = to_detections(to_arrays(predicted), sample.img_id, ids)
-        ious = torch.from_numpy(true_mask_ious(detections, self._ground_truth))
+        ious = torch.from_numpy(true_ious(self._coco, detections))
         # In double precision, as the oracle of an evaluation ranks: rounding would tie masks.
         predicted.mask_ious = ious.to(predicted.scores.device)
         predicted.mask_scores = predicted.scores.double() * predicted.mask_ious
