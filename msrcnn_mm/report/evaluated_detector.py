@@ -4,14 +4,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from msrcnn_mm.coco.detections import Column, Detections
-from msrcnn_mm.evaluation.protocol import (
-    CALIBRATED_SCORE,
-    CLASS_SCORE,
-    MASK_SCORE,
-    MASKNESS,
-    SCORES,
-)
-from msrcnn_mm.evaluation.score_evaluation import ScoreEvaluation
+from msrcnn_mm.evaluation.evaluation_result import ScoreEvaluation
+from msrcnn_mm.evaluation.protocol import MASK_SCORE, MASKNESS, SCORES
+from msrcnn_mm.evaluation.rankings import score_columns
 
 
 @dataclass(frozen=True)
@@ -55,15 +50,7 @@ class EvaluatedDetector:
 
     def column(self, score: str) -> Column:
         """Returns (D,) values of a score; NaN for a mask without it."""
-        columns = self.evaluation.detections
-        column = {
-            CLASS_SCORE: columns.class_scores,
-            MASK_SCORE: columns.mask_scores,
-            MASKNESS: columns.maskness,
-            CALIBRATED_SCORE: columns.calibrated_scores,
-        }[score]
-        assert column is not None
-        return column
+        return score_columns(self.detections)[score]
 
     def thresholds(self, score: str) -> list[float]:
         """Returns the best thresholds of the classes that have one, ascending."""

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from msrcnn_mm.evaluation.protocol import CLASS_SCORE, COLUMNS, MASK_SCORE, ORACLE
+from msrcnn_mm.evaluation.protocol import CLASS_SCORE, COLUMNS, MASK_SCORE, MATCHED_IOU, ORACLE
 
 from . import number_format
 from .evaluated_detector import EvaluatedDetector
@@ -76,6 +76,7 @@ def render_page(report: Report, panels: Mapping[str, Sequence[Panel]]) -> str:
         class_score=CLASS_SCORE,
         mask_score=MASK_SCORE,
         oracle=ORACLE,
+        matched_iou=MATCHED_IOU,
         rankings=[s for s in STYLES if any(s in d.evaluation.rankings for d in detectors)],
         all_have_mask_scores=all(MASK_SCORE in d.scores for d in detectors),
         notes=list(dict.fromkeys(_notes(detectors))),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from msrcnn_mm.evaluation.evaluation_result import CalibrationErrors
 from msrcnn_mm.evaluation.protocol import (
     CALIBRATED_SCORE,
     CLASS_SCORE,
@@ -14,7 +15,6 @@ from msrcnn_mm.evaluation.protocol import (
     MASKNESS,
     ORACLE,
 )
-from msrcnn_mm.evaluation.score_evaluation import CalibrationErrors
 
 from .evaluated_detector import EvaluatedDetector
 from .number_format import gain, percent, score, share

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation.score_evaluation import as_json
+from msrcnn_mm.evaluation.evaluation_result import as_json
 
 from .figures.panels import draw_panels
 from .page import Report, render_page

@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
+from msrcnn_mm.evaluation.evaluation_result import Ranking, ScoreEvaluation
 from msrcnn_mm.evaluation.protocol import CLASS_SCORE, COLUMNS, ORACLE
-from msrcnn_mm.evaluation.score_evaluation import Ranking, ScoreEvaluation
 
 from ..number_format import share
 from ..score_styles import STYLES

@@ -12,13 +12,14 @@ from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
-from msrcnn_mm.evaluation.correlation import MATCHED_IOU, ScorePoints
+from msrcnn_mm.evaluation.correlation import ScorePoints
+from msrcnn_mm.evaluation.protocol import CORRECT_IOU
 
 PANEL = 3.5  # inches
 DPI = 150
 FONT = 10  # points
-# One hue from light to dark can be read by colour-blind readers and in grey print. The palest shades
-# are left out, so that a single mask shows on white.
+# Colour-blind readers and grey print can tell shades of one hue apart. The palest shades are left
+# out, so that a single mask shows on white.
 COLOUR_MAP = mpl.colors.ListedColormap(mpl.colormaps["Blues"](np.linspace(0.22, 1, 256)))
 MEAN_COLOUR = "#d55e00"  # vermilion, distinct from blue in every kind of colour blindness
 X_LABELS = {"mask IoU": "mask IoU (predicted)"}
@@ -104,7 +105,7 @@ def _draw_panel(
 
 def _title(points: ScorePoints) -> str:
     """Returns a line for all masks and one for the matched ones."""
-    sets = (("all", points.all), (f"IoU ≥ {MATCHED_IOU}", points.matched))
+    sets = (("all", points.all), (f"IoU ≥ {CORRECT_IOU}", points.matched))
     return "\n".join(
         f"{name}: Pearson {coefficient(found.pearson)}, Spearman {coefficient(found.spearman)}, "
         f"{found.count:,} mask{'s' if found.count != 1 else ''}"

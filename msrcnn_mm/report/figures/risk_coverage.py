@@ -1,5 +1,6 @@
 """Draws the mean true IoU of the masks that are kept, against the share that is kept."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -88,7 +89,7 @@ def draw_risk(curves: dict[str, RiskCoverage], low: float) -> Figure | None:
 def lowest_iou(all_curves: Sequence[dict[str, RiskCoverage]]) -> float:
     """Returns the start of an IoU axis that holds the curves of all detectors."""
     lowest = [c.mean_iou.min() for curves in all_curves for c in curves.values() if len(c.mean_iou)]
-    return max(0.0, np.floor(10 * min(lowest, default=0.0)) / 10 - 0.05)
+    return max(0.0, math.floor(10 * min(lowest, default=0.0)) / 10 - 0.05)
 
 
 def _draw_curve(axes: Axes, name: str, curve: RiskCoverage) -> None:

@@ -94,9 +94,7 @@ def make_gallery(
     return images
 
 
-def _describe(
-    detections: Detections, true_ious: Column, ranks: Ranks | None, mask: int
-) -> str:
+def _describe(detections: Detections, true_ious: Column, ranks: Ranks | None, mask: int) -> str:
     """Returns a mask's scores, true IoU and ranks as a sentence each."""
     text = f"Class score {score(detections.class_scores[mask])}"
     mask_scores, mask_ious = detections.mask_scores, detections.implied_mask_ious

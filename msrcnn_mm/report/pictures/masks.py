@@ -194,9 +194,7 @@ def _draw_leader(ax: Axes, start: tuple[float, float], box: Box, colour: str) ->
     nearest = (min(max(start[0], box[0]), box[2]), min(max(start[1], box[1]), box[3]))
     middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
     end = [0.5 * (a + b) for a, b in zip(nearest, middle, strict=True)]
-    (line,) = ax.plot(
-        [start[0], end[0]], [start[1], end[1]], color=colour, linewidth=1.2, zorder=4
-    )
+    (line,) = ax.plot([start[0], end[0]], [start[1], end[1]], color=colour, linewidth=1.2, zorder=4)
     line.set_path_effects([Stroke(linewidth=2.4, foreground="#000000a0"), Normal()])
 
 

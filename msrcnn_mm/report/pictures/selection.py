@@ -1,15 +1,15 @@
 """Chooses the images that pictures show: good and bad ones, and some at random."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from msrcnn_mm.coco.detections import Column, Detections
-from msrcnn_mm.evaluation.mask_iou_quality import MATCHED_IOU
 from msrcnn_mm.evaluation.overlaps import Floats, Ints
+from msrcnn_mm.evaluation.protocol import MATCHED_IOU
 
 from .views import Example, example_around
 
@@ -151,9 +151,7 @@ def choose_gallery(
     return leads.examples(sizes)
 
 
-def _gallery_worth(
-    detections: Detections, true_ious: Column, ranks: Ranks
-) -> dict[str, Floats]:
+def _gallery_worth(detections: Detections, true_ious: Column, ranks: Ranks) -> dict[str, Floats]:
     """Returns reason -> (D,), how well each mask illustrates it; at most 0 if it does not."""
     change, right_change = ranks.change, ranks.right_change
     least = np.minimum(np.abs(change), np.abs(right_change))
