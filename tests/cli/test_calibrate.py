@@ -1,4 +1,4 @@
-"""The tool that calibrates: from results to a file to other results."""
+"""Tests the calibrate command."""
 
 import json
 from pathlib import Path

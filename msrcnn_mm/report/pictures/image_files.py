@@ -33,8 +33,10 @@ def read_image(image_dir: Path, info: Mapping[str, Any]) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as file:
             pixels = _as_rgb(ImageOps.exif_transpose(file))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path} is not a readable image: {error}") from error
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{path} is too large to be read: {error}") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UserError(f"{path} is not a readable image") from error
     size = (info["height"], info["width"])
     if pixels.shape[:2] != size:
         raise UserError(f"{path} has height, width {pixels.shape[:2]}, its annotation says {size}")

@@ -1,4 +1,4 @@
-"""Labels can be read, and lie within the picture."""
+"""Tests the places of labels."""
 
 import numpy as np
 import pytest
