@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pycocotools.coco import COCO
 
-from msrcnn_mm.coco.annotation_file import load_annotations
+from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.results_file import load_results, write_results
 from msrcnn_mm.evaluation.evaluate import evaluate_scores

@@ -7,7 +7,7 @@ the masks. The masks of a score that equals the true IoU lie on the diagonal.
 import argparse
 from collections.abc import Mapping, Sequence
 
-from msrcnn_mm.coco.annotation_file import load_annotations
+from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.json_files import write_json
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.errors import UserError

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from msrcnn_mm.coco.annotation_file import load_annotations
+from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.true_ious import true_ious

@@ -10,7 +10,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 import msrcnn_mm  # noqa: F401  # registers our modules, for stock configs too, and makes loading safe
-from msrcnn_mm.coco.annotation_file import load_annotations
+from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.engine.checkpoints.fit import CheckpointFitHook
 from msrcnn_mm.engine.checkpoints.loading import require_file
 from msrcnn_mm.engine.checks.run import METRIC_NAMES, coco_metrics, metrics_of, preflight

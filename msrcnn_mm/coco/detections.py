@@ -1,4 +1,4 @@
-"""The one form in which detections are handled: columns."""
+"""Holds detections as columns, from the results file to every figure."""
 
 import math
 from collections.abc import Mapping, Sequence

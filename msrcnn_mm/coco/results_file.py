@@ -1,6 +1,7 @@
 """Reads and writes results files in COCO's format, whatever framework made them."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ from pycocotools.coco import COCO
 
 from msrcnn_mm.errors import UserError
 
-from .checks import damaged, is_box, mismatch, rle_problem
 from .detections import SCORE_ENTRIES, Detections
 from .json_files import read_json, write_json
 from .rle import are_complete
+from .shapes import is_box, is_rle
 
 
 def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
@@ -42,7 +43,10 @@ def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
     complete = are_complete([rle["counts"] for rle in masks], [math.prod(m["size"]) for m in masks])
     if not complete.all():
         index = int(complete.argmin())
-        raise UserError(f"{path}: detection {index} {damaged(masks[index])}")
+        raise UserError(
+            f"{path}: detection {index} has a damaged run-length encoding: its runs do not add up"
+            f" to {masks[index]['size']} pixels"
+        )
     for row, rle in zip(results, masks, strict=True):
         if isinstance(rle["counts"], list):
             compressed = mask_utils.frPyObjects(rle, *rle["size"])
@@ -62,7 +66,7 @@ def write_results(detections: Detections, path: str | Path) -> None:
 def _problem(row: Any, coco: COCO | None) -> str | None:
     """Returns what is wrong with a row, to follow "detection N"; None if nothing is."""
     if not isinstance(row, dict):
-        return "is no object"
+        return "is not an object"
     for field in ("image_id", "category_id", "segmentation", "score"):
         if field not in row:
             return f"has no '{field}'"
@@ -75,7 +79,22 @@ def _problem(row: Any, coco: COCO | None) -> str | None:
     for field in ("image_id", "category_id"):
         if not isinstance(row[field], int | str):
             return f"has no valid {field}: {row[field]}"
-    problem = rle_problem(row["segmentation"])
-    if problem or coco is None:
-        return problem
-    return mismatch(row, coco)
+    if not is_rle(row["segmentation"]):
+        return "has a segmentation that is not a run-length encoding {size, counts}"
+    return None if coco is None else _mismatch(row, coco)
+
+
+def _mismatch(row: Mapping[str, Any], coco: COCO) -> str | None:
+    """Returns what of a row does not fit the annotations' images and categories."""
+    image = coco.imgs.get(row["image_id"])
+    if image is None:
+        return f"is of image {row['image_id']!r}, which the annotations do not have"
+    if row["category_id"] not in coco.cats:
+        return f"is of category {row['category_id']!r}, which the annotations do not have"
+    size = [image["height"], image["width"]]
+    if row["segmentation"]["size"] != size:
+        return (
+            f"has a mask of height, width {row['segmentation']['size']}, but its image"
+            f" {row['image_id']} is {size}"
+        )
+    return None

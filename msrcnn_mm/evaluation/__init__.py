@@ -3,7 +3,7 @@
 It reads detections and annotations only, so the masks may come from any detector.
 """
 
-from msrcnn_mm.coco.annotation_file import load_annotations
+from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.results_file import load_results
 
 from .average_precision import average_precisions

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import pytest
 
-from msrcnn_mm.coco.annotation_file import load_annotations
+from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
@@ -331,7 +331,7 @@ def test_large_galleries_are_bounded(files: Files) -> None:
             "--names gives 2 names for 1 results file: give one",
         ),
         (lambda f: None, ["--gallery", "0"], "--gallery must be from 1 to 60, not 0"),
-        (lambda f: None, ["--max-dets", "0"], "max_dets is at least 1, not 0"),
+        (lambda f: None, ["--max-dets", "0"], "max_dets must be an integer >= 1, not 0"),
         (lambda f: None, ["--images", "nowhere"], "--images: there is no folder nowhere"),
         (lambda f: f.out.parent.write_text(""), [], "OUT_DIR .*report: a file is in the way"),
         (lambda f: None, ["--compare", "{results}", "--names", "a", "a"], "a name of its own"),

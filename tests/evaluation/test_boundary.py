@@ -1,8 +1,9 @@
-"""Boundary IoU against distances counted pixel by pixel, and Boundary AP against COCOeval."""
+"""Tests of Boundary IoU against plain pixel counts, and of Boundary AP against COCOeval."""
 
 import contextlib
 import io
 
+import cv2
 import numpy as np
 import pycocotools.mask as mask_utils
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from pycocotools.cocoeval import COCOeval
 
 from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.evaluation.boundary import Boundary
+from msrcnn_mm.evaluation.boundary import Boundary, eroded
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from tests.support.coco_scenes import (
     SIDE,
@@ -54,6 +55,19 @@ def test_equals_pixel_counts(seed: int) -> None:
     assert [b.pixels.sum() for b in ours] == [b.sum() for b in plain]
     expected = (plain[0] & plain[1]).sum() / (plain[0] | plain[1]).sum()
     assert ours[0].iou(ours[1]) == ours[1].iou(ours[0]) == pytest.approx(expected, abs=1e-12)
+
+
+@given(seed=st.integers(0, 2**32 - 1), reach=st.sampled_from([1, 2, 3, 7, 16]))
+@settings(max_examples=60, deadline=None)
+def test_erosion_is_that_of_opencv(seed: int, reach: int) -> None:
+    rng = np.random.default_rng(seed)
+    mask = blob(rng)[: rng.integers(1, SIDE), : rng.integers(1, SIDE)]
+    mask[rng.random(mask.shape) < 0.001] = 0
+    kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    expected = cv2.erode(
+        np.ascontiguousarray(mask), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0
+    )
+    assert (eroded(mask.astype(bool), reach) == expected.astype(bool)).all()
 
 
 def test_the_images_edge_is_outline() -> None:

@@ -127,7 +127,7 @@ def changed(content: dict[str, Any], *path: str, value: Any = None) -> dict[str,
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("format",), "msrcnn_mm calibration 9", "no calibration of this version"),
+        (("format",), "msrcnn_mm calibration 9", "not a calibration of this version"),
         (("method",), "magic", "damaged calibration"),
         (("score",), "fame", "no score 'fame'"),
         (("parameters", "ious"), None, "damaged calibration"),

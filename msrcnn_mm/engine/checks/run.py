@@ -18,7 +18,7 @@ from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.model import PretrainedInit
 from mmengine.registry import Registry, init_default_scope
 
-from msrcnn_mm.coco.annotation_checks import AnnotationFile, Needs
+from msrcnn_mm.coco.annotations import AnnotationFile, Needs
 from msrcnn_mm.errors import UserError, warn
 
 from ..config.file import as_list, class_of, on_first_rank

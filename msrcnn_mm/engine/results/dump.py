@@ -8,7 +8,7 @@ from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
-from msrcnn_mm.coco.annotation_file import read_annotations
+from msrcnn_mm.coco.annotations import read_annotations
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.results_file import write_results
 from msrcnn_mm.errors import UserError

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation.score_columns import ScoreColumns, score_and_factors
 from msrcnn_mm.rescoring.calibration_file import CalibrationFile
 from msrcnn_mm.rescoring.exponents import Exponents
 from msrcnn_mm.rescoring.isotonic import Isotonic
@@ -93,11 +92,3 @@ def test_a_model_without_instances_is_refused(tmp_path: Path) -> None:
     model.predict = lambda inputs, samples: samples  # as a panoptic model's, without any
     with pytest.raises(UserError, match="predicts no instances"):
         model(*tiny.inputs(model, False, SHAPES), mode="predict")
-
-
-@pytest.mark.parametrize("column", ["class_scores", "mask_ious", "mask_scores"])
-def test_a_score_that_is_no_number_is_refused(column: str) -> None:
-    columns = {name: np.array([0.5, 0.25]) for name in ("class_scores", "mask_ious", "mask_scores")}
-    columns[column] = np.array([0.5, 1.5 if column != "class_scores" else np.nan])
-    with pytest.raises(UserError, match="detection 1 has a mask score, or a factor of it, outside"):
-        score_and_factors(ScoreColumns(**columns, maskness=None), "mask_score")
