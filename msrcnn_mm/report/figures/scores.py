@@ -53,7 +53,7 @@ def draw_score_against_iou(detector: EvaluatedDetector, score: str) -> Figure | 
         shade = shades(float(norm(number)))
         axes.plot([], [], "h", color=shade, markersize=10, markeredgewidth=0, label=f"{number:,}")
     axes.legend(
-        title="masks a hexagon",
+        title="masks per hexagon",
         loc="lower center",
         bbox_to_anchor=(0.5, 1),
         ncols=4,

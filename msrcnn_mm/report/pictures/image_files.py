@@ -46,6 +46,6 @@ def read_image(image_dir: Path, info: Mapping[str, Any]) -> NDArray[np.uint8]:
 def _as_rgb(image: Image.Image) -> NDArray[np.uint8]:
     """Returns an image of any mode as (H, W, 3), RGB."""
     if image.mode.startswith("I"):  # 16 bits of grey, which Pillow's own conversion would clip
-        grey = (np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)
+        grey = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     return np.asarray(image.convert("RGB"))
