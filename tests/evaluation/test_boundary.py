@@ -28,7 +28,7 @@ REACH = 3  # pixels: 2% of the diagonal of 120 x 120
 
 
 def plain_boundary(mask: np.ndarray) -> np.ndarray:
-    """Pixels of a mask with a pixel outside it, or outside the image, within REACH on each axis."""
+    """Returns the pixels of a mask with a pixel outside it, or the image, within REACH."""
     padded = np.pad(mask.astype(bool), REACH)
     boundary = np.zeros_like(mask, bool)
     for y, x in np.argwhere(mask):
@@ -76,7 +76,7 @@ def test_the_images_edge_is_outline() -> None:
 
 
 class PlainBoundaryEval(COCOeval):
-    """COCOeval with the IoUs replaced by plain ones."""
+    """COCOeval with the IoUs replaced by plain boundary IoUs."""
 
     def computeIoU(self, image_id: int, category_id: int):  # noqa: N802
         ious = super().computeIoU(image_id, category_id)
@@ -116,7 +116,7 @@ def test_ap_is_pycocotools_with_the_ious_replaced(seed: int) -> None:
     assert twelve == plain.stats.tolist()
 
 
-def test_a_large_mask_with_a_loose_outline_fails_where_mask_iou_forgives() -> None:
+def test_a_loose_outline_of_a_large_mask_fails_by_boundary_iou_only() -> None:
     truth, loose = rectangle(10, 10, 110, 110), rectangle(13, 13, 107, 107)
     coco = as_coco([annotation(1, 10, truth)], 1, {3: "ring"})
     evaluation = evaluate_scores(
@@ -142,7 +142,7 @@ def test_a_mask_with_a_hole_counts_by_its_smaller_mask_iou() -> None:
     assert by_iou == pytest.approx([1, 1] + [0] * 8)  # at 0.55 and no further
 
 
-def test_only_when_asked_for() -> None:
+def test_boundary_is_computed_only_when_asked_for() -> None:
     annotations, detections = random_scene(4)
     assert (
         evaluate_scores(as_coco(annotations, 3), Detections.from_rows(detections)).boundary is None
