@@ -1,4 +1,4 @@
-"""The tool that correlates scores with true IoUs: its files, and one line for each bad input."""
+"""Tests the correlate command: its files, and one line for each bad input."""
 
 import json
 import runpy
@@ -12,7 +12,7 @@ import pytest
 
 from msrcnn_mm.cli import correlate as score_correlation
 from msrcnn_mm.errors import UserError
-from tests.evaluation.test_oracle import brute_force
+from tests.evaluation.test_true_ious import brute_force
 from tests.support.coco_scenes import as_coco, coco_dict, random_scene
 
 TOOLS = Path(__file__).parents[2] / "tools"
@@ -59,7 +59,7 @@ def test_writes_numbers_and_picture(
 
 
 def test_without_mask_scores_there_is_the_class_score(files: dict[str, Path]) -> None:
-    """As other frameworks write mask results."""
+    """Other frameworks write such results."""
     rewrite(files["results"], "image_id", "category_id", "segmentation", "score")
     assert list(correlate(files)["scores"]) == ["class_score"]
     picture = cv2.imread(str(files["out"] / "correlation.png"))
