@@ -1,4 +1,4 @@
-"""The demo data set on disk, its tool, and the demo's config on a tiny set."""
+"""Tests the demo data set on disk, its command, and the demo's config on a tiny set."""
 
 import io
 import json
@@ -135,10 +135,10 @@ def test_interrupted_or_damaged_data_are_completed(
     assert _contents(tmp_path) == _contents(tiny)
 
 
-def test_data_made_otherwise_are_left_alone(tiny: Path) -> None:
+def test_data_of_other_settings_are_left_alone(tiny: Path) -> None:
     before = _contents(tiny)
     for change in (dict(train=9), dict(val=5), dict(size=100), dict(seed=4)):
-        with pytest.raises(UserError, match=r"made otherwise.*train 8.*seed 3"):
+        with pytest.raises(UserError, match=r"of other settings.*train 8.*seed 3"):
             make_dataset(tiny, **{**dict(train=8, val=4, size=SIZE, seed=3), **change})
     assert _contents(tiny) == before
 
@@ -169,10 +169,10 @@ def test_tool_makes_data_then_finds_them(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("new", "--size", "63"), "64 pixels or more"),
-        (("new", "--train", "0"), "at least one image"),
-        (("new", "--val", "-1"), "at least one image"),
-        (("new", "--seed", "-1"), "give 0 or more"),
+        (("new", "--size", "63"), "size must be an integer >= 64 pixels, not 63"),
+        (("new", "--train", "0"), "must be integers >= 1, not 0 and 120"),
+        (("new", "--val", "-1"), "must be integers >= 1, not 400 and -1"),
+        (("new", "--seed", "-1"), "seed must be an integer >= 0, not -1"),
         (("file",), "is a file"),
         (("file/below",), "cannot be written"),
         (("full",), "not demo data"),

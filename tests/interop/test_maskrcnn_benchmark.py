@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from torch import Tensor
 
-from msrcnn_mm.engine.checkpoints.loading import CheckpointError
+from msrcnn_mm.errors import CheckpointError
 from msrcnn_mm.interop.conversion import Conversion, convert
 from msrcnn_mm.interop.maskrcnn_benchmark import FORMAT
 from tests.support.maskrcnn_benchmark_files import light_weights

@@ -10,7 +10,7 @@ from mmdet.datasets import CocoDataset
 from mmengine.config import Config
 from torch import Tensor
 
-from msrcnn_mm.engine.checkpoints.loading import CheckpointError
+from msrcnn_mm.errors import CheckpointError
 from msrcnn_mm.interop import maskrcnn_benchmark
 from msrcnn_mm.interop.conversion import Conversion, convert
 from msrcnn_mm.interop.yolact_checkpoints import FORMAT

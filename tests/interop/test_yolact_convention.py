@@ -7,10 +7,10 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from msrcnn_mm.engine.checkpoints.fit import compare
 from msrcnn_mm.interop.conversion import convert
 from msrcnn_mm.interop.yolact_checkpoints import FORMAT
 from msrcnn_mm.interop.yolact_convention import AuthorsYOLACTHead, YOLACTAnchorGenerator
+from msrcnn_mm.models.weights import compare_weights
 from tests.configs.test_configs import difference, load, plain
 from tests.configs.test_yolact_configs import ANCHORS, DCN, RESCORING
 from tests.support.tiny import CONFIGS
@@ -152,5 +152,5 @@ def test_converted_weights_are_exactly_the_config_s(depth: int, plus: bool) -> N
     init_default_scope("mmdet")
     model = MODELS.build(config.model)
     converted = convert(light_weights(depth, plus), (FORMAT,)).checkpoint["state_dict"]
-    assert str(compare(model, converted)) == ""
+    assert str(compare_weights(model, converted)) == ""
     assert converted.keys() == model.state_dict().keys()

@@ -14,9 +14,9 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 import tests.support.yolact_reference as reference
-from msrcnn_mm.engine.checkpoints.fit import compare
 from msrcnn_mm.interop.conversion import convert
 from msrcnn_mm.interop.yolact_checkpoints import FORMAT
+from msrcnn_mm.models.weights import compare_weights
 from tests.support.tiny import CONFIGS
 from tests.support.yolact_files import random_weights
 
@@ -43,7 +43,7 @@ class Case:
             image_size=self.size, sides=list(self.sides)
         )
         self.model = network(self.config)
-        assert str(compare(self.model, done.checkpoint["state_dict"])) == ""
+        assert str(compare_weights(self.model, done.checkpoint["state_dict"])) == ""
         rng = np.random.default_rng(0)
         coarse = rng.integers(0, 256, (9, 12, 3), np.uint8)
         self.picture = cv2.resize(coarse, (120, 90), interpolation=cv2.INTER_CUBIC)
@@ -102,7 +102,7 @@ def test_features_of_a_resnet_101_with_every_third_block_deformable() -> None:
     backbone.eval()  # returns nothing
     ours, prefix = done.checkpoint["state_dict"], "backbone."
     part = {name.removeprefix(prefix): w for name, w in ours.items() if name.startswith(prefix)}
-    assert str(compare(backbone, part)) == ""
+    assert str(compare_weights(backbone, part)) == ""
     image = torch.randn(1, 3, 65, 65, dtype=torch.float64)
     for found, wanted in zip(backbone(image), reference.backbone(weights, image), strict=True):
         assert_close(found, wanted)

@@ -1,4 +1,4 @@
-"""What each detection finds, written plainly: no code shared with the evaluation."""
+"""Matches detections with instances by plain loops, without code of the package."""
 
 from typing import Any
 
@@ -11,6 +11,21 @@ def pixel_iou(a: dict[str, Any], b: dict[str, Any]) -> float:
     return float((first & second).sum() / max(1, (first | second).sum()))
 
 
+def plain_true_ious(
+    detections: list[dict[str, Any]], annotations: list[dict[str, Any]]
+) -> list[float]:
+    """Returns the IoU of each mask with the instance of its class and image that it fits best."""
+    best = []
+    for d in detections:
+        ious = [0.0]
+        for a in annotations:
+            same = (a["image_id"], a["category_id"]) == (d["image_id"], d["category_id"])
+            if same and not a["iscrowd"]:
+                ious.append(pixel_iou(d["segmentation"], a["segmentation"]))
+        best.append(max(ious))
+    return best
+
+
 def plain_found(
     annotations: list[dict[str, Any]],
     detections: list[dict[str, Any]],
@@ -18,7 +33,7 @@ def plain_found(
     least: float,
     max_det: int = 100,
 ) -> list[float | None]:
-    """IoU with the instance found, 0 for a false alarm, None for what does not count."""
+    """Returns the IoU with the instance found, 0 for a false alarm, None where none counts."""
     found: list[float | None] = [None] * len(detections)
     taken: set[int] = set()
     placed: dict[Any, int] = {}
@@ -50,7 +65,7 @@ def plain_found(
 
 
 def of_class(detections: list[dict[str, Any]], found: list[float | None], category_id: int) -> Any:
-    """Indices of the detections of a class that count."""
+    """Returns the positions of the detections of a class that count."""
     return [
         i
         for i, d in enumerate(detections)
