@@ -97,7 +97,7 @@ def test_threshold_of_the_class_score(
     [
         (lambda f: f["results"].unlink(), [], "cannot read .*results.json"),
         (lambda f: f["annotations"].unlink(), [], "no such annotation file: .*gt.json"),
-        (lambda f: f["annotations"].write_text("{}"), [], "gt.json has no 'images'"),
+        (lambda f: f["annotations"].write_text("{}"), [], "gt.json is not in COCO's format"),
         (lambda f: f["results"].write_text("[]"), [], "no detection of class score 0.05 or more"),
         (lambda f: None, ["--score-thr", "1.5"], "no detection of class score 1.5 or more"),
         (lambda f: None, ["--score-thr", "nan"], "--score-thr: invalid number value: 'nan'"),

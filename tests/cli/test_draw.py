@@ -96,7 +96,7 @@ def test_same_seed_same_picture(files: dict[str, Path]) -> None:
     ("spoil", "options", "message"),
     [
         (lambda f: f["results"].unlink(), [], "cannot read .*results.json"),
-        (lambda f: f["annotations"].write_text("{}"), [], "gt.json has no 'images'"),
+        (lambda f: f["annotations"].write_text("{}"), [], "gt.json is not in COCO's format"),
         (
             lambda f: rewrite(f["results"], cut_off),
             [],

@@ -321,7 +321,7 @@ def test_large_galleries_are_bounded(files: Files) -> None:
     [
         (lambda f: f.results.unlink(), [], "cannot read .*results.json"),
         (lambda f: f.results.write_text("[]"), [], "results.json has no detections"),
-        (lambda f: f.annotations.write_text("{}"), [], "gt.json has no 'images'"),
+        (lambda f: f.annotations.write_text("{}"), [], "gt.json is not in COCO's format"),
         (lambda f: f.rewrite(lambda d: d | {"score": float("nan")}), [], "not a finite number"),
         (lambda f: f.rewrite(lambda d: d | {"image_id": 99}), [], "image 99, which the annot"),
         (lambda f: None, ["--compare", "none.json"], "cannot read none.json"),
