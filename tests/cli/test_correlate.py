@@ -12,8 +12,8 @@ import pytest
 
 from msrcnn_mm.cli import correlate as score_correlation
 from msrcnn_mm.errors import UserError
-from tests.evaluation.test_true_ious import brute_force
 from tests.support.coco_scenes import as_coco, coco_dict, random_scene
+from tests.support.plain_matching import plain_true_ious
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -44,7 +44,7 @@ def test_writes_numbers_and_picture(
     files: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = correlate(files, "--score-thr", "0")
-    truth = brute_force(DETECTIONS, as_coco(ANNOTATIONS, 4).dataset["annotations"])
+    truth = plain_true_ious(DETECTIONS, as_coco(ANNOTATIONS, 4).dataset["annotations"])
     for word, field in (("class_score", "score"), ("mask_iou",) * 2, ("mask_score",) * 2):
         scores = [d[field] for d in DETECTIONS]
         part = found["scores"][word]["all"]
