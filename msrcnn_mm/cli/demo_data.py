@@ -40,8 +40,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         from msrcnn_mm.demo.dataset import CLASSES, make_dataset
     except ModuleNotFoundError as error:
+        if error.name != "cv2":
+            raise
         raise UserError(
-            f'drawing the demo data needs {error.name}: pip install "msrcnn_mm[mmdet]"'
+            'demo-data draws with OpenCV, which is not installed: pip install "msrcnn_mm[mmdet]"'
         ) from error
     start = time.monotonic()
     made = make_dataset(

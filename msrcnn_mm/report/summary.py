@@ -1,6 +1,6 @@
 """Words the three answers at the top of the report.
 
-This file alone holds the rules that turn a figure into a word; docs/scores.md explains them.
+This file alone holds the rules that turn a figure into a word; docs/report.md explains them.
 """
 
 from dataclasses import dataclass

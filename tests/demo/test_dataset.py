@@ -3,6 +3,7 @@
 import io
 import json
 import runpy
+import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from pycocotools.coco import COCO
 
+from msrcnn_mm.cli.demo_data import main
 from msrcnn_mm.demo import dataset as demo_data
 from msrcnn_mm.demo.dataset import CLASSES, make_dataset
 from msrcnn_mm.errors import UserError
@@ -198,6 +200,17 @@ def test_tool_ends_bad_input_in_one_line(
     message = capsys.readouterr().err
     assert message.startswith("error: ") and message.count("\n") == 1
     assert says in message
+
+
+def test_command_without_opencv_ends_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("dataset", "scenes", "shapes"):
+        monkeypatch.delitem(sys.modules, f"msrcnn_mm.demo.{module}")
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(UserError, match="draws with OpenCV, which is not installed: pip install"):
+        main([str(tmp_path / "new")])
+    assert not (tmp_path / "new").exists()
 
 
 def test_demo_config_trains_a_step_and_tests_on_demo_data(tiny: Path) -> None:
