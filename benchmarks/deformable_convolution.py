@@ -15,7 +15,7 @@ import torch
 from mmcv.ops.modulated_deform_conv import ModulatedDeformConv2dFunction
 from torch import Tensor
 
-from msrcnn_mm.compat.cpu_deformable_convolution import deformable_convolution
+from msrcnn_mm.compat.deformable_convolution import deformable_convolution
 
 LAYERS = {"c3": (128, 40), "c4": (256, 20), "c5": (512, 10)}  # channels, side of the feature map
 

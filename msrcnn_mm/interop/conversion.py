@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from msrcnn_mm.engine.checkpoints.fit import Misfit, not_finite
-from msrcnn_mm.engine.checkpoints.loading import CheckpointError
+from msrcnn_mm.errors import CheckpointError
+from msrcnn_mm.models.weights import WeightMismatch, not_finite
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def require_shapes(found: Mapping[str, Any], wanted: Mapping[str, tuple[int, ...
     missing = [name for name in wanted if name not in found]
     unknown = [name for name in found if name not in wanted]
     if reshaped or missing or unknown:
-        raise CheckpointError(str(Misfit(0, missing, unknown, reshaped)))
+        raise CheckpointError(str(WeightMismatch(0, missing, unknown, reshaped)))
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:

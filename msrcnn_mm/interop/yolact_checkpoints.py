@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from msrcnn_mm.engine.checkpoints.loading import CheckpointError
+from msrcnn_mm.errors import CheckpointError
 
 from .conversion import (
     Conversion,

@@ -81,9 +81,9 @@ def test_a_test_measures_writes_and_draws(config: Path, checkpoint: Path, tmp_pa
     assert {p.name for p in (tmp_path / "shown").iterdir()} == {"1.png", "2.png"}
 
 
-def test_upper_bound(root: Path, config: Path, checkpoint: Path, tmp_path: Path) -> None:
-    call("test.py", config, checkpoint, "--eval", "segm", "--upper-bound", "--out", "bound.json")
-    detections = json.loads((tmp_path / "bound.json").read_text())
+def test_oracle(root: Path, config: Path, checkpoint: Path, tmp_path: Path) -> None:
+    call("test.py", config, checkpoint, "--eval", "segm", "--oracle", "--out", "oracle.json")
+    detections = json.loads((tmp_path / "oracle.json").read_text())
     coco = load_annotations(root / "val.json")
     truth = true_mask_ious(detections, ground_truth_masks(coco))
     assert [d["mask_iou"] for d in detections] == pytest.approx(truth)

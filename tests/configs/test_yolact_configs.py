@@ -12,7 +12,7 @@ from mmdet.registry import TASK_UTILS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from msrcnn_mm.engine.checkpoints.fit import compare
+from msrcnn_mm.models.weights import compare_weights
 from tests.configs.test_configs import CONFIGS, YOLACT, build, difference, load, plain
 
 ZOO = Path(mmdet.__file__).parent / ".mim" / "configs" / "yolact"
@@ -93,7 +93,7 @@ def test_a_checkpoint_of_mmdetections_zoo_lacks_the_scorer_alone(name: str, old:
     config.mask_head.type = YOLACTProtonet  # by name it is ours
     theirs = build(config).state_dict()
     ours = build(load(f"yolact_plus/{name.replace('yolact_', 'yolact-rescoring_')}").model)
-    misfit = compare(ours, of_mmdetection_2(theirs) if old else theirs)
+    misfit = compare_weights(ours, of_mmdetection_2(theirs) if old else theirs)
     assert misfit.fitting == len(theirs)
     scorer = [k for k in ours.state_dict() if k.startswith("mask_head.mask_iou_head.")]
     assert len(scorer) == 12

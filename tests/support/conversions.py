@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from msrcnn_mm.engine.checkpoints.loading import CheckpointError
+from msrcnn_mm.errors import CheckpointError
 from msrcnn_mm.interop.conversion import Format, convert
 
 Weights = dict[str, Tensor]

@@ -1,4 +1,4 @@
-"""Whatever is wrong with a config or its data ends in one line that names it."""
+"""Checks of a config and its data before a run: each mistake is one line that names it."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from mmengine.model import PretrainedInit
 from mmengine.runner import CheckpointLoader
 from PIL import Image
 
-from msrcnn_mm.engine.checks.run import preflight
+from msrcnn_mm.engine.checks.run import check_run
 from msrcnn_mm.errors import UserError
 from tests.support.coco_files import SIDE, write_data_set
 
@@ -65,8 +65,8 @@ def make_config(root: Path, classes: Any = CLASSES) -> Config:
 
 
 def check(config: Config) -> None:
-    preflight(config, ("train", "val"))
-    preflight(config, ("test",))
+    check_run(config, ("train", "val"))
+    check_run(config, ("test",))
 
 
 def refusal(config: Config) -> str:
@@ -93,7 +93,7 @@ def test_a_good_config_passes_without_a_word(root: Path, capsys: pytest.CaptureF
 
 
 def test_mmdetection_numbers_classes_by_the_file_not_by_the_config(root: Path) -> None:
-    """The reason why another order is refused: it gives labels each other's names."""
+    """Another order is refused because it would exchange the names of labels."""
     permuted = ("star", "disk", "box")
     data = CocoDataset(
         ann_file=f"{root}/train.json",
@@ -189,7 +189,7 @@ def test_data_of_another_format_than_cocos_instances_is_left_alone(
     config = make_config(root)
     for split in ("train", "val", "test"):
         config[f"{split}_dataloader"].dataset.update(type=kind, metainfo=dict())
-    assert preflight(config, ("train", "val")) is None
+    check_run(config, ("train", "val"))
     assert (
         f"train_dataloader.dataset is a {kind}, and only COCO-format data is checked"
         in capsys.readouterr().err
@@ -249,7 +249,7 @@ def test_class_agnostic_masks_have_no_classes_to_count(root: Path) -> None:
 def test_a_threshold_that_no_score_exceeds(root: Path, value: Any) -> None:
     config = make_config(root)
     config.model.test_cfg = dict(rcnn=dict(score_thr=value))
-    says = f"model.test_cfg.rcnn.score_thr is a number below 1, not {value!r}"
+    says = f"model.test_cfg.rcnn.score_thr must be a number below 1, not {value!r}"
     assert refusal(config) == says
 
 
@@ -487,7 +487,7 @@ def test_images_without_annotations_are_normal(root: Path, capsys: pytest.Captur
 
 def test_a_test_set_whose_annotations_nobody_has(root: Path) -> None:
     edit(root / "val.json", lambda c: c.pop("annotations"))
-    preflight(make_config(root), ("test",))
+    check_run(make_config(root), ("test",))
 
 
 def test_an_rle_cut_off_is_noticed_where_pycocotools_is_silent(root: Path) -> None:
@@ -527,7 +527,7 @@ def test_what_an_evaluator_measures_by_default_counts(root: Path, kind: str) -> 
     check(config)
     edit(root / "val.json", lambda c: c["annotations"][0].pop("iscrowd"))
     with pytest.raises(UserError, match="annotation 1 has no iscrowd"):
-        preflight(config, ("val",))
+        check_run(config, ("val",))
 
 
 def test_an_unknown_metric(root: Path) -> None:

@@ -9,7 +9,7 @@ from mmcv.ops.modulated_deform_conv import ModulatedDeformConv2dFunction
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from msrcnn_mm.compat.cpu_deformable_convolution import deformable_convolution
+from msrcnn_mm.compat.deformable_convolution import deformable_convolution
 
 sizes = st.integers(3, 9)
 pairs = st.tuples(st.integers(1, 2), st.integers(1, 2))

@@ -1,4 +1,4 @@
-"""The forward pass of a training step on a CPU is in bf16, and only that."""
+"""Mixed precision on a CPU: the forward pass of a training step is in bf16, and only that."""
 
 import torch
 from mmengine.model import BaseModel
@@ -6,7 +6,7 @@ from mmengine.registry import OPTIM_WRAPPERS
 from torch import nn
 
 import msrcnn_mm  # noqa: F401  # registers the wrapper
-from msrcnn_mm.engine.cpu_amp import CpuAmpOptimWrapper
+from msrcnn_mm.engine.runs.cpu_amp import CpuAmpOptimWrapper
 
 
 class Line(BaseModel):

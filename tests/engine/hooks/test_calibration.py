@@ -1,11 +1,15 @@
-"""Detectors whose config names a calibration, of any kind."""
+"""Calibrated scores in the predictions of a run, for every kind of calibration."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from mmengine.model import MMDistributedDataParallel
 
+from msrcnn_mm.engine.hooks.calibration import CalibrationHook
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.score_columns import ScoreColumns, score_and_factors
 from msrcnn_mm.rescoring.calibration_file import CalibrationFile
@@ -25,9 +29,19 @@ def predict(name: str, calibration: Path | None, score_thr: float = 0.0) -> list
     if calibration is not None:
         config.model.test_cfg.calibration = str(calibration)
     model = tiny.build(config).eval()
-    batch = tiny.inputs(model, False, SHAPES)
+    return [sample.pred_instances for sample in run(model, CalibrationHook())]
+
+
+def run(model: Any, hook: CalibrationHook) -> list:
+    """Predicts as in a test loop with the hook."""
+    runner: Any = SimpleNamespace(model=model)
+    inputs, samples = tiny.inputs(model, False, SHAPES)
+    hook.before_test(runner)
     with torch.no_grad():
-        return [sample.pred_instances for sample in model(*batch, mode="predict")]
+        results = model(inputs, samples, mode="predict")
+    hook.after_test(runner)
+    assert not model._forward_hooks
+    return results
 
 
 def write(path: Path, method: str, score: str, calibrator: object) -> Path:
@@ -92,7 +106,33 @@ def test_a_model_without_instances_is_refused(tmp_path: Path) -> None:
     model = tiny.build(config).eval()
     model.predict = lambda inputs, samples: samples  # as a panoptic model's, without any
     with pytest.raises(UserError, match="predicts no instances"):
-        model(*tiny.inputs(model, False, SHAPES), mode="predict")
+        run(model, CalibrationHook())
+
+
+class Wrapper(MMDistributedDataParallel):
+    """A wrapper of a model that needs no process group."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        torch.nn.Module.__init__(self)
+        self.module = module
+
+
+def test_a_file_of_its_own_and_a_model_in_a_wrapper(tmp_path: Path) -> None:
+    file = write(tmp_path / "c.json", "exponents", "class_score", Exponents([2.0]))
+    model = tiny.build(tiny.tiny_config(MASK_RCNN)).eval()
+    packed = tiny.demo_mm_inputs(2, image_shapes=SHAPES, num_classes=tiny.CLASSES, with_mask=True)
+    runner: Any = SimpleNamespace(model=Wrapper(model))
+    hook = CalibrationHook(calibration=file)
+    hook.before_test(runner)
+    with torch.no_grad():
+        results = runner.model.test_step(packed)
+    hook.after_test(runner)
+    assert len(results) == 2
+    for sample in results:
+        instances = sample.pred_instances
+        torch.testing.assert_close(
+            instances.calibrated_scores, instances.scores.double() ** 2, atol=2e-6, rtol=0
+        )
 
 
 @pytest.mark.parametrize("column", ["class_scores", "mask_ious", "mask_scores"])
