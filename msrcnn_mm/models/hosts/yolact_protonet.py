@@ -52,7 +52,7 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
         prototypes = self.protonet(x[0]).permute(0, 2, 3, 1)
         with torch.autocast(prototypes.device.type, enabled=False):
             images = zip(_wide(prototypes), positive_infos, strict=True)
-            masks = [(of_image @ _wide(infos.coeffs).t()).sigmoid() for of_image, infos in images]
+            masks = [(protos @ _wide(infos.coeffs).t()).sigmoid() for protos, infos in images]
         return masks, segm_preds
 
     def loss(
@@ -106,7 +106,7 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
             ``loss_mask`` and ``loss_segm``, a list of one for each image.
         """
         metas = [_padded(meta) for meta in batch_img_metas]
-        masks = [of_image.float() for of_image in mask_preds]  # the type of the targets
+        masks = [image_masks.float() for image_masks in mask_preds]  # the type of the targets
         with torch.autocast(segm_preds.device.type, enabled=False):
             return super().loss_by_feat(
                 masks, segm_preds.float(), batch_gt_instances, metas, positive_infos, **kwargs

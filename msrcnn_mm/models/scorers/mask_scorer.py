@@ -1,4 +1,4 @@
-"""What the scorers share: from predicted mask IoUs to mask scores.
+"""The base class of the scorers, which computes mask scores from predicted mask IoUs.
 
 Shape shorthand: D detections of an image, C classes.
 """

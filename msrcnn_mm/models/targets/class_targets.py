@@ -18,7 +18,7 @@ from .mask_iou_targets import mask_iou_targets
 from .summed_area import SummedAreaTables
 
 LEARNS = ("target_class", "all_classes", "positive_classes")
-"""Which outputs learn: settings #1, #2 and #3 of the paper's table 5."""
+"""Choices of outputs that learn: settings #1, #2 and #3 of the paper's table 5."""
 
 # Number of masks whose IoU is computed at once. Each takes about 100 KB of memory.
 _CHUNK = 1024

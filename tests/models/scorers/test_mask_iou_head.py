@@ -116,7 +116,7 @@ def test_classes_are_summed_and_rois_averaged() -> None:
     assert loss.item() == pytest.approx(by_hand, rel=1e-5)
 
 
-def test_an_overflow_where_nothing_is_learned_does_no_harm() -> None:
+def test_an_overflow_where_nothing_is_learned_changes_nothing() -> None:
     head = small_head()
     predicted = torch.tensor([[0.5, 0.0, 0.0], [float("inf"), 0.0, 0.0]], requires_grad=True)
     targets = torch.tensor([[0.7, 0.0, 0.0], [0.0, 0.0, 0.0]])

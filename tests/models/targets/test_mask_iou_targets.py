@@ -170,7 +170,7 @@ def test_no_gradient_flows_into_the_targets() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_never_waits_for_the_device() -> None:
+def test_does_not_synchronise_with_the_device() -> None:
     scene = random_scene(5)
     masks = BitmapMasks(scene.masks, *scene.masks.shape[1:])
     tables = SummedAreaTables.from_masks(masks, torch.device("cuda"))
