@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
 
-from msrcnn_mm.coco.detections import Detection
+from msrcnn_mm.coco.detections import Detections
 
 from .matching import match, ranks
 from .overlaps import Bools, Floats, Ints, Overlaps, find_overlaps
@@ -129,7 +129,7 @@ def count_instances(overlaps: Overlaps, area_range: tuple[float, float]) -> Ints
 
 def average_precisions(
     coco: COCO,
-    detections: Sequence[Detection],
+    detections: Detections,
     scores: Sequence[float] | NDArray[np.float64],
     protocol: Protocol,
     iou_type: str = "segm",

@@ -6,7 +6,6 @@ As in the authors' COCO evaluation, a pair counts by the smaller of its two IoUs
 boundary of a mask inside a ring says nothing of what fills it, and a crowd region by mask IoU.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +15,7 @@ import pycocotools.mask as mask_utils
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
 
-from msrcnn_mm.coco.detections import Detection
+from msrcnn_mm.coco.detections import Detections
 
 from .overlaps import Overlaps, progress
 
@@ -68,7 +67,7 @@ class Boundary:
 
 
 def boundary_overlaps(
-    overlaps: Overlaps, coco: COCO, detections: Sequence[Detection], least: float
+    overlaps: Overlaps, coco: COCO, detections: Detections, least: float
 ) -> Overlaps:
     """The same overlaps, each IoU cut down to Boundary IoU where that is smaller.
 
@@ -78,6 +77,7 @@ def boundary_overlaps(
         detections: What ``overlaps`` was made of.
         least: Pairs with a mask IoU below this are left out: they count at no threshold.
     """
+    assert detections.masks is not None or not len(detections)
     kept = overlaps.ious >= min(least, 1 - 1e-10)
     pairs, ious = overlaps.pairs[kept], overlaps.ious[kept]
     of_instances: dict[int, Boundary] = {}
@@ -91,7 +91,7 @@ def boundary_overlaps(
             of_instances.clear()  # those of other images are not met again
         if d != detection:
             detection = d
-            mine = Boundary.of(detections[overlaps.detections[d]]["segmentation"])
+            mine = Boundary.of(detections.masks[overlaps.detections[d]])
         if g not in of_instances:
             of_instances[g] = Boundary.of(coco.annToRLE(overlaps.instances[g]))
         ious[index] = min(ious[index], mine.iou(of_instances[g]))

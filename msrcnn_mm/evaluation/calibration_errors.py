@@ -13,12 +13,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from .evaluation_result import CalibrationErrors, ReliabilityBin
 from .overlaps import Floats, Ints
-from .score_evaluation import CalibrationErrors, ReliabilityBin
 
 LAECE_BINS = 25
 DECE_BINS = 10
-DECE_IOU = 0.5
 
 
 def laece(scores: Floats, found: Floats) -> float | None:

@@ -5,7 +5,7 @@ little of the mask; s_iou should say all of it.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -14,13 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from msrcnn_mm.coco.detections import Detection
+from msrcnn_mm.coco.detections import Detections
 
-SCORES = {"class score": "score", "mask IoU": "mask_iou", "mask score": "mask_score"}
-"""Our word for each score -> its field in a results file."""
+from .evaluation_result import MaskIouQuality
+from .overlaps import Bools, Floats
+from .protocol import CORRECT_IOU, MATCHED_IOU
 
-MATCHED_IOU = 0.5
-"""True IoU from which on a mask is of an instance, and not a false alarm."""
+CORRELATED = {"class score": "class_scores", "mask IoU": "mask_ious", "mask score": "mask_scores"}
+"""Our word for each score -> its column in :class:`Detections`."""
+
+GOOD_IOU = 0.75
+"""True IoU above which a mask is well cut, for the AUROC of s_iou."""
 
 NUM_BINS = 10
 
@@ -80,34 +84,30 @@ class ScorePoints:
     @cached_property
     def matched(self) -> Correlation:
         """Over the masks that are of an instance: quality alone, without false alarms."""
-        hit = self.true_ious >= MATCHED_IOU
+        hit = self.true_ious >= CORRECT_IOU
         return correlate(self.scores[hit], self.true_ious[hit])
 
 
 def score_points(
-    detections: Sequence[Detection], true_ious: NDArray[np.float64], score_thr: float
+    detections: Detections, true_ious: NDArray[np.float64], score_thr: float
 ) -> dict[str, ScorePoints]:
     """Sets each score of the detections against their true IoU.
 
     Args:
-        detections: D detections; those without a score's field are left out of that score.
+        detections: D detections; those without a score are left out of that score.
         true_ious: (D,), the true IoU of each.
         score_thr: Detections below this class score are left out of all.
 
     Returns:
-        Word of :data:`SCORES` -> its points; scores that no detection has are absent.
+        Word of :data:`CORRELATED` -> its points; scores that no detection has are absent.
     """
-    kept = [
-        (detection, iou)
-        for detection, iou in zip(detections, true_ious, strict=True)
-        if detection["score"] >= score_thr
-    ]
     points = {}
-    for word, field in SCORES.items():
-        pairs = [(d[field], iou) for d, iou in kept if field in d]
-        if pairs:
-            scores, ious = np.array(pairs, np.float64).T
-            points[word] = ScorePoints(scores, ious)
+    for word, column in CORRELATED.items():
+        scores = getattr(detections, column)
+        if scores is not None:
+            kept = (detections.class_scores >= score_thr) & ~np.isnan(scores)
+            if kept.any():
+                points[word] = ScorePoints(scores[kept], true_ious[kept])
     return points
 
 
@@ -118,14 +118,23 @@ def correlate(scores: NDArray[np.float64], true_ious: NDArray[np.float64]) -> Co
         scores: (D,).
         true_ious: (D,), in [0, 1].
     """
-    pearson = spearman = None
-    # SciPy warns and answers nan where a side does not vary, and warns where it hardly does.
-    if len(scores) > 1 and np.ptp(scores) > 0 and np.ptp(true_ious) > 0:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", stats.NearConstantInputWarning)
-            pearson = _defined(stats.pearsonr(scores, true_ious).statistic)
-            spearman = _defined(stats.spearmanr(scores, true_ious).statistic)
+    pearson, spearman = coefficients(scores, true_ious)
     return Correlation(len(scores), pearson, spearman, _bins(scores, true_ious))
+
+
+def coefficients(a: Floats, b: Floats) -> tuple[float | None, float | None]:
+    """Returns Pearson's and Spearman's coefficient, in [-1, 1]; None where undefined.
+
+    Args:
+        a: (D,).
+        b: (D,).
+    """
+    # SciPy warns and answers nan where a side does not vary, and warns where it hardly does.
+    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return None, None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.NearConstantInputWarning)
+        return _defined(stats.pearsonr(a, b).statistic), _defined(stats.spearmanr(a, b).statistic)
 
 
 def _defined(coefficient: float) -> float | None:
@@ -153,9 +162,47 @@ def report(points: Mapping[str, ScorePoints], score_thr: float) -> dict[str, Any
     """What a JSON file can hold of the correlations; ``None`` for what is undefined."""
     return {
         "score_thr": score_thr,
-        "matched_true_iou": MATCHED_IOU,
+        "matched_true_iou": CORRECT_IOU,
         "scores": {
             word.replace(" ", "_").lower(): {"all": asdict(p.all), "matched": asdict(p.matched)}
             for word, p in points.items()
         },
     }
+
+
+def mask_iou_quality(mask_ious: Floats, true_ious: Floats) -> MaskIouQuality:
+    """Computes errors and correlations of s_iou over the masks that are of an instance.
+
+    Masks of no object (true IoU below :data:`.protocol.MATCHED_IOU`) are left out, because s_iou is
+    the IoU with an instance and the scorer has never seen any other. Masks of an instance that
+    another mask found as well are not, because s_iou is about the mask alone.
+
+    Args:
+        mask_ious: (D,), s_iou; NaN for a mask that has none, which is left out.
+        true_ious: (D,), in [0, 1].
+
+    Returns:
+        None for what too few masks, or equal values, leave undefined.
+    """
+    matched = (true_ious >= MATCHED_IOU) & ~np.isnan(mask_ious)
+    said, true = mask_ious[matched], true_ious[matched]
+    errors = said - true
+    pearson, spearman = coefficients(said, true)
+    return MaskIouQuality(
+        masks=len(said),
+        mean_absolute_error=float(np.abs(errors).mean()) if len(said) else None,
+        bias=float(errors.mean()) if len(said) else None,
+        pearson=pearson,
+        spearman=spearman,
+        auroc=_auroc(said, true > GOOD_IOU),
+    )
+
+
+def _auroc(values: Floats, positive: Bools) -> float | None:
+    """Share of (positive, negative) pairs in which the positive's value is higher, ties half."""
+    if positive.all() or not positive.any():
+        return None
+    # Its import takes a second, and only results with s_iou need it.
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(positive, values))

@@ -1,23 +1,18 @@
 """One evaluation of everything: masks are compared with the ground truth once, then ranked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
 from pycocotools.coco import COCO
 
-from msrcnn_mm.coco.detections import Detection
+from msrcnn_mm.coco.detections import Detections
 
 from .average_precision import UNDEFINED, Curves, count_instances, curves
 from .boundary import boundary_overlaps
 from .calibration_errors import calibration_errors, laace, laece
-from .found import found_ious
-from .lrp import LRP_IOU, class_lrp, mean_lrp
-from .mask_iou_quality import mask_iou_quality
-from .overlaps import Floats, Ints, Overlaps, find_overlaps, progress
-from .protocol import AREA_RANGES, CLASS_SCORE, COLUMNS, ORACLE, Protocol, coco_protocol
-from .score_columns import ScoreColumns, in_unit_interval, notes_on
-from .score_evaluation import (
+from .correlation import mask_iou_quality
+from .evaluation_result import (
     Aps,
     CalibrationErrors,
     ClassEvaluation,
@@ -27,6 +22,19 @@ from .score_evaluation import (
     Ranking,
     ScoreEvaluation,
 )
+from .lrp import class_lrp, mean_lrp
+from .matching import matched_ious
+from .overlaps import Floats, Ints, Overlaps, find_overlaps, progress
+from .protocol import (
+    AREA_RANGES,
+    CLASS_SCORE,
+    COLUMNS,
+    CORRECT_IOU,
+    ORACLE,
+    Protocol,
+    coco_protocol,
+)
+from .rankings import in_unit_interval, ranking_notes, ranking_scores
 
 # Two rankings that differ in nothing have APs that differ in rounding at most.
 _NO_GAP = 1e-9
@@ -34,7 +42,7 @@ _NO_GAP = 1e-9
 
 def evaluate_scores(
     coco: COCO,
-    detections: Sequence[Detection],
+    detections: Detections,
     protocol: Protocol | None = None,
     boundary: bool = False,
 ) -> ScoreEvaluation:
@@ -42,13 +50,12 @@ def evaluate_scores(
 
     Args:
         coco: The annotations.
-        detections: D masks in COCO's results format, with ``mask_iou``, ``mask_score``,
-            ``foreground_prob`` and ``calibrated_score`` where they have them.
+        detections: D masks, with the scores that they have.
         protocol: What counts; COCO's own without.
         boundary: Whether to rank by Boundary IoU as well; see :mod:`.boundary`.
 
     Returns:
-        The evaluation; :func:`.score_evaluation.as_json` makes plain data of it.
+        The evaluation; :func:`.evaluation_result.as_json` makes plain data of it.
 
     Raises:
         UserError: A detection lacks a field, has a score that is no finite number, is of an image
@@ -57,9 +64,9 @@ def evaluate_scores(
     """
     protocol = protocol or coco_protocol(coco)
     overlaps = find_overlaps(coco, detections, protocol)
-    scores = ScoreColumns.of(detections)
-    true_ious = _spread(overlaps.true_ious(), overlaps, len(detections))
-    by_ranking = scores.rankings(true_ious)
+    true_ious = overlaps.spread(overlaps.best_ious(), len(detections))
+    by_ranking = ranking_scores(detections, true_ious)
+    mask_ious = detections.implied_mask_ious
     instances = count_instances(overlaps, AREA_RANGES[0])
 
     in_order = {name: values[overlaps.detections] for name, values in by_ranking.items()}
@@ -92,9 +99,7 @@ def evaluate_scores(
         boundary=by_boundary,
         oracle_gap=gap,
         mask_iou_quality=(
-            None
-            if scores.mask_ious is None
-            else mask_iou_quality(scores.mask_ious, np.nan_to_num(true_ious))
+            None if mask_ious is None else mask_iou_quality(mask_ious, np.nan_to_num(true_ious))
         ),
         calibration_errors={
             name: part.calibration_errors
@@ -106,19 +111,22 @@ def evaluate_scores(
             for name, part in parts.items()
         },
         classes=_classes(coco, protocol, overlaps, instances, measured, parts),
-        notes=[*_notes(overlaps, instances, len(detections)), *notes_on(by_ranking, scores)],
+        notes=[
+            *_notes(overlaps, instances, len(detections)),
+            *ranking_notes(by_ranking, detections),
+        ],
         detections=DetectionColumns(
-            image_ids=[d["image_id"] for d in detections],
-            category_ids=[d["category_id"] for d in detections],
-            class_scores=scores.class_scores,
-            mask_ious=scores.mask_ious,
-            mask_scores=scores.mask_scores,
-            maskness=scores.maskness,
-            calibrated_scores=scores.calibrated_scores,
+            image_ids=detections.image_ids,
+            category_ids=detections.category_ids,
+            class_scores=detections.class_scores,
+            mask_ious=mask_ious,
+            mask_scores=detections.mask_scores,
+            maskness=detections.maskness,
+            calibrated_scores=detections.calibrated_scores,
             true_ious=true_ious,
-            areas=_spread(overlaps.areas, overlaps, len(detections)),
+            areas=overlaps.spread(overlaps.areas, len(detections)),
             matched_ious={
-                name: _spread(part.found, overlaps, len(detections)) for name, part in parts.items()
+                name: overlaps.spread(part.found, len(detections)) for name, part in parts.items()
             },
         ),
     )
@@ -137,7 +145,7 @@ class _ScoreParts:
     def __init__(
         self, overlaps: Overlaps, scores: Floats, protocol: Protocol, instances: Ints
     ) -> None:
-        self.found, half = found_ious(overlaps, scores, protocol, (0.0, LRP_IOU))
+        self.found, half = matched_ious(overlaps, scores, protocol, (0.0, CORRECT_IOU))
         honest = in_unit_interval(scores)
         classes = np.repeat(np.arange(len(instances)), np.diff(overlaps.bounds))
         known = instances[classes] > 0
@@ -238,13 +246,6 @@ def _notes(overlaps: Overlaps, instances: Ints, given: int) -> list[str]:
             " it counts as a false alarm: number annotations from 1"
         )
     return notes
-
-
-def _spread(values: Floats, overlaps: Overlaps, total: int) -> Floats:
-    """(D,), in the order of the results; NaN for detections that do not count."""
-    spread = np.full(total, np.nan)
-    spread[overlaps.detections] = values
-    return spread
 
 
 def _named(values: Floats) -> Aps:

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .evaluation_result import ClassLrp, Lrp, LrpError
 from .overlaps import Floats
-from .score_evaluation import ClassLrp, Lrp, LrpError
-
-LRP_IOU = 0.5
+from .protocol import CORRECT_IOU
 
 
 def class_lrp(scores: Floats, found: Floats, instances: int) -> ClassLrp:
@@ -42,7 +41,7 @@ def class_lrp(scores: Floats, found: Floats, instances: int) -> ClassLrp:
     false = np.arange(1, len(found) + 1) - true
     lost: Floats = true - np.cumsum(found)  # sum of 1 - IoU
     missed = instances - true
-    errors = (lost / (1 - LRP_IOU) + false + missed) / (true + false + missed)
+    errors = (lost / (1 - CORRECT_IOU) + false + missed) / (true + false + missed)
 
     def at(last: int) -> LrpError:
         some = bool(true[last])

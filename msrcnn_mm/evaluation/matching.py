@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from .overlaps import Bools, Floats, Ints, Overlaps
+from .protocol import AREA_RANGES, Protocol
 
 NONE = -1
 
@@ -100,6 +101,30 @@ def match(
     by_match = matched & ~np.append(counts, False)[of_match]
     outside = _outside(overlaps.areas, area_range)
     return Matches(found, correct, by_match | (~known & outside))
+
+
+def matched_ious(
+    overlaps: Overlaps, scores: Floats, protocol: Protocol, thresholds: tuple[float, ...]
+) -> Floats:
+    """IoU of each detection with the instance that it finds.
+
+    Args:
+        overlaps: Of D detections.
+        scores: (D,), what to rank by.
+        protocol: Its ``ap_max_dets`` best-ranked detections of a class in an image count.
+        thresholds: T least IoUs of a match; 0 asks for any overlap.
+
+    Returns:
+        (T, D): the IoU of a correct detection; 0 for a false alarm, also for one that finds what
+        another has found; NaN for one that does not count, in a crowd region or beyond the most
+        detections.
+    """
+    places = ranks(overlaps, scores)
+    matches = match(overlaps, places, np.array(thresholds), AREA_RANGES[0], protocol.ap_max_dets)
+    ious = np.append(overlaps.ious, 0)[matches.pairs]
+    found = np.where(matches.correct & (matches.pairs != NONE), ious, 0)
+    found[matches.ignored | (places >= protocol.ap_max_dets)] = np.nan
+    return found
 
 
 def _turns(groups: Ints, places: Ints, detection: Ints) -> Ints:

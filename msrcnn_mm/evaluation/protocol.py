@@ -22,8 +22,14 @@ OF_DETECTORS = (CLASS_SCORE, MASK_SCORE, MASKNESS)
 SCORES = (*OF_DETECTORS, CALIBRATED_SCORE)
 """Those, and what a calibration makes of one of them."""
 
-RANKINGS = (*SCORES, ORACLE)
-"""What masks are ranked by: those scores, and one that only the ground truth can tell."""
+CORRECT_IOU = 0.5
+"""IoU from which on a detection is correct, for LRP, D-ECE and the correlations."""
+
+MATCHED_IOU = 0.1
+"""True IoU from which on a mask is of an instance, well or badly, and no false alarm.
+
+As in TIDE (Bolya et al., ECCV 2020).
+"""
 
 COLUMNS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 

@@ -8,13 +8,14 @@ from typing import Any
 
 from pycocotools.coco import COCO
 
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.json_files import read_json, write_json
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats
 from msrcnn_mm.evaluation.protocol import OF_DETECTORS
-from msrcnn_mm.evaluation.score_columns import ScoreColumns, score_and_factors
 
 from .exponents import Exponents
+from .factors import score_and_factors
 from .isotonic import Isotonic
 from .temperature import Temperature
 
@@ -68,13 +69,13 @@ class CalibrationFile:
         }
         write_json(content, Path(path))
 
-    def apply(self, columns: ScoreColumns) -> Floats:
+    def apply(self, detections: Detections) -> Floats:
         """(D,) calibrated scores in [0, 1], in double precision.
 
         Raises:
             UserError: The detections lack the score, or have one outside [0, 1].
         """
-        scores, factors = score_and_factors(columns, self.score)
+        scores, factors = score_and_factors(detections, self.score)
         by_factor = isinstance(self.calibrator, Exponents)
         return self.calibrator.apply(factors if by_factor else scores)
 

@@ -16,9 +16,9 @@ from mmengine.structures import InstanceData
 from msrcnn_mm.engine.results import metric as mask_score_metric
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
-from msrcnn_mm.evaluation.score_evaluation import ScoreEvaluation
+from msrcnn_mm.evaluation.evaluation_result import ScoreEvaluation
 from tests.engine.results.test_metric import data_samples
-from tests.evaluation.test_oracle import brute_force
+from tests.evaluation.test_true_ious import brute_force
 from tests.support.scene_runs import ANNOTATIONS, CLASSES, DETECTIONS, IMAGES, metrics, write_run
 from tests.support.tiny import tiny_config
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import cv2
 import pytest
-
 from msrcnn_mm.coco.annotation_file import load_annotations
+from msrcnn_mm.evaluation.score_evaluation import as_json
+
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.protocol import COLUMNS
-from msrcnn_mm.evaluation.score_evaluation import as_json
 from msrcnn_mm.report import wording
 from tests.support.coco_scenes import annotation, detection, random_scene, rectangle
 from tests.support.report_files import IMAGES, Files, scene

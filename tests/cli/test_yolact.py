@@ -8,8 +8,9 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from msrcnn_mm.coco.annotation_file import load_annotations
-from msrcnn_mm.evaluation.oracle import ground_truth_masks, true_mask_ious
+from msrcnn_mm.coco.annotations import load_annotations
+from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.evaluation.true_ious import true_ious
 from tests.cli.test_train_and_test import CLASSES, call, refusal
 from tests.support.coco_files import write_data_set
 from tests.support.tiny_yolact import tiny_config
@@ -85,7 +86,7 @@ def test_oracle(root: Path, config: Path, checkpoint: Path, tmp_path: Path) -> N
     call("test.py", config, checkpoint, "--eval", "segm", "--oracle", "--out", "oracle.json")
     detections = json.loads((tmp_path / "oracle.json").read_text())
     coco = load_annotations(root / "val.json")
-    truth = true_mask_ious(detections, ground_truth_masks(coco))
+    truth = true_ious(coco, Detections.from_rows(detections))
     assert [d["mask_iou"] for d in detections] == pytest.approx(truth)
     assert truth.max() > 0
 

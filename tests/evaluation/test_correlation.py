@@ -4,13 +4,12 @@ import json
 import math
 from itertools import pairwise
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib import pyplot as plt
 
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.evaluation.correlation import (
     NUM_BINS,
     Correlation,
@@ -19,7 +18,6 @@ from msrcnn_mm.evaluation.correlation import (
     report,
     score_points,
 )
-from msrcnn_mm.report.figures.correlation import draw
 
 
 def pearson(xs: list[float], ys: list[float]) -> float:
@@ -117,12 +115,14 @@ def points(scores: list[float], true_ious: list[float]) -> ScorePoints:
     return ScorePoints(np.array(scores, float), np.array(true_ious, float))
 
 
-DETECTIONS = [
-    {"score": 0.9, "mask_iou": 0.5, "mask_score": 0.45},
-    {"score": 0.05, "mask_iou": 0.8, "mask_score": 0.04},
-    {"score": 0.04, "mask_iou": 0.3, "mask_score": 0.012},
-    {"score": 0.6},
-]
+NAN = float("nan")
+DETECTIONS = Detections(
+    image_ids=[1] * 4,
+    category_ids=[1] * 4,
+    class_scores=np.array([0.9, 0.05, 0.04, 0.6]),
+    mask_ious=np.array([0.5, 0.8, 0.3, NAN]),
+    mask_scores=np.array([0.45, 0.04, 0.012, NAN]),
+)
 
 
 def test_each_score_has_the_detections_that_carry_it() -> None:
@@ -134,7 +134,9 @@ def test_each_score_has_the_detections_that_carry_it() -> None:
     }
     assert found["class score"].true_ious.tolist() == [0.4, 0.9, 0.7]
     assert found["mask score"].true_ious.tolist() == [0.4, 0.9]
-    assert list(score_points(DETECTIONS[3:], np.array([0.7]), 0.05)) == ["class score"]
+    assert list(score_points(DETECTIONS.select(np.array([3])), np.array([0.7]), 0.05)) == [
+        "class score"
+    ]
     assert score_points(DETECTIONS, np.zeros(4), 0.95) == {}
 
 
@@ -154,24 +156,3 @@ def test_report_is_what_json_can_hold() -> None:
     assert both["all"]["pearson"] == found["class score"].all.pearson
     assert back["scores"]["mask_iou"]["matched"]["pearson"] is None
     assert both["all"]["bins"][0] == dict(low=0.0, high=0.1, count=1, mean_true_iou=0.9)
-
-
-def test_the_picture_has_a_panel_a_score_and_says_what_is_undefined() -> None:
-    found = score_points(DETECTIONS, np.array([0.4, 0.9, 0.1, 0.7]), 0.05)
-    figure = draw(found)
-    panels = [ax for ax in figure.axes if ax.get_xlabel()]
-    assert [ax.get_xlabel() for ax in panels] == [
-        "class score",
-        "mask IoU (predicted)",
-        "mask score",
-    ]
-    everything, matched = panels[1].get_title(loc="left").split("\n")
-    assert everything == "all: Pearson 1.00, Spearman 1.00, 2 masks"
-    assert matched == "IoU ≥ 0.5: Pearson -, Spearman -, 1 mask"
-    # the histogram counts every mask once
-    (mesh,) = (c for c in panels[0].collections if isinstance(c, mpl.collections.QuadMesh))
-    counts = np.ma.filled(mesh.get_array(), 0)
-    assert counts.sum() == 3
-    side = len(counts)
-    assert counts[int(0.4 * side), int(0.9 * side)] == 1  # row: true IoU, column: score
-    plt.close(figure)

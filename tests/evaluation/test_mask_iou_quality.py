@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import pearsonr, spearmanr
 
-from msrcnn_mm.evaluation.mask_iou_quality import mask_iou_quality
+from msrcnn_mm.evaluation.correlation import mask_iou_quality
 
 
 @given(seed=st.integers(0, 2**32 - 1))

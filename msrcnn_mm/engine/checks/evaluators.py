@@ -7,7 +7,7 @@ from typing import Any
 from mmdet.evaluation import CocoMetric
 from mmdet.registry import METRICS
 
-from msrcnn_mm.coco.annotation_checks import AnnotationFile
+from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError
 
 from ..config.walk import as_list, class_of

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from msrcnn_mm.coco.annotation_checks import AnnotationFile
+from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError
 
 # Opening takes some 0.1 ms on a disk and ten times that on a network; more would hold up COCO.

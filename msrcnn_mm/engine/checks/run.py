@@ -10,7 +10,7 @@ from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from msrcnn_mm.coco.annotation_checks import AnnotationFile
+from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError, warn
 
 from ..config.launcher import on_first_rank

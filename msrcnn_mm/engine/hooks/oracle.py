@@ -16,12 +16,12 @@ from mmengine.model import BaseTTAModel
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from msrcnn_mm.coco.annotation_file import load_annotations
-from msrcnn_mm.coco.detections import to_arrays, to_detections
+from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation.oracle import ground_truth_masks, true_mask_ious
+from msrcnn_mm.evaluation.true_ious import true_ious
 
 from ..results.dump import category_ids
+from ..results.predictions import to_arrays, to_detections
 from .runner_parts import change_predictions
 
 
@@ -43,16 +43,14 @@ class OracleHook(Hook):
 
     def __init__(self, ann_file: str | Path) -> None:
         self.ann_file = ann_file
-        coco = load_annotations(ann_file)
-        self._categories = coco.dataset["categories"]
-        self._ground_truth = ground_truth_masks(coco)
+        self._coco = load_annotations(ann_file)
 
     def before_test(self, runner: Runner) -> None:
         """Has the model's predictions carry true IoUs from here on."""
         if isinstance(runner.model, BaseTTAModel):
             raise UserError("--oracle: test-time augmentation merges boxes without their masks")
         classes = runner.test_loop.dataloader.dataset.metainfo["classes"]
-        ids = category_ids(self._categories, classes, self.ann_file)
+        ids = category_ids(self._coco.dataset["categories"], classes, self.ann_file)
         self._handle = change_predictions(runner.model, partial(self._score, ids=ids))
         MMLogger.get_current_instance().warning(
             "oracle, not a result: mask_ious are the true IoUs, taken from the ground truth, and "
@@ -72,7 +70,7 @@ class OracleHook(Hook):
         if "masks" not in predicted:
             raise UserError("--oracle: the model predicts no masks")
         detections = to_detections(to_arrays(predicted), sample.img_id, ids)
-        ious = torch.from_numpy(true_mask_ious(detections, self._ground_truth))
+        ious = torch.from_numpy(true_ious(self._coco, detections))
         # In double precision, as the oracle of an evaluation ranks: rounding would tie masks.
         predicted.mask_ious = ious.to(predicted.scores.device)
         predicted.mask_scores = predicted.scores.double() * predicted.mask_ious

@@ -8,8 +8,8 @@ import torch
 from mmdet.structures import DetDataSample
 from torch import nn
 
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation.score_columns import ScoreColumns
 from msrcnn_mm.rescoring.calibration_file import CalibrationFile
 
 
@@ -32,10 +32,16 @@ def add_calibrated_scores(sample: DetDataSample, calibration: CalibrationFile) -
     def column(field: str) -> np.ndarray | None:
         return instances[field].double().cpu().numpy() if field in instances else None
 
-    scores, foreground = column("scores"), column("foreground_probs")
+    scores = column("scores")
     assert scores is not None
-    maskness = None if foreground is None else scores * foreground
-    columns = ScoreColumns(scores, column("mask_ious"), column("mask_scores"), maskness)
+    detections = Detections(
+        image_ids=[None] * len(scores),
+        category_ids=[None] * len(scores),
+        class_scores=scores,
+        mask_ious=column("mask_ious"),
+        mask_scores=column("mask_scores"),
+        foreground_probs=column("foreground_probs"),
+    )
     # In double precision: rounding would tie scores that the calibrator keeps apart.
-    values = torch.from_numpy(calibration.apply(columns))
+    values = torch.from_numpy(calibration.apply(detections))
     instances.calibrated_scores = values.to(instances.scores.device)

@@ -8,10 +8,12 @@ from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
-from msrcnn_mm.coco.annotation_file import read_annotations
-from msrcnn_mm.coco.detections import to_arrays, to_detections
-from msrcnn_mm.coco.json_files import write_json
+from msrcnn_mm.coco.annotations import read_annotations
+from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.coco.results_file import write_results
 from msrcnn_mm.errors import UserError
+
+from .predictions import to_arrays, to_detections
 
 
 @METRICS.register_module()
@@ -67,8 +69,10 @@ class DumpCocoResults(BaseMetric):
         """
         classes = (self.dataset_meta or {})["classes"]
         ids = category_ids(self._categories, classes, self.ann_file)
-        detections = [d for i, arrays in results for d in to_detections(arrays, i, ids)]
-        write_json(detections, self.out_file)
+        detections = Detections.concatenate(
+            [to_detections(arrays, i, ids) for i, arrays in results]
+        )
+        write_results(detections, self.out_file)
         MMLogger.get_current_instance().info(
             f"{len(detections)} detections of {len(results)} images are in {self.out_file}"
         )

@@ -8,22 +8,25 @@ from mmdet.evaluation.metrics import CocoMetric
 from mmdet.registry import METRICS
 from mmengine.logging import MMLogger
 
-from msrcnn_mm.coco.detections import Detection, to_arrays, to_detections
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import SettingError, UserError
 from msrcnn_mm.evaluation.average_precision import curves
-from msrcnn_mm.evaluation.coco_keys import (
+from msrcnn_mm.evaluation.evaluate import evaluate_scores, rankings_of
+from msrcnn_mm.evaluation.evaluation_result import Ranking, ScoreEvaluation
+from msrcnn_mm.evaluation.overlaps import find_overlaps
+from msrcnn_mm.evaluation.protocol import CLASS_SCORE, MASK_SCORE, Protocol
+from msrcnn_mm.evaluation.summaries import (
     COCO_ITEMS,
     DEFAULT_ITEMS,
     class_aps,
     class_table,
     coco_items,
+    metric_keys,
+    ranking_table,
+    score_table,
 )
-from msrcnn_mm.evaluation.evaluate import evaluate_scores, rankings_of
-from msrcnn_mm.evaluation.overlaps import find_overlaps
-from msrcnn_mm.evaluation.protocol import CLASS_SCORE, MASK_SCORE, Protocol
-from msrcnn_mm.evaluation.score_evaluation import Ranking, ScoreEvaluation
-from msrcnn_mm.evaluation.score_keys import score_keys
-from msrcnn_mm.evaluation.score_table import ranking_table, score_table
+
+from .predictions import to_arrays, to_detections
 
 METRICS_HERE = ("bbox", "segm", "boundary")
 """What we evaluate ourselves; proposals are MMDetection's."""
@@ -37,7 +40,7 @@ class MaskScoreMetric(CocoMetric):
 
     Every key of ``CocoMetric`` keeps its name and value: ``bbox_*`` rank by class score, ``segm_*``
     by mask score where the results carry one. With ``segm`` come AP by every ranking, the oracle
-    gap, the quality of s_iou, calibration and LRP: see :func:`.score_keys.score_keys`. All of them
+    gap, the quality of s_iou, calibration and LRP: see :func:`.metric_keys`. All of them
     are rounded to three decimals, and what is undefined is left out; the log says why.
 
     ``metric`` may also name ``boundary``: AP with Boundary IoU, as ``boundary_*``.
@@ -104,12 +107,10 @@ class MaskScoreMetric(CocoMetric):
         metrics = self._of_coco_metric(results, [])  # writes files, settles ids
         if self.format_only:
             return metrics
-        detections = [
-            detection
-            for prediction in predictions
-            for detection in to_detections(prediction, prediction["img_id"], self.cat_ids)
-        ]
-        if not detections:
+        detections = Detections.concatenate(
+            [to_detections(p, p["img_id"], self.cat_ids) for p in predictions]
+        )
+        if not len(detections):
             logger.error("no detection in any image, so there is no AP of any ranking")
             return metrics
         protocol = self._protocol()
@@ -134,7 +135,7 @@ class MaskScoreMetric(CocoMetric):
                 assert scores is not None
                 metrics.update(self._mask_keys(metric, scores))
         if scores is not None:
-            metrics.update(score_keys(scores, self.metrics))
+            metrics.update(metric_keys(scores, self.metrics))
             if "segm" in masks:
                 logger.info(f"\n{score_table(scores)}")
             if scores.boundary is not None:
@@ -166,9 +167,9 @@ class MaskScoreMetric(CocoMetric):
             iou_thrs=np.atleast_1d(self.iou_thrs),
         )
 
-    def _box_keys(self, detections: list[Detection], protocol: Protocol) -> dict[str, float]:
+    def _box_keys(self, detections: Detections, protocol: Protocol) -> dict[str, float]:
         overlaps = find_overlaps(self._coco_api, detections, protocol, "bbox")
-        scores = np.array([d["score"] for d in detections])[overlaps.detections]
+        scores = detections.class_scores[overlaps.detections]
         curve = {CLASS_SCORE: curves(overlaps, scores, protocol)}
         names = [self._coco_api.cats[i]["name"] for i in sorted(protocol.category_ids)]
         classes = {name: rankings_of(curve, k)[0][CLASS_SCORE] for k, name in enumerate(names)}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from msrcnn_mm.coco.annotation_file import load_annotations
+from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.rescoring.calibration_file import read_calibration
 

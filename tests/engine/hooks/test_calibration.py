@@ -11,7 +11,6 @@ from mmengine.model import MMDistributedDataParallel
 
 from msrcnn_mm.engine.hooks.calibration import CalibrationHook
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation.score_columns import ScoreColumns, score_and_factors
 from msrcnn_mm.rescoring.calibration_file import CalibrationFile
 from msrcnn_mm.rescoring.exponents import Exponents
 from msrcnn_mm.rescoring.isotonic import Isotonic
@@ -133,11 +132,3 @@ def test_a_file_of_its_own_and_a_model_in_a_wrapper(tmp_path: Path) -> None:
         torch.testing.assert_close(
             instances.calibrated_scores, instances.scores.double() ** 2, atol=2e-6, rtol=0
         )
-
-
-@pytest.mark.parametrize("column", ["class_scores", "mask_ious", "mask_scores"])
-def test_a_score_that_is_no_number_is_refused(column: str) -> None:
-    columns = {name: np.array([0.5, 0.25]) for name in ("class_scores", "mask_ious", "mask_scores")}
-    columns[column] = np.array([0.5, 1.5 if column != "class_scores" else np.nan])
-    with pytest.raises(UserError, match="detection 1 has a mask score, or a factor of it, outside"):
-        score_and_factors(ScoreColumns(**columns, maskness=None), "mask_score")

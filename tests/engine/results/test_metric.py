@@ -13,14 +13,15 @@ import torch
 from mmdet.evaluation.metrics import CocoMetric
 from mmengine.logging import MMLogger
 
-from msrcnn_mm.coco.annotation_file import load_annotations
+from msrcnn_mm.coco.annotations import load_annotations
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.engine.results.dump import DumpCocoResults
 from msrcnn_mm.engine.results.metric import MaskScoreMetric
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
-from msrcnn_mm.evaluation.oracle import ground_truth_masks, true_mask_ious
-from msrcnn_mm.evaluation.score_keys import score_keys
+from msrcnn_mm.evaluation.summaries import metric_keys
+from msrcnn_mm.evaluation.true_ious import true_ious
 from tests.support.coco_scenes import (
     CATEGORIES,
     SIDE,
@@ -139,7 +140,7 @@ def test_rankings_are_pycocotools_with_the_score_replaced(ann_file: Path, seed: 
     coco = as_coco(annotations, 3)
     class_scores = np.array([d["score"] for d in detections], np.float32).astype(float)
     mask_scores = np.array([d["mask_score"] for d in detections], np.float32).astype(float)
-    oracle_scores = class_scores * true_mask_ious(detections, ground_truth_masks(coco))
+    oracle_scores = class_scores * true_ious(coco, Detections.from_rows(detections))
     for name, scores in (
         ("class_score", class_scores),
         ("mask_score", mask_scores),
@@ -280,7 +281,7 @@ def test_every_key_is_of_the_evaluation_from_files(ann_file: Path, tmp_path: Pat
     run(dumped, data_samples(detections, 3))
     coco = load_annotations(path)
     evaluation = evaluate_scores(coco, load_results(tmp_path / "results.json", coco))
-    assert {key: ours[key] for key in OURS} == score_keys(evaluation, ["segm"])
+    assert {key: ours[key] for key in OURS} == metric_keys(evaluation, ["segm"])
     assert ours["segm_olrp_mask_score"] == round(evaluation.lrp["mask_score"].optimal.error, 3)
     assert ours["mask_iou_mae"] == round(evaluation.mask_iou_quality.mean_absolute_error, 3)
 

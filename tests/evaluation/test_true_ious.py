@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msrcnn_mm.evaluation.oracle import ground_truth_masks, true_mask_ious
+from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.evaluation.true_ious import ground_truth_masks, true_ious
 from tests.support.coco_scenes import annotation, as_coco, detection, random_scene, rectangle
 
 
@@ -29,37 +30,37 @@ def brute_force(detections: list[dict], annotations: list[dict]) -> list[float]:
 @settings(max_examples=60, deadline=None)
 def test_equals_pixel_counts(seed: int) -> None:
     annotations, detections = random_scene(seed)
-    ious = true_mask_ious(detections, ground_truth_masks(as_coco(annotations, num_images=3)))
+    ious = true_ious(as_coco(annotations, num_images=3), Detections.from_rows(detections))
     assert ious.shape == (len(detections),)
     assert ious == pytest.approx(brute_force(detections, annotations), abs=1e-12)
 
 
 def test_only_the_same_class_in_the_same_image_counts() -> None:
     mask = rectangle(10, 10, 50, 50)
-    truth = ground_truth_masks(as_coco([annotation(1, 10, mask, category_id=3)], num_images=2))
+    coco = as_coco([annotation(1, 10, mask, category_id=3)], num_images=2)
     found = [
         detection(10, mask, 0.9, category_id=3),
         detection(10, mask, 0.9, category_id=7),
         detection(11, mask, 0.9, category_id=3),
     ]
-    assert true_mask_ious(found, truth).tolist() == [1.0, 0.0, 0.0]
+    assert true_ious(coco, Detections.from_rows(found)).tolist() == [1.0, 0.0, 0.0]
 
 
 def test_crowd_is_nobodys_true_mask() -> None:
     mask = rectangle(10, 10, 50, 50)
-    truth = ground_truth_masks(as_coco([annotation(1, 10, mask, iscrowd=1)], num_images=1))
-    assert truth == {}
-    assert true_mask_ious([detection(10, mask, 0.9)], truth).tolist() == [0.0]
+    coco = as_coco([annotation(1, 10, mask, iscrowd=1)], num_images=1)
+    assert ground_truth_masks(coco) == {}
+    assert true_ious(coco, Detections.from_rows([detection(10, mask, 0.9)])).tolist() == [0.0]
 
 
 def test_empty_mask_has_no_iou() -> None:
-    truth = ground_truth_masks(as_coco([annotation(1, 10, rectangle(0, 0, 9, 9))], num_images=1))
+    coco = as_coco([annotation(1, 10, rectangle(0, 0, 9, 9))], num_images=1)
     empty = detection(10, rectangle(0, 0, 0, 0), 0.9)
-    assert true_mask_ious([empty], truth).tolist() == [0.0]
+    assert true_ious(coco, Detections.from_rows([empty])).tolist() == [0.0]
 
 
 def test_no_detections() -> None:
-    assert true_mask_ious([], {}).shape == (0,)
+    assert true_ious(as_coco([], 1), Detections.from_rows([])).shape == (0,)
 
 
 def test_polygons_and_uncompressed_rles_are_ground_truth_too() -> None:
@@ -71,17 +72,13 @@ def test_polygons_and_uncompressed_rles_are_ground_truth_too() -> None:
     counts = [10 * 120 + 20] + [40, 80] * 39 + [40, 60 + 70 * 120]
     assert sum(column) == 120 and sum(counts) == 120 * 120
     runs["segmentation"] = {"size": [120, 120], "counts": counts}
-    truth = ground_truth_masks(as_coco([polygon, runs], num_images=2))
-    assert true_mask_ious([detection(10, mask, 0.5), detection(11, mask, 0.5)], truth).tolist() == [
-        1.0,
-        1.0,
-    ]
+    found = Detections.from_rows([detection(10, mask, 0.5), detection(11, mask, 0.5)])
+    assert true_ious(as_coco([polygon, runs], num_images=2), found).tolist() == [1.0, 1.0]
 
 
 def test_more_than_255_masks_in_one_image() -> None:
     """pycocotools.mask.area overflows there under numpy 2; the IoU of a mask must not."""
     masks = [rectangle(i % 100, i // 100, i % 100 + 12, i // 100 + 12) for i in range(300)]
     annotations = [annotation(i + 1, 10, mask) for i, mask in enumerate(masks)]
-    truth = ground_truth_masks(as_coco(annotations, num_images=1))
-    found = [detection(10, mask, 0.5) for mask in masks]
-    assert np.all(true_mask_ious(found, truth) == 1)
+    found = Detections.from_rows([detection(10, mask, 0.5) for mask in masks])
+    assert np.all(true_ious(as_coco(annotations, num_images=1), found) == 1)

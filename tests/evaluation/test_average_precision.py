@@ -6,11 +6,12 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.evaluation.average_precision import average_precisions
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
-from msrcnn_mm.evaluation.oracle import ground_truth_masks, true_mask_ious
 from msrcnn_mm.evaluation.protocol import Protocol
-from msrcnn_mm.evaluation.score_table import score_table
+from msrcnn_mm.evaluation.summaries import score_table
+from msrcnn_mm.evaluation.true_ious import true_ious
 from tests.support.coco_scenes import (
     CATEGORIES,
     annotation,
@@ -40,7 +41,9 @@ def test_equals_pycocotools(seed: int, iou_type: str, max_dets: tuple[int, ...])
     assume(detections)  # pycocotools cannot load none
     coco = as_coco(annotations, num_images=3)
     scores = [d["mask_score"] for d in detections]
-    ours = average_precisions(coco, detections, scores, protocol(coco, max_dets), iou_type)
+    ours = average_precisions(
+        coco, Detections.from_rows(detections), scores, protocol(coco, max_dets), iou_type
+    )
     plain = plain_pycocotools(coco, detections, scores, max_dets, iou_type)[:6]
     assert ours.tolist() == plain.tolist()  # to the last bit
 
@@ -51,15 +54,15 @@ def test_each_ranking_is_pycocotools_with_the_score_replaced(seed: int) -> None:
     annotations, detections = random_scene(seed)
     assume(detections)
     coco = as_coco(annotations, num_images=3)
-    evaluation = evaluate_scores(coco, detections)
+    evaluation = evaluate_scores(coco, Detections.from_rows(detections))
     class_scores = np.array([d["score"] for d in detections])
-    true_ious = true_mask_ious(detections, ground_truth_masks(coco))
-    assert evaluation.detections.true_ious.tolist() == true_ious.tolist()
+    true = true_ious(coco, Detections.from_rows(detections))
+    assert evaluation.detections.true_ious.tolist() == true.tolist()
     for name, scores in (
         ("class_score", class_scores),
         ("mask_score", [d["mask_score"] for d in detections]),
         ("maskness", class_scores * [d["foreground_prob"] for d in detections]),
-        ("oracle", class_scores * true_ious),
+        ("oracle", class_scores * true),
     ):
         ours = evaluation.rankings[name]
         twelve = [-1 if v is None else v for v in (*ours.ap.values(), *ours.ar.values())]
@@ -71,10 +74,10 @@ def test_each_ranking_is_pycocotools_with_the_score_replaced(seed: int) -> None:
 def test_each_class_is_an_evaluation_of_that_class_alone(seed: int) -> None:
     annotations, detections = random_scene(seed)
     coco = as_coco(annotations, num_images=3)
-    evaluation = evaluate_scores(coco, detections)
+    evaluation = evaluate_scores(coco, Detections.from_rows(detections))
     for one in evaluation.classes:
         alone = Protocol([one.category_id], coco.getImgIds(), (1, 10, 100), 100, IOU_THRS)
-        expected = evaluate_scores(coco, detections, alone)
+        expected = evaluate_scores(coco, Detections.from_rows(detections), alone)
         assert one.rankings == expected.rankings
         assert one.oracle_gap == expected.oracle_gap
         assert one.instances == expected.instances
@@ -88,13 +91,17 @@ def test_true_ious_as_mask_ious_recover_everything_and_ones_recover_nothing(seed
     annotations, detections = random_scene(seed)
     assume(detections)  # no detection carries no mask score either
     coco = as_coco(annotations, num_images=3)
-    true_ious = true_mask_ious(detections, ground_truth_masks(coco))
-    for expected, mask_ious in ((1.0, true_ious), (0.0, np.ones(len(detections)))):
+    true = true_ious(coco, Detections.from_rows(detections))
+    for expected, mask_ious in ((1.0, true), (0.0, np.ones(len(detections)))):
         scored = [
             d | {"mask_score": d["score"] * iou}
             for d, iou in zip(detections, mask_ious, strict=True)
         ]
-        share = evaluate_scores(coco, scored).rankings["mask_score"].recovered_share["AP"]
+        share = (
+            evaluate_scores(coco, Detections.from_rows(scored))
+            .rankings["mask_score"]
+            .recovered_share["AP"]
+        )
         assert share is None or share == pytest.approx(expected, abs=1e-9)
 
 
@@ -122,7 +129,7 @@ def test_recovered_share_of_a_case_worked_by_hand() -> None:
     mask_score = (1 + 9 * alone / 2) / 10
     # A (0.7), B (0.4), C (0). Right, right, wrong; then: right, wrong, wrong.
     oracle = (1 + 9 * alone) / 10
-    evaluation = evaluate_scores(coco, detections)
+    evaluation = evaluate_scores(coco, Detections.from_rows(detections))
     rankings = evaluation.rankings
     measured = [rankings[name].ap["AP"] for name in ("class_score", "mask_score", "oracle")]
     assert measured == pytest.approx([class_score, mask_score, oracle], abs=1e-12)
@@ -144,13 +151,15 @@ def test_crowd_region_takes_any_number_of_detections_out_of_the_count() -> None:
     )
     in_crowd = [detection(10, rectangle(60 + i, 60, 80 + i, 80), 0.9) for i in range(5)]
     found = [*in_crowd, detection(10, one, 0.5)]
-    aps = average_precisions(coco, found, [d["score"] for d in found], protocol(coco))
+    aps = average_precisions(
+        coco, Detections.from_rows(found), [d["score"] for d in found], protocol(coco)
+    )
     assert aps[0] == pytest.approx(1, abs=1e-12)
 
 
 def test_without_mask_scores() -> None:
     coco, detections = worked_scene()
-    evaluation = evaluate_scores(coco, without_fields(detections))
+    evaluation = evaluate_scores(coco, Detections.from_rows(without_fields(detections)))
     assert list(evaluation.rankings) == ["class_score", "oracle"]
     assert evaluation.mask_iou_quality is None
     assert evaluation.oracle_gap["AP"] is not None
@@ -163,22 +172,22 @@ def without_fields(detections: list[dict]) -> list[dict]:
 
 def test_some_without_mask_scores_rank_by_class_score() -> None:
     coco, (a, b, c) = worked_scene()
-    evaluation = evaluate_scores(coco, [*without_fields([a]), b, c])
+    evaluation = evaluate_scores(coco, Detections.from_rows([*without_fields([a]), b, c]))
     scores = [a["score"], b["mask_score"], c["mask_score"]]
-    expected = average_precisions(coco, [a, b, c], scores, protocol(coco))
+    expected = average_precisions(coco, Detections.from_rows([a, b, c]), scores, protocol(coco))
     assert evaluation.rankings["mask_score"].ap["AP"] == expected[0]
     assert "1 detections have no mask score: they rank by class score" in evaluation.notes
 
 
 def test_no_detections_miss_everything() -> None:
     coco, _ = worked_scene()
-    aps = average_precisions(coco, [], [], protocol(coco))
+    aps = average_precisions(coco, Detections.from_rows([]), [], protocol(coco))
     assert aps.tolist() == [0, 0, 0, -1, 0, -1]  # 1600 pixels: the instances are medium
 
 
 def test_no_ground_truth_is_undefined_not_zero() -> None:
     coco = as_coco([], num_images=1)
-    evaluation = evaluate_scores(coco, worked_scene()[1][:1])
+    evaluation = evaluate_scores(coco, Detections.from_rows(worked_scene()[1][:1]))
     for ranking in evaluation.rankings.values():
         assert set(ranking.ap.values()) == set(ranking.recovered_share.values()) == {None}
     assert set(evaluation.oracle_gap.values()) == {None}
@@ -191,8 +200,12 @@ def test_class_without_ground_truth_does_not_count() -> None:
     coco, detections = worked_scene()
     with_absent = as_coco(coco.dataset["annotations"], 2, CATEGORIES)
     scores = [d["score"] for d in detections]
-    assert average_precisions(with_absent, detections, scores, protocol(with_absent)) == (
-        pytest.approx(average_precisions(coco, detections, scores, protocol(coco)))
+    assert average_precisions(
+        with_absent, Detections.from_rows(detections), scores, protocol(with_absent)
+    ) == (
+        pytest.approx(
+            average_precisions(coco, Detections.from_rows(detections), scores, protocol(coco))
+        )
     )
 
 
@@ -202,14 +215,14 @@ def test_max_dets_cut_by_the_ranking_that_is_evaluated() -> None:
     extra = [detection(10, rectangle(90, 90, 100 + i, 100), 0.75, mask_iou=0.0) for i in range(5)]
     crowded = [*detections, *extra]
     few = protocol(coco, (1, 1, 2))
-    rankings = evaluate_scores(coco, crowded, few).rankings
+    rankings = evaluate_scores(coco, Detections.from_rows(crowded), few).rankings
     by = {name: ranking.ap["AP"] or 0 for name, ranking in rankings.items()}
     assert by["class_score"] < by["mask_score"]
 
 
 def test_no_gap_has_no_share() -> None:
     coco, (a, _, _) = worked_scene()
-    evaluation = evaluate_scores(coco, [a])
+    evaluation = evaluate_scores(coco, Detections.from_rows([a]))
     assert evaluation.oracle_gap["AP"] == 0
     assert evaluation.rankings["mask_score"].recovered_share["AP"] is None
     assert "recovered share: undefined, the oracle gains nothing" in score_table(evaluation)
@@ -219,7 +232,7 @@ def test_an_annotation_with_the_id_0_is_as_pycocotools_has_it_and_told() -> None
     annotations, detections = random_scene(4)
     annotations[0]["id"] = 0
     coco = as_coco(annotations, 3)
-    evaluation = evaluate_scores(coco, detections)
+    evaluation = evaluate_scores(coco, Detections.from_rows(detections))
     plain = plain_pycocotools(coco, detections, [d["score"] for d in detections])
     ours = evaluation.rankings["class_score"]
     assert [-1 if v is None else v for v in ours.ap.values()] == plain[:6].tolist()
@@ -228,7 +241,7 @@ def test_an_annotation_with_the_id_0_is_as_pycocotools_has_it_and_told() -> None
 
 def test_table() -> None:
     coco, detections = worked_scene()
-    lines = score_table(evaluate_scores(coco, detections)).splitlines()
+    lines = score_table(evaluate_scores(coco, Detections.from_rows(detections))).splitlines()
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     assert cells[1] == ["segm, ranked by", "AP", "AP50", "AP75", "APs", "APm", "APl"]
     assert [row[0] for row in cells[3:7]] == ["class score", "mask score", "maskness", "oracle"]
@@ -236,5 +249,7 @@ def test_table() -> None:
     assert lines[8].startswith("oracle gap: 33.6 points; recovered share: ")
     assert lines[8].endswith("% by maskness")
     assert lines[9] == "percent; at most 100 detections of a class in an image"
-    wide = score_table(evaluate_scores(coco, detections, protocol(coco, (100, 300, 1000))))
+    wide = score_table(
+        evaluate_scores(coco, Detections.from_rows(detections), protocol(coco, (100, 300, 1000)))
+    )
     assert "for AP, 1000 for the other columns" in wide
