@@ -36,7 +36,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def work_dir(config: Path) -> Path:
-    """A training of one epoch, and its second epoch after resuming."""
+    """Trains one epoch, and the second after resuming."""
     folder = config.parent / "work"
     call("train.py", config, "--work-dir", folder, "--cfg-options", "train_cfg.max_epochs=1")
     assert not (folder / "epoch_2.pth").exists()
@@ -102,7 +102,7 @@ def test_predictions_as_mmdetection_keeps_them(
 def test_a_checkpoint_of_mmdetection_2_is_tested_as_it_is(
     config: Path, work_dir: Path, tmp_path: Path
 ) -> None:
-    """The names of its weights are the same; what is beside them is mmcv's."""
+    """Its weights have the same names; the other entries are mmcv's."""
     weights = torch.load(work_dir / "epoch_2.pth", weights_only=True)["state_dict"]
     meta = dict(
         env_info="sys.platform: linux",
@@ -267,7 +267,7 @@ def test_configs_of_mmdetection_by_name_and_options() -> None:
 def test_own_data_takes_its_classes_from_one_place(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file as it is, but for that one line."""
+    """The file is used as it is except for that line."""
     monkeypatch.setenv("DATA_ROOT", "elsewhere")
     source = (CONFIGS / "own_data" / f"{name}_own-data.py").read_text()
     edited, count = re.subn(r"classes = \(.cat.,\)", f"classes = {CLASSES}", source)
