@@ -1,4 +1,4 @@
-"""What detectors cost, against formulas by hand, layer by layer."""
+"""Counted costs of detectors against formulas by hand, layer by layer."""
 
 from typing import Any
 
