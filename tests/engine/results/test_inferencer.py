@@ -38,7 +38,7 @@ def predict(kind: type, config: Path, weights: Path, **kwargs: object) -> dict:
 
 def test_predictions_keep_the_scores_of_masks(run: tuple[Path, Path], tmp_path: Path) -> None:
     plain = predict(DetInferencer, *run)
-    ours = predict(MaskScoringInferencer, *run, out_dir=str(tmp_path))
+    ours = predict(MaskScoringInferencer, *run, out_dir=str(tmp_path), no_save_pred=False)
     assert len(plain["scores"]) > 0
     assert set(ours) == set(plain) | SCORES
     assert {name: ours[name] for name in plain} == plain
