@@ -230,7 +230,7 @@ def test_stock_configs_get_the_hooks_that_they_lack(
 ) -> None:
     ran: list[Runner] = []
     monkeypatch.setattr(Runner, "train", ran.append)
-    call("train.py", config, "--cfg-options", "default_hooks.calibration=None")
+    call("train.py", config)
     own = Config.fromfile(config)
     own.custom_hooks = [dict(type="CheckpointFitHook")]
     own.default_hooks.run_checks = dict(type="RunChecksHook")
@@ -241,7 +241,7 @@ def test_stock_configs_get_the_hooks_that_they_lack(
         {name: [type(h).__name__ for h in run.hooks].count(f"{name}Hook") for name in ours}
         for run in ran
     ]
-    assert counts[0] == dict(RunChecks=0, CheckpointFit=1, OverwriteGuard=1, Calibration=0)
+    assert counts[0] == dict(RunChecks=0, CheckpointFit=1, OverwriteGuard=1, Calibration=1)
     assert counts[1] == dict(RunChecks=1, CheckpointFit=1, OverwriteGuard=1, Calibration=1)
     (checks,) = (hook for hook in ran[1].hooks if isinstance(hook, RunChecksHook))
     assert checks.checked == {"train", "val"}  # before the data sets were built
