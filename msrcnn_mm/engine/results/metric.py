@@ -104,7 +104,7 @@ class MaskScoreMetric(CocoMetric):
         if self.outfile_prefix is None:  # then no file of masks is asked for
             boxes = [{k: v for k, v in p.items() if k != "masks"} for p in predictions]
             results = [(truth, box) for (truth, _), box in zip(results, boxes, strict=True)]
-        metrics = self._of_coco_metric(results, [])  # writes files, settles ids
+        metrics = self._of_coco_metric(results, [])  # writes files, sets ids
         if self.format_only:
             return metrics
         detections = Detections.concatenate(
