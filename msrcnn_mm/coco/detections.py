@@ -1,4 +1,4 @@
-"""The one form in which detections are handled: columns."""
+"""Holds detections as columns, from the results file to every figure."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -77,7 +77,9 @@ class Detections:
                 ``segmentation``; ``bbox``, ``mask_iou``, ``mask_score``, ``foreground_prob`` and
                 ``calibrated_score`` where a detection has them. Their types have been checked.
         """
-        extras = [{k: row[k] for k in row.keys() - _ENTRIES} for row in rows]
+        extras = None
+        if not all(row.keys() <= _ENTRIES for row in rows):
+            extras = [{k: row[k] for k in row if k not in _ENTRIES} for row in rows]
         masks = [row["segmentation"] for row in rows if "segmentation" in row]
         boxes = None
         if any("bbox" in row for row in rows):
@@ -90,7 +92,7 @@ class Detections:
             masks=masks or None,
             boxes=boxes,
             **{name: _column(rows, entry) for name, entry in SCORE_ENTRIES.items()},
-            extras=extras if any(extras) else None,
+            extras=extras,
         )
 
     def to_rows(self) -> list[dict[str, Any]]:

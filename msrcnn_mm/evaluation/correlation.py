@@ -1,7 +1,6 @@
-"""How well scores go with the true IoU of the masks they belong to.
+"""Correlates scores with the true IoU of their masks.
 
-The figures 2 and 5 of Mask Scoring R-CNN (Huang et al., CVPR 2019) in numbers. A class score says
-little of the mask; s_iou should say all of it.
+These are the figures 2 and 5 of Mask Scoring R-CNN (Huang et al., CVPR 2019) in numbers.
 """
 
 import warnings
@@ -11,7 +10,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from msrcnn_mm.coco.detections import Detections
@@ -31,13 +29,13 @@ NUM_BINS = 10
 
 @dataclass(frozen=True)
 class Bin:
-    """The masks whose score is in [low, high); the last bin has 1 too.
+    """Masks whose score is in [low, high); the last bin includes 1.
 
     Attributes:
         low: The least score.
-        high: The score from which on the next bin has it.
-        count: How many masks.
-        mean_true_iou: Of theirs; None without a mask.
+        high: Scores are below this.
+        count: Number of masks.
+        mean_true_iou: None without a mask.
     """
 
     low: float
@@ -48,10 +46,10 @@ class Bin:
 
 @dataclass(frozen=True)
 class Correlation:
-    """How a score goes with the true IoU over a set of masks.
+    """Correlation of a score with the true IoU over a set of masks.
 
     Attributes:
-        count: D, how many masks.
+        count: D, number of masks.
         pearson: Coefficient of the linear relation, in [-1, 1]; None where it is undefined, because
             there are fewer than two masks, or all have one score or one true IoU.
         spearman: The same of the ranks, ties sharing their mean rank.
@@ -66,32 +64,32 @@ class Correlation:
 
 @dataclass(frozen=True)
 class ScorePoints:
-    """What one score says of each mask, and what is true.
+    """One score of each mask, and the true IoU.
 
     Attributes:
         scores: (D,), usually in [0, 1].
         true_ious: (D,), in [0, 1].
     """
 
-    scores: NDArray[np.float64]
-    true_ious: NDArray[np.float64]
+    scores: Floats
+    true_ious: Floats
 
     @cached_property
     def all(self) -> Correlation:
-        """Over all masks: false alarms, whose true IoU is near 0, included."""
+        """Correlation over all masks, false alarms included."""
         return correlate(self.scores, self.true_ious)
 
     @cached_property
     def matched(self) -> Correlation:
-        """Over the masks that are of an instance: quality alone, without false alarms."""
+        """Correlation over the masks of true IoU 0.5 or more, false alarms left out."""
         hit = self.true_ious >= CORRECT_IOU
         return correlate(self.scores[hit], self.true_ious[hit])
 
 
 def score_points(
-    detections: Detections, true_ious: NDArray[np.float64], score_thr: float
+    detections: Detections, true_ious: Floats, score_thr: float
 ) -> dict[str, ScorePoints]:
-    """Sets each score of the detections against their true IoU.
+    """Pairs each score of the detections with their true IoU.
 
     Args:
         detections: D detections; those without a score are left out of that score.
@@ -111,8 +109,8 @@ def score_points(
     return points
 
 
-def correlate(scores: NDArray[np.float64], true_ious: NDArray[np.float64]) -> Correlation:
-    """The coefficients, and the mean true IoU by score.
+def correlate(scores: Floats, true_ious: Floats) -> Correlation:
+    """Returns the coefficients, and the mean true IoU by score.
 
     Args:
         scores: (D,).
@@ -129,7 +127,7 @@ def coefficients(a: Floats, b: Floats) -> tuple[float | None, float | None]:
         a: (D,).
         b: (D,).
     """
-    # SciPy warns and answers nan where a side does not vary, and warns where it hardly does.
+    # SciPy warns and returns nan where a side does not vary, and warns where it hardly does.
     if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return None, None
     with warnings.catch_warnings():
@@ -138,12 +136,12 @@ def coefficients(a: Floats, b: Floats) -> tuple[float | None, float | None]:
 
 
 def _defined(coefficient: float) -> float | None:
-    """A coefficient in [-1, 1]; None for the nan of values that differ by rounding alone."""
+    """Clips a coefficient to [-1, 1]; returns None for the nan of values that hardly vary."""
     return float(np.clip(coefficient, -1, 1)) if np.isfinite(coefficient) else None
 
 
-def _bins(scores: NDArray[np.float64], true_ious: NDArray[np.float64]) -> list[Bin]:
-    """Scores out of [0, 1], as other frameworks may have them, are in the first and last bin."""
+def _bins(scores: Floats, true_ious: Floats) -> list[Bin]:
+    """Bins true IoUs by score; scores outside [0, 1] are in the first and the last bin."""
     index = np.clip(np.floor(scores * NUM_BINS), 0, NUM_BINS - 1).astype(int)
     counts = np.bincount(index, minlength=NUM_BINS)
     sums = np.bincount(index, true_ious, NUM_BINS)
@@ -159,7 +157,7 @@ def _bins(scores: NDArray[np.float64], true_ious: NDArray[np.float64]) -> list[B
 
 
 def report(points: Mapping[str, ScorePoints], score_thr: float) -> dict[str, Any]:
-    """What a JSON file can hold of the correlations; ``None`` for what is undefined."""
+    """Returns the correlations as JSON holds them; ``None`` for what is undefined."""
     return {
         "score_thr": score_thr,
         "matched_true_iou": CORRECT_IOU,
@@ -182,7 +180,7 @@ def mask_iou_quality(mask_ious: Floats, true_ious: Floats) -> MaskIouQuality:
         true_ious: (D,), in [0, 1].
 
     Returns:
-        None for what too few masks, or equal values, leave undefined.
+        Figures that too few masks, or equal values, leave undefined are None.
     """
     matched = (true_ious >= MATCHED_IOU) & ~np.isnan(mask_ious)
     said, true = mask_ious[matched], true_ious[matched]
@@ -199,10 +197,10 @@ def mask_iou_quality(mask_ious: Floats, true_ious: Floats) -> MaskIouQuality:
 
 
 def _auroc(values: Floats, positive: Bools) -> float | None:
-    """Share of (positive, negative) pairs in which the positive's value is higher, ties half."""
+    """Returns the share of (positive, negative) pairs in which the positive's value is higher."""
     if positive.all() or not positive.any():
         return None
-    # Its import takes a second, and only results with s_iou need it.
+    # imported here because it takes a second, and only results with s_iou need it
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(positive, values))

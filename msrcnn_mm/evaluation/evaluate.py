@@ -1,4 +1,4 @@
-"""One evaluation of everything: masks are compared with the ground truth once, then ranked."""
+"""Evaluates masks by every score: compares them with the ground truth once, then ranks them."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -16,7 +16,6 @@ from .evaluation_result import (
     Aps,
     CalibrationErrors,
     ClassEvaluation,
-    ClassLrp,
     ClassScore,
     DetectionColumns,
     Ranking,
@@ -36,8 +35,7 @@ from .protocol import (
 )
 from .rankings import in_unit_interval, ranking_notes, ranking_scores
 
-# Two rankings that differ in nothing have APs that differ in rounding at most.
-_NO_GAP = 1e-9
+_NO_GAP = 1e-9  # equal rankings may differ by rounding
 
 
 def evaluate_scores(
@@ -46,21 +44,21 @@ def evaluate_scores(
     protocol: Protocol | None = None,
     boundary: bool = False,
 ) -> ScoreEvaluation:
-    """Says what the scores of masks are worth.
+    """Evaluates masks by every score that they have.
 
     Args:
         coco: The annotations.
         detections: D masks, with the scores that they have.
-        protocol: What counts; COCO's own without.
+        protocol: What counts; by default COCO's own.
         boundary: Whether to rank by Boundary IoU as well; see :mod:`.boundary`.
 
     Returns:
         The evaluation; :func:`.evaluation_result.as_json` makes plain data of it.
 
     Raises:
-        UserError: A detection lacks a field, has a score that is no finite number, is of an image
-            that the annotations do not have or has a mask of another size than its image; two
-            annotations have the same id, or one has no area.
+        UserError: The detections have no masks; one has a score that is not a finite number, is of
+            an image that the annotations do not have, or has a mask of another size than its
+            image; two annotations have the same id, or one has no area.
     """
     protocol = protocol or coco_protocol(coco)
     overlaps = find_overlaps(coco, detections, protocol)
@@ -106,10 +104,7 @@ def evaluate_scores(
             for name, part in parts.items()
             if part.calibration_errors is not None
         },
-        lrp={
-            name: mean_lrp([lrp for lrp in part.lrps if lrp is not None])
-            for name, part in parts.items()
-        },
+        lrp={name: part.lrp for name, part in parts.items()},
         classes=_classes(coco, protocol, overlaps, instances, measured, parts),
         notes=[
             *_notes(overlaps, instances, len(detections)),
@@ -136,29 +131,22 @@ class _ScoreParts:
     """Calibration and LRP of one score, overall and by class.
 
     Attributes:
-        found: (D,), IoU with the instance found, any overlap will do.
-        calibration: None for a score outside [0, 1].
-        by_class: K classes' calibration and LRP.
-        lrps: LRP of the classes; None for those without ground truth.
+        found: (D,), IoU with the instance found, where any overlap makes a match.
+        calibration_errors: None for a score outside [0, 1].
+        by_class: Calibration and LRP of K classes.
+        lrp: Mean over classes with ground truth.
     """
 
     def __init__(
         self, overlaps: Overlaps, scores: Floats, protocol: Protocol, instances: Ints
     ) -> None:
         self.found, half = matched_ious(overlaps, scores, protocol, (0.0, CORRECT_IOU))
-        honest = in_unit_interval(scores)
-        classes = np.repeat(np.arange(len(instances)), np.diff(overlaps.bounds))
-        known = instances[classes] > 0
-        self.calibration_errors: CalibrationErrors | None = None
-        if honest:
-            self.calibration_errors = calibration_errors(
-                scores[known], self.found[known], half[known], classes[known]
-            )
+        calibratable = in_unit_interval(scores)
         self.by_class: list[ClassScore] = []
         for k, (start, end) in enumerate(pairwise(overlaps.bounds)):
             own, found, at_half = scores[start:end], self.found[start:end], half[start:end]
             counted, counted_half = ~np.isnan(found), ~np.isnan(at_half)
-            calibrated = honest and instances[k] > 0
+            calibrated = calibratable and instances[k] > 0
             lrp = None
             if instances[k]:
                 lrp = class_lrp(own[counted_half], at_half[counted_half], int(instances[k]))
@@ -169,17 +157,23 @@ class _ScoreParts:
                     lrp=lrp,
                 )
             )
-        self.lrps: list[ClassLrp | None] = [score.lrp for score in self.by_class]
+        self.lrp = mean_lrp([score.lrp for score in self.by_class if score.lrp is not None])
+        self.calibration_errors: CalibrationErrors | None = None
+        if calibratable:
+            known = np.repeat(instances > 0, np.diff(overlaps.bounds))
+            self.calibration_errors = calibration_errors(
+                scores[known], self.found[known], half[known], self.by_class
+            )
 
 
 def rankings_of(
     measured: Mapping[str, Curves], category: int | slice = slice(None)
 ) -> tuple[dict[str, Ranking], Aps]:
-    """AP by each ranking, and the oracle gap by column.
+    """Returns AP by each ranking, and the oracle gap by column.
 
     Args:
         measured: Ranking -> its curves, the class score's among them.
-        category: Number of a class; all without.
+        category: Number of a class; by default all.
     """
     aps = {name: _named(curve.columns(category)) for name, curve in measured.items()}
     gap: Aps = dict.fromkeys(COLUMNS)
@@ -187,7 +181,7 @@ def rankings_of(
         gap = {c: _difference(aps[ORACLE][c], aps[CLASS_SCORE][c]) for c in COLUMNS}
 
     def share(name: str, column: str) -> float | None:
-        """1 is the oracle, below 0 is harm; None where there is no gap to recover a share of."""
+        """Returns 1 for the oracle, below 0 for a loss; None where there is no gap."""
         whole = gap[column]
         won = _difference(aps[name][column], aps[CLASS_SCORE][column])
         return None if won is None or whole is None or whole < _NO_GAP else won / whole

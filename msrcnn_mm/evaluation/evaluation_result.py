@@ -1,7 +1,7 @@
-"""All that is known of a detector's mask scores after an evaluation, as plain data.
+"""Holds the results of an evaluation as plain data.
 
 Figures are shares in [0, 1], not percent. None stands for what is undefined, such as an AP without
-ground truth. Rankings and scores go by the names in :mod:`.protocol`.
+ground truth. Rankings and scores have the names in :mod:`.protocol`.
 """
 
 from collections.abc import Mapping
@@ -9,10 +9,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Column = NDArray[np.float64]
-"""(D,), one value a detection; NaN where it has none."""
+from msrcnn_mm.coco.detections import Column
 
 Aps = dict[str, float | None]
 """AP, AP50, AP75, APs, APm, APl, by these names."""
@@ -26,15 +24,15 @@ class DetectionColumns:
         image_ids: (D,).
         category_ids: (D,).
         class_scores: s_cls.
-        mask_ious: s_iou; None if no detection has one.
+        mask_ious: s_iou, from the mask score where the results leave it out; None without both.
         mask_scores: s_cls * s_iou; None if no detection has one.
         maskness: s_cls * mean foreground probability; None if no detection has one.
-        calibrated_scores: What a calibration made of one of these; None without one.
-        true_ious: IoU of the mask with the instance of its class that it fits best; 0 without any.
+        calibrated_scores: One of these after calibration; None without one.
+        true_ious: IoU of the mask with the instance of its class that it fits best; 0 without one.
             NaN where the class or image does not count.
         areas: Of the masks, pixels; NaN as above.
-        matched_ious: Score -> what calibration compares it with. Taking detections in the order of
-            that score, the IoU of the mask with the instance that it finds, 0 for a false alarm or
+        matched_ious: Score -> the target of its calibration. With detections in the order of that
+            score, the IoU of the mask with the instance that it finds, 0 for a false alarm or
             duplicate, NaN where it does not count (in a crowd region; beyond the most detections).
     """
 
@@ -57,8 +55,8 @@ class Ranking:
     Attributes:
         ap: pycocotools' six figures.
         ar: Highest recall, mean over IoUs and classes: ``AR@N`` for each of the protocol's numbers
-            of detections that count, then ``ARs``, ``ARm`` and ``ARl`` at the last.
-        ap_at_most: AP at the most detections, as AP50 to APl are; AP itself where that is too.
+            of detections that count, then ``ARs``, ``ARm`` and ``ARl`` at the last number.
+        ap_at_most: AP at the most detections, at which AP50 to APl are; may equal AP.
         ap_by_iou: AP at each of the protocol's IoU thresholds.
         recovered_share: By column, (AP - AP by class score) / oracle gap; None where there is no
             gap, 0 for the class score and 1 for the oracle where there is.
@@ -73,15 +71,16 @@ class Ranking:
 
 @dataclass(frozen=True)
 class MaskIouQuality:
-    """How well s_iou tells the true IoU, over the masks that are of an instance.
+    """Errors of s_iou against the true IoU, over the masks that are of an instance.
 
     Attributes:
-        masks: How many masks the figures are over.
+        masks: Number of masks.
         mean_absolute_error: Mean of |s_iou - true IoU|.
-        bias: Mean of s_iou - true IoU; above 0 is too sure.
+        bias: Mean of s_iou - true IoU; above 0, s_iou is too high.
         pearson: Correlation with the true IoU.
         spearman: Correlation of the ranks, ties averaged.
-        auroc: How often, of a mask above IoU 0.75 and one below, s_iou ranks the first higher.
+        auroc: Share of pairs of a mask above IoU 0.75 and one below in which s_iou of the first is
+            higher; ties count half.
     """
 
     masks: int
@@ -94,14 +93,14 @@ class MaskIouQuality:
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """The detections whose score lies in one part of [0, 1].
+    """Detections whose score lies in one part of [0, 1].
 
     Attributes:
         low: Scores are above this; the first bin includes it.
         high: Scores are at most this.
-        count: How many detections.
+        count: Number of detections.
         mean_score: Their mean score; None without any.
-        mean_iou: Their mean matched IoU, which an honest score equals; None without any.
+        mean_iou: Their mean matched IoU, which a calibrated score equals; None without any.
         precision: The share that is correct at IoU 0.5; None without any.
     """
 
@@ -115,7 +114,7 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class CalibrationErrors:
-    """How far a score is from what it should say.
+    """Calibration errors of a score, 0 best.
 
     Attributes:
         laece: LaECE_0, mean over classes.
@@ -178,7 +177,7 @@ class ClassLrp:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """What one score is worth in one class.
+    """Calibration and LRP of one score in one class.
 
     Attributes:
         laece: LaECE_0 of the class; None without a detection or ground truth.
@@ -193,13 +192,13 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class ClassEvaluation:
-    """One class.
+    """Evaluation of one class.
 
     Attributes:
         category_id: Its id in the annotations.
         name: Its name there.
-        instances: How many are annotated, crowd regions left out.
-        detections: How many masks are of this class.
+        instances: Number of annotated ones, crowd regions left out.
+        detections: Number of masks of this class.
         rankings: Ranking -> AP in this class alone.
         oracle_gap: By column, AP(oracle) - AP(class score).
         scores: Score -> its calibration and LRP in this class.
@@ -216,24 +215,24 @@ class ClassEvaluation:
 
 @dataclass(frozen=True)
 class ScoreEvaluation:
-    """The whole evaluation.
+    """Results of an evaluation.
 
     Attributes:
-        images: How many images.
-        instances: How many annotated instances, crowd regions left out.
+        images: Number of images.
+        instances: Number of annotated instances, crowd regions left out.
         iou_thrs: The protocol's IoU thresholds.
         max_dets: At most so many detections of a class in an image count for AP50 to APl.
-        ap_max_dets: And so many for AP, calibration and LRP.
+        ap_max_dets: At most so many count for AP, calibration and LRP.
         rankings: Ranking -> AP. Class score always, the other scores where the results hold
             them, the oracle where class scores are in [0, 1].
         boundary: The same with Boundary IoU; None unless asked for.
-        oracle_gap: By column, AP(oracle) - AP(class score): what mask scoring can win.
+        oracle_gap: By column, AP(oracle) - AP(class score).
         mask_iou_quality: None where the results hold no s_iou.
-        calibration_errors: Score -> how far it is off; scores that leave [0, 1] have none.
+        calibration_errors: Score -> its errors; scores that leave [0, 1] have none.
         lrp: Score -> LRP.
         classes: In the order of the category ids.
-        notes: What a reader must know of the results, a sentence each.
-        detections: The columns.
+        notes: Facts about the results that qualify the figures, a sentence each.
+        detections: One value a detection.
     """
 
     images: int
@@ -253,7 +252,7 @@ class ScoreEvaluation:
 
 
 def as_json(part: Any) -> Any:
-    """An evaluation, or a part of one, as ``json.dumps`` takes it.
+    """Converts an evaluation, or a part of one, to what ``json.dumps`` takes.
 
     Args:
         part: One of the classes above, or what their fields hold.

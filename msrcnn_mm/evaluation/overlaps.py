@@ -1,7 +1,7 @@
-"""Which detections overlap which instances, by how much: computed once, for all rankings.
+"""Computes which detections overlap which instances and by how much, once for all rankings.
 
-Only pairs that overlap are kept. Detections and instances are held class by class, in each class
-image by image, in each image as they were given: pycocotools' own order, which settles ties.
+Only pairs that overlap are kept. Detections and instances are ordered by class, then by image, then
+as they were given: this is pycocotools' order, which decides ties.
 
 Shape shorthand: D detections, G instances (crowd regions too), P overlapping pairs, K classes.
 """
@@ -9,7 +9,7 @@ Shape shorthand: D detections, G instances (crowd regions too), P overlapping pa
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pycocotools.mask as mask_utils
@@ -25,6 +25,8 @@ from .protocol import Protocol
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+
+_T = TypeVar("_T")
 
 _MOST_AT_ONCE = 200  # pycocotools.mask.area overflows from 256 RLEs on under numpy 2
 
@@ -61,14 +63,14 @@ class Overlaps:
     ious: Floats
 
     def best_ious(self) -> Floats:
-        """(D,), IoU of each detection with the instance it fits best, crowd regions left out."""
+        """Returns (D,) IoUs with the best-fitting instance, crowd regions left out."""
         best = np.zeros(len(self.detections))
         single = ~self.crowds[self.pairs[:, 1]]
         np.maximum.at(best, self.pairs[single, 0], self.ious[single])
         return best
 
     def spread(self, values: Floats, total: int) -> Floats:
-        """(total,), the (D,) values in the order of the results; NaN for what does not count."""
+        """Returns (D,) values in the order of all results, NaN for those that do not count."""
         spread = np.full(total, np.nan)
         spread[self.detections] = values
         return spread
@@ -107,10 +109,10 @@ def overlaps_of(
         UserError: The detections lack masks or boxes.
     """
     masks = iou_type == "segm"
-    shapes = detections.masks if masks else detections.boxes
-    if shapes is None and len(detections):
+    shapes: Any = detections.masks if masks else detections.boxes
+    if len(detections) and (shapes is None or (not masks and np.isnan(shapes).any())):
         field = "segmentation" if masks else "bbox"
-        raise UserError(f"the detections have no '{field}', which {iou_type} is computed from")
+        raise UserError(f"detections have no '{field}', which {iou_type} is computed from")
     classes = {category_id: k for k, category_id in enumerate(sorted(set(category_ids)))}
     images = {image_id: i for i, image_id in enumerate(sorted(set(image_ids)))}
 
@@ -144,19 +146,20 @@ def overlaps_of(
 
 
 def mask_areas(rles: Sequence[Rle]) -> Floats:
-    """Pixels of each RLE."""
+    """Returns the number of pixels of each RLE."""
     starts = range(0, len(rles), _MOST_AT_ONCE)
     parts = [mask_utils.area(list(rles[i : i + _MOST_AT_ONCE])) for i in starts]
     return np.concatenate([np.zeros(0), *parts])
 
 
-def progress(steps: Iterable[Any], what: str, total: int | None = None) -> Iterable[Any]:
-    """Shows how far a loop is in a terminal, once it has taken two seconds."""
-    return tqdm(steps, desc=what, total=total, delay=2, disable=None, leave=False)
+def progress(steps: Iterable[_T], what: str, total: int | None = None) -> Iterable[_T]:
+    """Shows the progress of a loop in a terminal, once it has taken two seconds."""
+    bar: Iterable[_T] = tqdm(steps, desc=what, total=total, delay=2, disable=None, leave=False)
+    return bar
 
 
 def _check_instances(coco: COCO) -> None:
-    """Checks what pycocotools would take in silence: an id given twice, and an absent area."""
+    """Checks what pycocotools accepts and gets a wrong AP from: an id given twice, no area."""
     annotations = coco.dataset.get("annotations", [])
     if len(coco.anns) != len(annotations):
         ids = Counter(a["id"] for a in annotations)
@@ -172,7 +175,7 @@ def _in_order(
     classes: dict[Any, int],
     images: dict[Any, int],
 ) -> tuple[Ints, Ints]:
-    """Positions of the items that count, by class, then image, then as given; and their groups."""
+    """Returns the positions of the items that count, in order, and their groups."""
     k = np.array([classes.get(category_id, -1) for category_id in category_ids], np.int64)
     i = np.array([images.get(image_id, -1) for image_id in image_ids], np.int64)
     groups = np.where((k < 0) | (i < 0), -1, k * len(images) + i)
@@ -184,7 +187,7 @@ def _in_order(
 def _pairwise(
     shapes: list[Any], groups: Ints, truths: list[Any], instance_groups: Ints, crowds: Bools
 ) -> tuple[Ints, Floats]:
-    """(P, 2) pairs that overlap and their (P,) IoUs, by detection, then instance."""
+    """Returns (P, 2) pairs that overlap and their (P,) IoUs, by detection, then instance."""
     shared = np.intersect1d(groups, instance_groups)
     ends = [np.searchsorted(g, [shared, shared + 1]).T for g in (groups, instance_groups)]
     pairs, ious = [np.zeros((0, 2), np.int64)], [np.zeros(0)]

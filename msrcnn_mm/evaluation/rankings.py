@@ -1,4 +1,4 @@
-"""The scores of detections, and the orders in which masks are ranked by them."""
+"""Collects the scores of detections, and what masks are ranked by."""
 
 from collections.abc import Mapping
 
@@ -51,7 +51,7 @@ def ranking_scores(detections: Detections, true_ious: Column) -> dict[str, Float
 
 
 def ranking_notes(rankings: Mapping[str, Floats], detections: Detections) -> list[str]:
-    """Says in a sentence each which scores are incomplete or leave [0, 1].
+    """Returns a sentence for each score that is incomplete or leaves [0, 1].
 
     Args:
         rankings: As from :func:`ranking_scores`.

@@ -1,4 +1,4 @@
-"""Sums an evaluation up: as tables of text, and as the keys and values of a metric."""
+"""Summarizes an evaluation as tables of text, and as keys and values of a metric."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +14,7 @@ COCO_ITEMS = (*DEFAULT_ITEMS, "AR@100", "AR@300", "AR@1000", "AR_s@1000", "AR_m@
 
 
 def metric_keys(evaluation: ScoreEvaluation, metrics: Sequence[str]) -> dict[str, float]:
-    """Key -> value, rounded to three decimals; an AP without ground truth is -1, as COCO's.
+    """Returns key -> value, rounded to three decimals; an AP without ground truth is -1.
 
     ================================  ==============================================
     ``segm_mAP_RANKING``              AP by each ranking there is
@@ -25,23 +25,23 @@ def metric_keys(evaluation: ScoreEvaluation, metrics: Sequence[str]) -> dict[str
     ``mask_iou_mae``, ``_bias``       errors of s_iou on matched masks
     ``mask_iou_pearson``              and its correlations with the true IoU there
     ``mask_iou_spearman``
-    ``mask_iou_auroc``                how well it tells masks above IoU 0.75
+    ``mask_iou_auroc``                and its AUROC for masks above IoU 0.75
     ``segm_laece_SCORE``              LaECE_0; likewise ``laace`` and ``dece``
     ``segm_lrp_SCORE``                LRP of all detections; ``olrp`` is optimal LRP
     ================================  ==============================================
 
     Args:
         evaluation: What to report.
-        metrics: ``segm``, ``boundary`` or both: which of it.
+        metrics: ``segm``, ``boundary`` or both.
     """
     keys: dict[str, float | None] = {}
     if "boundary" in metrics and evaluation.boundary is not None:
         keys.update(
-            {f"boundary_mAP_{n}": _or_minus_1(r.ap["AP"]) for n, r in evaluation.boundary.items()}
+            {f"boundary_mAP_{n}": _or_undefined(r.ap["AP"]) for n, r in evaluation.boundary.items()}
         )
     if "segm" in metrics:
         rankings = evaluation.rankings
-        keys.update({f"segm_mAP_{n}": _or_minus_1(r.ap["AP"]) for n, r in rankings.items()})
+        keys.update({f"segm_mAP_{n}": _or_undefined(r.ap["AP"]) for n, r in rankings.items()})
         keys["oracle_gap"] = evaluation.oracle_gap["AP"]
         shares = {MASK_SCORE: "", MASKNESS: "_maskness", CALIBRATED_SCORE: "_calibrated_score"}
         for name, key in shares.items():
@@ -70,19 +70,14 @@ def metric_keys(evaluation: ScoreEvaluation, metrics: Sequence[str]) -> dict[str
     return {key: round(value, 3) for key, value in keys.items() if value is not None}
 
 
-def _or_minus_1(ap: float | None) -> float:
-    return -1.0 if ap is None else ap
-
-
 def coco_items(ranking: Ranking) -> dict[str, float]:
-    """Item -> its value in [0, 1], -1 where undefined, as pycocotools has it."""
+    """Returns item -> its value in [0, 1], -1 where undefined, as pycocotools has it."""
     values = [*ranking.ap.values(), *ranking.ar.values()]
-    defined = [UNDEFINED if value is None else value for value in values]
-    return dict(zip(COCO_ITEMS, defined, strict=True))
+    return dict(zip(COCO_ITEMS, map(_or_undefined, values), strict=True))
 
 
 def class_aps(classes: Mapping[str, Ranking]) -> dict[str, float]:
-    """Class name -> its AP at the most detections, rounded; NaN where undefined."""
+    """Returns class name -> its AP at the most detections, rounded; NaN where undefined."""
     return {
         name: float("nan") if ranking.ap_at_most is None else round(ranking.ap_at_most, 3)
         for name, ranking in classes.items()
@@ -90,7 +85,7 @@ def class_aps(classes: Mapping[str, Ranking]) -> dict[str, float]:
 
 
 def class_table(classes: Mapping[str, Ranking]) -> str:
-    """AP of every class, in percent."""
+    """Returns a table of the AP of every class, in percent."""
     rows = [
         [name, *(percent(ranking.ap[column]) for column in COLUMNS)]
         for name, ranking in classes.items()
@@ -99,12 +94,12 @@ def class_table(classes: Mapping[str, Ranking]) -> str:
 
 
 def score_table(evaluation: ScoreEvaluation) -> str:
-    """The rankings, the oracle gap, and what each score is worth as a number; in percent."""
+    """Returns tables of the rankings, the oracle gap and each score's errors, in percent."""
     parts = [
         ranking_table("segm", evaluation.rankings),
         _gap_line(evaluation),
         _protocol_line(evaluation),
-        _honesty_table(evaluation),
+        _error_table(evaluation),
     ]
     if evaluation.mask_iou_quality is not None:
         parts.append(_quality_line(evaluation.mask_iou_quality))
@@ -112,10 +107,10 @@ def score_table(evaluation: ScoreEvaluation) -> str:
 
 
 def ranking_table(what: str, rankings: Mapping[str, Ranking]) -> str:
-    """AP by each ranking, in percent.
+    """Returns a table of the AP by each ranking, in percent.
 
     Args:
-        what: What is ranked, for the table's corner.
+        what: What is ranked, for the table's first cell.
         rankings: Ranking -> AP.
     """
     rows = [
@@ -126,15 +121,15 @@ def ranking_table(what: str, rankings: Mapping[str, Ranking]) -> str:
 
 
 def text_table(header: list[str], rows: list[list[str]]) -> str:
-    """Words to the left, numbers to the right."""
+    """Returns a table, its first column aligned left and the others right."""
     table = AsciiTable([header, *rows])
     for column in range(1, len(header)):
         table.justify_columns[column] = "right"
-    return table.table
+    return str(table.table)
 
 
 def percent(value: float | None) -> str:
-    """With one decimal; ``-`` for what is undefined."""
+    """Formats a share as percent with one decimal; ``-`` for what is undefined."""
     return "-" if value is None else f"{100 * value:.1f}"
 
 
@@ -168,7 +163,7 @@ def _protocol_line(evaluation: ScoreEvaluation) -> str:
     )
 
 
-def _honesty_table(evaluation: ScoreEvaluation) -> str:
+def _error_table(evaluation: ScoreEvaluation) -> str:
     rows = []
     for name, lrp in evaluation.lrp.items():
         errors = evaluation.calibration_errors.get(name)
@@ -189,6 +184,10 @@ def _quality_line(quality: MaskIouQuality) -> str:
         f" bias {number(quality.bias, '+.3f')}, Pearson {number(quality.pearson)},"
         f" Spearman {number(quality.spearman)}, AUROC of IoU > 0.75 {number(quality.auroc)}"
     )
+
+
+def _or_undefined(ap: float | None) -> float:
+    return UNDEFINED if ap is None else ap
 
 
 def _words(name: str) -> str:

@@ -1,7 +1,7 @@
-"""True IoU: the IoU of a mask with the instance of its class in its image that it fits best.
+"""Computes the true IoU: that of a mask with the instance of its class that it fits best.
 
-It is what a perfect scorer would say. The oracle ranking replaces s_iou by it and leaves everything
-else alone, so the AP that it reaches is what mask scoring can gain on given masks.
+A perfect scorer would predict it. The oracle ranking replaces s_iou by it and nothing else, so its
+AP is the most that mask scoring can reach on given masks.
 """
 
 from collections import defaultdict
@@ -22,8 +22,7 @@ GroundTruth = Mapping[tuple[Any, Any], Sequence[Rle]]
 def true_ious(coco: COCO, detections: Detections) -> Column:
     """Computes the true IoU of each mask.
 
-    Several masks may be of the same instance: whether a mask is a duplicate is decided by the
-    matching, and is no part of its quality.
+    Several masks may be of the same instance: the matching decides which are duplicates.
 
     Args:
         coco: The annotations; only those of the detections' images are decoded.

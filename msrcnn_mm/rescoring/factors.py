@@ -1,4 +1,4 @@
-"""Splits a score into the factors that it is the product of."""
+"""Splits a score into its factors."""
 
 import numpy as np
 

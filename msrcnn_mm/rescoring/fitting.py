@@ -1,4 +1,4 @@
-"""Fitting a calibrator to results and annotations, and applying it to results."""
+"""Fits a calibrator to results and annotations, and applies it to results."""
 
 from dataclasses import replace
 
@@ -25,19 +25,19 @@ def fit_calibration(
     annotations: str,
     protocol: Protocol | None = None,
 ) -> CalibrationFile:
-    """Fits to what an honest score would be: the matched IoU, LaECE_0's target.
+    """Fits a calibrator to the matched IoU, which is LaECE_0's target.
 
-    That is the IoU of a mask with the instance that it finds, taking turns by ``score``, and 0 for
-    a false alarm or duplicate. All classes are fitted together: the classes of small data sets
-    have too few detections each.
+    That is the IoU of a mask with the instance that it finds, with detections in the order of
+    ``score``, and 0 for a false alarm or duplicate. All classes are fitted together, because each
+    class of a small data set has too few detections.
 
     Args:
         method: A key of :data:`METHODS`.
         score: ``class_score``, ``mask_score`` or ``maskness``.
         detections: D masks.
         coco: Their annotations.
-        annotations: What to call these.
-        protocol: Which detections count; COCO's own without.
+        annotations: Their name.
+        protocol: Which detections count; by default COCO's own.
 
     Raises:
         UserError: Detections lack the score, or none counts.
@@ -76,7 +76,7 @@ def fit_calibration(
 
 
 def add_calibrated_scores(calibration: CalibrationFile, detections: Detections) -> Detections:
-    """Returns the detections with calibrated scores, all else as it was.
+    """Returns the detections with calibrated scores beside their other scores.
 
     Raises:
         UserError: The detections lack the score that the calibration is of.

@@ -326,7 +326,7 @@ def test_large_galleries_are_bounded(files: Files) -> None:
         (lambda f: None, ["--compare", "none.json"], "cannot read none.json"),
         (lambda f: None, ["--names", "a", "b"], "--names gives 2 names for 1 results file$"),
         (lambda f: None, ["--gallery", "0"], "--gallery is from 1 to 60, not 0"),
-        (lambda f: None, ["--max-dets", "0"], "max_dets is at least 1, not 0"),
+        (lambda f: None, ["--max-dets", "0"], "max_dets must be an integer >= 1, not 0"),
         (lambda f: None, ["--images", "nowhere"], "--images: there is no folder nowhere"),
         (lambda f: f.out.parent.write_text(""), [], "OUT_DIR .*report: a file is in the way"),
         (lambda f: None, ["--compare", "{results}", "--names", "a", "a"], "a name of its own"),

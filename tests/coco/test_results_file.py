@@ -146,7 +146,7 @@ def test_every_cut_of_a_mask_is_found(tmp_path: Path) -> None:
 
 
 def test_a_damaged_mask_ends_the_command_at_once(tmp_path: Path) -> None:
-    """In a process of its own, which can be stopped: pycocotools would not return."""
+    """The command runs in its own process, because pycocotools would not return."""
     (tmp_path / "results.json").write_text(json.dumps(damaged(HANGS)))
     content = coco_dict([annotation(1, 10, BLOBS)], 1)
     (tmp_path / "gt.json").write_text(json.dumps(content))

@@ -1,4 +1,4 @@
-"""Which run lengths are sound, against pycocotools and against decoding one by one."""
+"""Tests of which encodings are complete, against pycocotools and plain decoding."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def encode(rng: np.random.Generator) -> tuple[str, int]:
 
 
 def decode(text: str) -> list[int] | None:
-    """The runs, character by character as the format says; None where a run does not end."""
+    """Returns the runs, decoded by the definition; None where a run does not end."""
     runs: list[int] = []
     position = 0
     while position < len(text):
@@ -62,7 +62,7 @@ ALPHABET = "".join(chr(48 + code) for code in range(64)) + "/p~\u00e4\ud800"
 
 @st.composite
 def encodings(draw: st.DrawFn) -> tuple[str, int]:
-    """One of pycocotools', perhaps with characters lost, doubled or changed; or anything."""
+    """Returns pycocotools' encoding, often with characters lost or changed, or any text."""
     if draw(st.booleans()):
         return draw(st.text(ALPHABET, max_size=12)), draw(st.integers(0, 50))
     text, pixels = encode(np.random.default_rng(draw(st.integers(0, 1000))))
@@ -101,21 +101,21 @@ def test_what_is_no_rle(counts: Any) -> None:
 
 
 def test_a_run_back_is_none() -> None:
-    """5 + 14 - 8 is 11 too: of five bits, the highest of which is the sign."""
+    """5 + 14 - 8 is 11 too; a run has five bits, of which the highest is the sign."""
     assert decode("5>H") == [5, 14, -8]
     assert not is_complete("5>H", 11, 1)
     assert is_complete("5>", 19, 1)
 
 
 def test_a_run_of_more_than_32_bits_is_none() -> None:
-    """11, and zeros behind it."""
+    """The encoding is 11 with zeros behind it."""
     assert is_complete("[" + "P" * 5 + "0", 11, 1)
     assert not is_complete("[" + "P" * 6 + "0", 11, 1)
 
 
 @pytest.mark.parametrize(("counts", "pixels"), [("~0", 14), ("/0", 31)])
 def test_a_character_that_the_format_does_not_have(counts: str, pixels: int) -> None:
-    """Its lower bits would be a run of these pixels."""
+    """The lower bits of the encoding alone would be a run of these pixels."""
     assert not is_complete(counts, pixels, 1)
 
 

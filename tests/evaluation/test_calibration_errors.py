@@ -1,4 +1,4 @@
-"""LaECE_0, LaACE_0 and D-ECE against brute force and a case worked by hand."""
+"""Tests of LaECE_0, LaACE_0 and D-ECE against brute force and a case worked by hand."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ def test_equals_brute_force(seed: int, name: str) -> None:
 
 
 def test_a_case_worked_by_hand() -> None:
-    """Scores .10 and .11 share a bin of LaECE, and so do .85 and .95 in D-ECE, nearly."""
+    """Scores .10 and .11 share a bin of LaECE; no two share one of D-ECE."""
     scores = np.array([0.10, 0.11, 0.85, 0.95])
     ious = np.array([0.0, 0.5, 0.6, 0.9])
     # bins of 0.04: (.08, .12] holds two, whose errors +.10 and -.39 meet; the others are alone
@@ -78,7 +78,7 @@ def test_a_case_worked_by_hand() -> None:
     assert dece(scores, correct) == pytest.approx((0.10 + 0.89 + 0.15 + 0.05) / 4)
 
 
-def test_honest_scores_have_no_error_and_their_double_has() -> None:
+def test_scores_that_equal_the_iou_have_no_error_and_their_double_has() -> None:
     ious = np.random.default_rng(0).uniform(0, 0.5, 300)
     assert laece(ious, ious) == laace(ious, ious) == 0
     assert laece(2 * ious, ious) == pytest.approx(ious.mean())
@@ -94,7 +94,7 @@ def test_no_detections() -> None:
 
 
 def test_a_mask_that_touches_nothing_takes_no_instance_away() -> None:
-    """As IoU >= 0 would have it, the first would find the instance, and the second none."""
+    """With IoU >= 0 as the condition, the first would find the instance, and the second none."""
     annotations, _ = random_scene(0)
     truth = annotations[0] | {
         "segmentation": detection(10, rectangle(0, 0, 50, 50), 1)["segmentation"],

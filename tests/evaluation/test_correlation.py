@@ -1,4 +1,4 @@
-"""Correlation of scores with true IoUs, against hands, loops and definitions."""
+"""Tests of correlations with the true IoU against plain loops and cases worked by hand."""
 
 import json
 import math
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import pearsonr, spearmanr
 
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.evaluation.correlation import (
@@ -15,20 +16,21 @@ from msrcnn_mm.evaluation.correlation import (
     Correlation,
     ScorePoints,
     correlate,
+    mask_iou_quality,
     report,
     score_points,
 )
 
 
 def pearson(xs: list[float], ys: list[float]) -> float:
-    """Covariance by the product of deviations, in plain Python."""
+    """Returns the coefficient by its definition, in plain Python."""
     x0, y0 = sum(xs) / len(xs), sum(ys) / len(ys)
     shared = sum((x - x0) * (y - y0) for x, y in zip(xs, ys, strict=True))
     return shared / math.sqrt(sum((x - x0) ** 2 for x in xs) * sum((y - y0) ** 2 for y in ys))
 
 
 def ranks(values: list[float]) -> list[float]:
-    """Ranks from 1; tied values share the mean of theirs."""
+    """Returns ranks from 1; tied values share the mean of theirs."""
     return [
         sum(other < value for other in values) + (sum(other == value for other in values) + 1) / 2
         for value in values
@@ -106,7 +108,7 @@ def test_bins(seed: int) -> None:
 
 
 def test_scores_out_of_range_are_in_the_outer_bins() -> None:
-    """As those of MMDetection's built-in mask scoring, which is unbounded."""
+    """MMDetection's built-in mask scoring gives such scores."""
     found = of([-0.3, 1.7], [0.2, 0.8]).bins
     assert (found[0].mean_true_iou, found[-1].mean_true_iou) == (0.2, 0.8)
 
@@ -156,3 +158,38 @@ def test_report_is_what_json_can_hold() -> None:
     assert both["all"]["pearson"] == found["class score"].all.pearson
     assert back["scores"]["mask_iou"]["matched"]["pearson"] is None
     assert both["all"]["bins"][0] == dict(low=0.0, high=0.1, count=1, mean_true_iou=0.9)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_mask_iou_quality_equals_plain_computations(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    said, true = rng.random(30).round(1), rng.random(30)  # ties are common
+    quality = mask_iou_quality(said, true)
+    kept = [(s, t) for s, t in zip(said, true, strict=True) if t >= 0.1]
+    s, t = np.array(kept).T
+    assert quality.masks == len(kept)
+    assert quality.mean_absolute_error == pytest.approx(
+        sum(abs(a - b) for a, b in kept) / len(kept)
+    )
+    assert quality.bias == pytest.approx(sum(a - b for a, b in kept) / len(kept))
+    assert quality.pearson == pytest.approx(pearsonr(s, t).statistic)
+    assert quality.spearman == pytest.approx(spearmanr(s, t).statistic)
+    good, bad = s[t > 0.75], s[t <= 0.75]
+    wins = [1.0 if g > b else 0.5 if g == b else 0.0 for g in good for b in bad]
+    assert quality.auroc == (pytest.approx(np.mean(wins)) if wins else None)
+
+
+def test_masks_of_nothing_and_masks_without_s_iou_are_left_out() -> None:
+    said = np.array([0.9, 0.8, np.nan, 0.2])
+    quality = mask_iou_quality(said, np.array([0.0, 0.6, 0.5, 0.1]))
+    assert quality.masks == 2
+    assert quality.mean_absolute_error == pytest.approx((0.2 + 0.1) / 2)
+    assert quality.bias == pytest.approx(0.15)
+
+
+def test_a_mask_iou_that_does_not_vary_has_no_correlation() -> None:
+    quality = mask_iou_quality(np.full(3, 0.5), np.array([0.2, 0.4, 0.6]))
+    assert quality.pearson is quality.spearman is quality.auroc is None
+    nothing = mask_iou_quality(np.zeros(0), np.zeros(0))
+    assert (nothing.masks, nothing.mean_absolute_error, nothing.bias) == (0, None, None)

@@ -1,19 +1,121 @@
-"""What pycocotools would take in silence and count as nothing is one line; the rest is COCO's."""
+"""Tests of the whole evaluation: gap, shares, classes, notes and refusals."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
 
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.evaluation_result import as_json
-from tests.support.coco_scenes import annotation, as_coco, detection, random_scene, rectangle
+from msrcnn_mm.evaluation.summaries import score_table
+from msrcnn_mm.evaluation.true_ious import true_ious
+from tests.support.coco_scenes import (
+    CATEGORIES,
+    annotation,
+    as_coco,
+    detection,
+    plain_pycocotools,
+    protocol,
+    random_scene,
+    rectangle,
+    worked_scene,
+)
 
 MASK = rectangle(10, 10, 50, 50)
 GOOD = detection(10, MASK, 0.9, mask_iou=0.8)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=15, deadline=None)
+def test_each_class_is_an_evaluation_of_that_class_alone(seed: int) -> None:
+    annotations, detections = random_scene(seed)
+    coco = as_coco(annotations, num_images=3)
+    evaluation = evaluate_scores(coco, Detections.from_rows(detections))
+    for one in evaluation.classes:
+        alone = replace(protocol(coco), category_ids=[one.category_id])
+        expected = evaluate_scores(coco, Detections.from_rows(detections), alone)
+        assert one.rankings == expected.rankings
+        assert one.oracle_gap == expected.oracle_gap
+        assert one.instances == expected.instances
+        assert one.name == CATEGORIES[one.category_id]
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@example(seed=25376)
+@settings(max_examples=30, deadline=None)
+def test_true_ious_as_mask_ious_recover_everything_and_ones_recover_nothing(seed: int) -> None:
+    annotations, detections = random_scene(seed)
+    assume(detections)  # no detection carries no mask score either
+    coco = as_coco(annotations, num_images=3)
+    true = true_ious(coco, Detections.from_rows(detections))
+    for expected, mask_ious in ((1.0, true), (0.0, np.ones(len(detections)))):
+        scored = [
+            d | {"mask_score": d["score"] * iou}
+            for d, iou in zip(detections, mask_ious, strict=True)
+        ]
+        share = (
+            evaluate_scores(coco, Detections.from_rows(scored))
+            .rankings["mask_score"]
+            .recovered_share["AP"]
+        )
+        assert share is None or share == pytest.approx(expected, abs=1e-9)
+
+
+def test_recovered_share_of_a_case_worked_by_hand() -> None:
+    coco, detections = worked_scene()
+    alone = 51 / 101
+    # C (0.9), B (0.8), A (0.7). First threshold: wrong, right, right; then: wrong, wrong, right.
+    class_score = (2 / 3 + 9 * alone / 3) / 10
+    # B (0.72), A (0.56), C (0.09). Right, right, wrong; then: wrong, right, wrong.
+    mask_score = (1 + 9 * alone / 2) / 10
+    # A (0.7), B (0.4), C (0). Right, right, wrong; then: right, wrong, wrong.
+    oracle = (1 + 9 * alone) / 10
+    evaluation = evaluate_scores(coco, Detections.from_rows(detections))
+    rankings = evaluation.rankings
+    measured = [rankings[name].ap["AP"] for name in ("class_score", "mask_score", "oracle")]
+    assert measured == pytest.approx([class_score, mask_score, oracle], abs=1e-12)
+    assert evaluation.oracle_gap["AP"] == pytest.approx(oracle - class_score)
+    assert rankings["mask_score"].recovered_share["AP"] == pytest.approx(
+        (mask_score - class_score) / (oracle - class_score)
+    )
+    assert rankings["class_score"].recovered_share["AP"] == 0
+    assert rankings["oracle"].recovered_share["AP"] == 1
+    assert rankings["class_score"].ap_by_iou == pytest.approx([2 / 3] + [alone / 3] * 9)
+
+
+def test_no_gap_has_no_share() -> None:
+    coco, (a, _, _) = worked_scene()
+    evaluation = evaluate_scores(coco, Detections.from_rows([a]))
+    assert evaluation.oracle_gap["AP"] == 0
+    assert evaluation.rankings["mask_score"].recovered_share["AP"] is None
+    assert "recovered share: undefined, the oracle gains nothing" in score_table(evaluation)
+
+
+def test_no_ground_truth_is_undefined_not_zero() -> None:
+    coco = as_coco([], num_images=1)
+    evaluation = evaluate_scores(coco, Detections.from_rows(worked_scene()[1][:1]))
+    for ranking in evaluation.rankings.values():
+        assert set(ranking.ap.values()) == set(ranking.recovered_share.values()) == {None}
+    assert set(evaluation.oracle_gap.values()) == {None}
+    assert "there is no ground truth: no AP is defined" in evaluation.notes
+    assert "undefined, there is no ground truth" in score_table(evaluation)
+
+
+def test_an_annotation_with_the_id_0_is_as_pycocotools_has_it_and_told() -> None:
+    annotations, detections = random_scene(4)
+    annotations[0]["id"] = 0
+    coco = as_coco(annotations, 3)
+    evaluation = evaluate_scores(coco, Detections.from_rows(detections))
+    plain = plain_pycocotools(coco, detections, [d["score"] for d in detections])
+    ours = evaluation.rankings["class_score"]
+    assert [-1 if v is None else v for v in ours.ap.values()] == plain[:6].tolist()
+    assert any("has the id 0" in note for note in evaluation.notes)
 
 
 def without(entry: dict[str, Any], field: str) -> dict[str, Any]:

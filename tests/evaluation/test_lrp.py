@@ -1,4 +1,4 @@
-"""LRP and optimal LRP against brute force over every threshold and a case worked by hand."""
+"""Tests of LRP and optimal LRP against brute force and a case worked by hand."""
 
 import numpy as np
 import pytest
@@ -80,8 +80,8 @@ def test_a_case_worked_by_hand() -> None:
     assert lrp.every.false_positive == pytest.approx(3 / 5)
 
 
-def test_equal_scores_cannot_be_parted() -> None:
-    """Taken one by one, the best set would be the first alone; no threshold gives that."""
+def test_a_threshold_keeps_all_equal_scores_or_none() -> None:
+    """The best set would be the first detection alone, which no threshold gives."""
     lrp = class_lrp(np.array([0.5, 0.5]), np.array([1.0, 0.0]), instances=1)
     assert lrp.optimal.error == pytest.approx(0.5)
     assert lrp.threshold == 0.5

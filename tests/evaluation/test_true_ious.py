@@ -1,4 +1,4 @@
-"""True IoUs against IoUs counted pixel by pixel on decoded masks."""
+"""Tests of true IoUs against IoUs counted pixel by pixel."""
 
 import numpy as np
 import pycocotools.mask as mask_utils
@@ -12,7 +12,7 @@ from tests.support.coco_scenes import annotation, as_coco, detection, random_sce
 
 
 def brute_force(detections: list[dict], annotations: list[dict]) -> list[float]:
-    """Decodes, loops over every pair, counts pixels."""
+    """Decodes every pair of masks and counts pixels."""
     best = []
     for d in detections:
         mask = mask_utils.decode(d["segmentation"]).astype(bool)
@@ -46,7 +46,7 @@ def test_only_the_same_class_in_the_same_image_counts() -> None:
     assert true_ious(coco, Detections.from_rows(found)).tolist() == [1.0, 0.0, 0.0]
 
 
-def test_crowd_is_nobodys_true_mask() -> None:
+def test_a_crowd_region_is_not_an_instance() -> None:
     mask = rectangle(10, 10, 50, 50)
     coco = as_coco([annotation(1, 10, mask, iscrowd=1)], num_images=1)
     assert ground_truth_masks(coco) == {}

@@ -1,4 +1,4 @@
-"""Fitting to results, the file between, and applying to other results."""
+"""Tests of fitting a calibration, its file, and applying it to results."""
 
 import json
 from dataclasses import replace
@@ -41,7 +41,7 @@ def test_a_file_gives_back_what_was_fitted(method: str, score: str, tmp_path: Pa
 
 @pytest.mark.parametrize("score", OF_DETECTORS)
 def test_it_is_fitted_to_the_matched_ious(score: str) -> None:
-    """Where it was fitted isotonic regression leaves no error of the mean in any level stretch."""
+    """Isotonic regression leaves no mean error in any level stretch of what it was fitted to."""
     calibrated = add_calibrated_scores(fit("isotonic", score), DETECTIONS)
     matched = evaluate_scores(COCO, DETECTIONS).detections.matched_ious[score]
     values = calibrated.calibrated_scores
@@ -127,7 +127,7 @@ def changed(content: dict[str, Any], *path: str, value: Any = None) -> dict[str,
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("format",), "msrcnn_mm calibration 9", "no calibration of this version"),
+        (("format",), "msrcnn_mm calibration 9", "not a calibration of this version"),
         (("method",), "magic", "damaged calibration"),
         (("score",), "fame", "no score 'fame'"),
         (("parameters", "ious"), None, "damaged calibration"),
