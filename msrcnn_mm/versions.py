@@ -1,7 +1,4 @@
-"""Versions of the libraries that the package runs with.
-
-`setup.py` reads this file before anything is installed: standard library only.
-"""
+"""Checks the versions of the libraries that training and testing run with."""
 
 import re
 from importlib import import_module
@@ -10,16 +7,16 @@ from typing import NamedTuple
 
 
 class Range(NamedTuple):
-    """The versions of a library that the package runs with: ``low`` <= version < ``below``."""
+    """The versions of a package that we run with: ``low`` <= version < ``below``."""
 
     package: str
     low: str
     below: str
-    by_pip: bool  # whether `pip install -e .` may install it; see setup.py
+    by_pip: bool  # whether `pip install "msrcnn_mm[mmdet]"` installs it; see pyproject.toml
 
     @property
     def specifier(self) -> str:
-        """The range in pip's form: `torch>=2.5,<3`."""
+        """As pip writes it: `torch>=2.5,<3`."""
         return f"{self.package}>={self.low},<{self.below}"
 
 
@@ -29,8 +26,8 @@ RANGES = (
     Range("torch", "2.5", "3", by_pip=False),
     # mmdet 3.3.0 refuses to be imported with any other.
     Range("mmcv", "2.0.0", "2.2.0", by_pip=False),
-    # The package replaces modules of mmdet and subclasses others; 3.3.0, its last release, was
-    # tested.
+    # We replace modules of mmdet and subclass others; 3.3.0, its last release, is what was read
+    # and tested.
     Range("mmdet", "3.3.0", "3.4", by_pip=True),
     # The last release; mmdet 3.3.0 refuses 1.0.
     Range("mmengine", "0.10.7", "1.0", by_pip=True),
@@ -40,16 +37,24 @@ RANGES = (
     Range("pycocotools", "2.0.8", "3", by_pip=True),
 )
 
+# The maintained fork of OpenMMLab's packages, by what they replace; the low ones were tested.
+FORK = {
+    "mmcv": Range("onedl-mmcv", "2.3.6", "2.4", by_pip=False),
+    "mmdet": Range("onedl-mmdetection", "3.5.1", "3.6", by_pip=True),
+    "mmengine": Range("onedl-mmengine", "0.10.12", "1.0", by_pip=True),
+}
+
 _REMEDY = "see docs/install.md, or run `make demo`, which installs a set that works"
 
 
 def check_versions() -> None:
-    """Checks that the installed libraries fit, before anything is imported from them.
+    """Checks that what is installed fits, before anything is imported from it.
 
     Raises:
-        ImportError: One does not; the message names it, its version, the range and the remedy.
+        ImportError: Names the package, the version found, the range and the remedy.
     """
-    for wanted in RANGES:
+    wanted_ranges = _installed_set()
+    for wanted in wanted_ranges:
         try:
             found = version(wanted.package)
         except PackageNotFoundError:
@@ -59,18 +64,27 @@ def check_versions() -> None:
                 f"msrcnn_mm needs {wanted.specifier}, but {wanted.package} {found} is installed: "
                 f"{_command(wanted)}"
             )
-    _check_operators()
+    _check_operators(next(entry.package for entry in wanted_ranges if "mmcv" in entry.package))
 
 
-def _check_operators() -> None:
-    """Checks mmcv's operators; without them mmcv can be imported, and a model fails later."""
+def _installed_set() -> list[Range]:
+    """Returns the ranges of the fork where its mmdet is installed, and of OpenMMLab's elsewhere."""
+    try:
+        version(FORK["mmdet"].package)
+    except PackageNotFoundError:
+        return list(RANGES)
+    return [FORK.get(entry.package, entry) for entry in RANGES]
+
+
+def _check_operators(mmcv: str) -> None:
+    """Imports the operators: an mmcv without them fails only when a model calls one."""
     try:
         # Needs torch's libraries, which `import torch` loads.
         import_module("torch")
         import_module("mmcv._ext")
     except ImportError as error:
         raise ImportError(
-            f"mmcv {version('mmcv')} has no operators that fit torch {version('torch')} "
+            f"{mmcv} {version(mmcv)} has no operators that fit torch {version('torch')} "
             f"({str(error).splitlines()[0]}): build mmcv for this torch; {_REMEDY}"
         ) from error
 
@@ -92,6 +106,6 @@ def _command(wanted: Range) -> str:
 
 
 def _parse(text: str) -> tuple[int, ...]:
-    """Returns the release number: (2, 13, 0) for `2.13.0+cpu`."""
+    """The release number: (2, 13, 0) for `2.13.0+cpu`."""
     release = re.match(r"\d+(\.\d+)*", text)
     return tuple(int(part) for part in release[0].split(".")) if release else ()
