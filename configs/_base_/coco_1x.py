@@ -1,4 +1,4 @@
-# COCO, 12 epochs, measured and drawn by mask scores: what every config here has but its model.
+# COCO, 12 epochs, evaluated and drawn with mask scores. A config adds its model.
 _base_ = [
     "mmdet::_base_/datasets/coco_instance.py",
     "mmdet::_base_/schedules/schedule_1x.py",
