@@ -2,9 +2,9 @@
 
     python -m benchmarks.fast_mask_iou [--device cuda] [--masks N] [--turns N]
 
-Each head has its paper's settings, 80 classes and random weights, and gets the same masks as its host
-would give them: probabilities in the 138 x 138 cells of the prototypes, or 28 x 28 logits of every
-class and RoI features of 256 x 14 x 14. The time to compute those inputs is not measured.
+Each head has its paper's settings, 80 classes and random weights. Both get the same masks, in the
+form that their host gives them: probabilities in the 138 x 138 cells of the prototypes, or 28 x 28
+logits of every class and RoI features of 256 x 14 x 14. The time to compute them is not measured.
 """
 
 import argparse

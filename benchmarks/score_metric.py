@@ -3,8 +3,8 @@
     python -m benchmarks.score_metric [--images 5000]
 
 Writes random scenes like COCO's (640 x 480 pixels, 80 classes, 7 instances and 100 masks an image)
-to files and evaluates the files in two processes: evaluate_scores, with four rankings, calibration,
-LRP and the quality of s_iou, and pycocotools, with one ranking. Both times include reading the files.
+to files. Two processes evaluate them: evaluate_scores, with four rankings, calibration, LRP and the
+quality of s_iou, and pycocotools, with one ranking. Both times include reading the files.
 """
 
 import argparse
@@ -121,7 +121,7 @@ def theirs(folder: Path) -> float:
     return float(evaluation.stats[0])
 
 
-def measured(function: Callable[[Path], float], folder: Path) -> tuple[float, float, float]:
+def measure(function: Callable[[Path], float], folder: Path) -> tuple[float, float, float]:
     """Returns a function's value, its time in seconds and the peak memory of this process in GB."""
     start = time.perf_counter()
     value = function(folder)
@@ -142,7 +142,7 @@ def main() -> None:
         times, aps = [], []
         for label, function in (("evaluate_scores", ours), ("pycocotools", theirs)):
             with ProcessPoolExecutor(1, context) as process:
-                ap, taken, memory = process.submit(measured, function, folder).result()
+                ap, taken, memory = process.submit(measure, function, folder).result()
             print(f"{label}: {taken:.1f} s, {memory:.1f} GB at most, AP by class score {ap:.6f}")
             times.append(taken)
             aps.append(ap)
