@@ -1,8 +1,10 @@
 # A narrow Mask Scoring R-CNN that trains from scratch on drawn shapes in minutes on two CPU cores.
 # `make demo` makes the data and runs it.
-_base_ = ["mmdet::_base_/models/mask-rcnn_r50_fpn.py", "mmdet::_base_/default_runtime.py"]
-
-custom_imports = dict(imports=["msrcnn_mm"], allow_failed_imports=False)
+_base_ = [
+    "mmdet::_base_/models/mask-rcnn_r50_fpn.py",
+    "mmdet::_base_/default_runtime.py",
+    "../_base_/run_hooks.py",
+]
 
 classes = ("beetle", "ring", "star", "tadpole", "window")
 data_root = "data/demo/"
@@ -115,7 +117,9 @@ param_scheduler = [
 ]
 
 default_hooks = dict(
-    logger=dict(interval=25), checkpoint=dict(interval=epochs // 4, max_keep_ckpts=1)
+    logger=dict(interval=25),
+    checkpoint=dict(interval=epochs // 4, max_keep_ckpts=1),
+    **_base_.pop("run_hooks"),
 )
 randomness = dict(seed=0)
 visualizer = dict(type="MaskScoreVisualizer")

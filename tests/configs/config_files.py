@@ -16,6 +16,14 @@ FILES = sorted(
 )
 # tests/configs/test_yolact_configs.py has the tests of these alone.
 YOLACT = [name for name in FILES if Path(name).name.startswith("yolact")]
+# Beside the model, the keys in which a config differs from MMDetection's of the same name.
+OWN_KEYS = {"custom_imports", "default_hooks", "val_evaluator", "test_evaluator", "visualizer"}
+HOOKS = {
+    "run_checks": {"type": "RunChecksHook"},
+    "checkpoint_fit": {"type": "CheckpointFitHook"},
+    "overwrite_guard": {"type": "OverwriteGuardHook"},
+    "calibration": {"type": "CalibrationHook"},
+}
 
 
 @cache

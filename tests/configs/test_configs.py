@@ -21,7 +21,17 @@ import msrcnn_mm
 from msrcnn_mm.engine.checks.run import check_heads
 from msrcnn_mm.engine.results.metric import MaskScoreMetric
 from msrcnn_mm.engine.results.visualizer import MaskScoreVisualizer
-from tests.configs.config_files import CONFIGS, FILES, YOLACT, build, is_scored, load, plain
+from tests.configs.config_files import (
+    CONFIGS,
+    FILES,
+    HOOKS,
+    OWN_KEYS,
+    YOLACT,
+    build,
+    is_scored,
+    load,
+    plain,
+)
 
 SHARED = {path.stem for path in (CONFIGS / "_base_").glob("*.py")}
 PAPER = [name for name in FILES if name.endswith("_18e_coco.py")]
@@ -111,6 +121,13 @@ def test_a_dump_is_the_same_config(name: str, tmp_path: Path) -> None:
     assert not SHARED & set(config)
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_every_config_has_the_hooks_of_the_package(name: str) -> None:
+    config = load(name)
+    assert config.custom_imports.imports == ["msrcnn_mm"]
+    assert {key: plain(config.default_hooks[key]) for key in HOOKS} == HOOKS
+
+
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.py")), ids=lambda path: path.stem)
 def test_no_config_depends_on_positions_or_the_order_of_keys(path: Path) -> None:
     assert re.findall(r"pipeline\[.*|\.(?:values|items|keys|popitem)\(.*", path.read_text()) == []
@@ -181,8 +198,10 @@ def test_settings_are_those_of_mmdetections_config_of_the_name(name: str) -> Non
     assert model_settings(ours) == model_settings(theirs)
     ours, theirs = plain(ours.to_dict()), plain(theirs.to_dict())
     changed = {key for key in ours if ours[key] != theirs.get(key)}
-    evaluation = {"custom_imports", "val_evaluator", "test_evaluator", "visualizer"}
-    assert changed - {"model", "pretrained"} == evaluation
+    assert changed - {"model", "pretrained"} == OWN_KEYS
+    for name in HOOKS:
+        del ours["default_hooks"][name]
+    assert ours["default_hooks"] == theirs["default_hooks"]
 
 
 @pytest.mark.parametrize("name", [n for n in WITH_THEIRS if is_scored(n)])
