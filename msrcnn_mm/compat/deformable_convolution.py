@@ -21,7 +21,7 @@ def run_deformable_convolutions_in_parallel() -> None:
     :func:`deformable_convolution` takes its place; elsewhere half precision is widened.
     """
 
-    def mended(original: Callable, on_cpu: Callable) -> Callable:
+    def patched(original: Callable, on_cpu: Callable) -> Callable:
         @wraps(original)
         def convolve(feats: Tensor, offset: Tensor, *args: Any) -> Tensor:
             # all in the offset's type, as in mmcv's operators
@@ -39,7 +39,7 @@ def run_deformable_convolutions_in_parallel() -> None:
     for name, on_cpu in operators.items():
         function = f"{name}2d"
         original = getattr(sys.modules[f"mmcv.ops.{name}"], function)
-        replacement = mended(original, on_cpu)
+        replacement = patched(original, on_cpu)
         for module in [*sys.modules.values()]:  # some import it by its name
             if getattr(module, "__name__", "").startswith(("mmcv.", "mmdet.")) and (
                 vars(module).get(function) is original

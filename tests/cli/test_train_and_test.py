@@ -36,7 +36,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def work_dir(config: Path) -> Path:
-    """A training of one epoch, and its second epoch after resuming."""
+    """Trains one epoch, and the second after resuming."""
     folder = config.parent / "work"
     call("train.py", config, "--work-dir", folder, "--cfg-options", "train_cfg.max_epochs=1")
     assert not (folder / "epoch_2.pth").exists()
@@ -102,7 +102,7 @@ def test_predictions_as_mmdetection_keeps_them(
 def test_a_checkpoint_of_mmdetection_2_is_tested_as_it_is(
     config: Path, work_dir: Path, tmp_path: Path
 ) -> None:
-    """The names of its weights are the same; what is beside them is mmcv's."""
+    """Its weights have the same names; the other entries are mmcv's."""
     weights = torch.load(work_dir / "epoch_2.pth", weights_only=True)["state_dict"]
     meta = dict(
         env_info="sys.platform: linux",
@@ -230,7 +230,7 @@ def test_stock_configs_get_the_hooks_that_they_lack(
 ) -> None:
     ran: list[Runner] = []
     monkeypatch.setattr(Runner, "train", ran.append)
-    call("train.py", config, "--cfg-options", "default_hooks.calibration=None")
+    call("train.py", config)
     own = Config.fromfile(config)
     own.custom_hooks = [dict(type="CheckpointFitHook")]
     own.default_hooks.run_checks = dict(type="RunChecksHook")
@@ -241,7 +241,7 @@ def test_stock_configs_get_the_hooks_that_they_lack(
         {name: [type(h).__name__ for h in run.hooks].count(f"{name}Hook") for name in ours}
         for run in ran
     ]
-    assert counts[0] == dict(RunChecks=0, CheckpointFit=1, OverwriteGuard=1, Calibration=0)
+    assert counts[0] == dict(RunChecks=0, CheckpointFit=1, OverwriteGuard=1, Calibration=1)
     assert counts[1] == dict(RunChecks=1, CheckpointFit=1, OverwriteGuard=1, Calibration=1)
     (checks,) = (hook for hook in ran[1].hooks if isinstance(hook, RunChecksHook))
     assert checks.checked == {"train", "val"}  # before the data sets were built
@@ -267,7 +267,7 @@ def test_configs_of_mmdetection_by_name_and_options() -> None:
 def test_own_data_takes_its_classes_from_one_place(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file as it is, but for that one line."""
+    """The file is used as it is except for that line."""
     monkeypatch.setenv("DATA_ROOT", "elsewhere")
     source = (CONFIGS / "own_data" / f"{name}_own-data.py").read_text()
     edited, count = re.subn(r"classes = \(.cat.,\)", f"classes = {CLASSES}", source)

@@ -17,7 +17,7 @@ from tests.support.tiny_yolact import tiny_config
 
 
 def write_config(root: Path, name: str, path: Path) -> Path:
-    """A small network of the named config on a small data set, for two iterations."""
+    """Writes a small network of the named config on a small data set, for two iterations."""
     config = tiny_config(f"yolact_plus/{name}.py")
     for split in ("train", "val", "test"):
         loader = config[f"{split}_dataloader"]
@@ -53,7 +53,7 @@ def config(root: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def checkpoint(config: Path) -> Path:
-    """What two iterations wrote, the losses in bf16."""
+    """Trains two iterations, the losses in bf16, and returns their checkpoint."""
     call("train.py", config, "--work-dir", config.parent / "work", "--amp")
     return config.parent / "work" / "iter_2.pth"
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from msrcnn_mm.interop.conversion import convert
 from msrcnn_mm.interop.yolact_checkpoints import FORMAT
 from msrcnn_mm.interop.yolact_convention import AuthorsYOLACTHead, YOLACTAnchorGenerator
-from tests.configs.test_configs import difference, load, plain
+from tests.configs.config_files import difference, load, plain
 from tests.configs.test_yolact_configs import ANCHORS, DCN, RESCORING
 from tests.support.tiny import CONFIGS
 from tests.support.yolact_files import light_weights

@@ -1,4 +1,4 @@
-"""Writes the predictions of a test run as a results file in COCO's format."""
+"""Writes the predictions of a test as a results file in COCO's format."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,17 +20,18 @@ from .predictions import to_arrays, to_detections
 class DumpCocoResults(BaseMetric):
     """Writes every detection of a test run into one JSON file in COCO's results format.
 
-    Beside COCO's fields an entry carries ``mask_iou``, ``mask_score`` and ``foreground_prob``
+    Beside COCO's fields an entry has ``mask_iou``, ``mask_score`` and ``foreground_prob``
     where the detector has them; ``score`` is the class score. pycocotools reads the file as it is.
 
     Args:
         out_file_path: The file to write; missing folders are made.
-        ann_file: The annotations of the tested images: they say which category id each class has,
-            by the class's name, as for ``CocoMetric``.
-        collect_device: Where results of several processes are gathered, ``cpu`` or ``gpu``.
+        ann_file: The annotations of the tested images. They give the category id of each class by
+            the class's name, as for ``CocoMetric``.
+        collect_device: The device that gathers the results of several processes, ``cpu`` or
+            ``gpu``.
 
     Raises:
-        UserError: ``ann_file`` cannot be read, at once and not after the test.
+        UserError: ``ann_file`` cannot be read.
     """
 
     default_prefix = "results"
@@ -56,7 +57,7 @@ class DumpCocoResults(BaseMetric):
             self.results.append((sample["img_id"], to_arrays(sample["pred_instances"])))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Writes the file, in one step: no reader ever sees half of it.
+        """Writes the file in one step: a reader never sees half of it.
 
         Args:
             results: An (image id, arrays) pair an image.
@@ -82,12 +83,12 @@ class DumpCocoResults(BaseMetric):
 def category_ids(
     categories: Sequence[Mapping[str, Any]], classes: Sequence[str], ann_file: str | Path
 ) -> list[int]:
-    """Category id of each label: MMDetection numbers labels in the annotations' order.
+    """Returns the category id of each label; labels are numbered in the annotations' order.
 
     Args:
         categories: Those of the annotation file.
         classes: The names of the data set's classes.
-        ann_file: The annotation file, for the message.
+        ann_file: The annotation file, for messages.
 
     Raises:
         UserError: A class is no category.

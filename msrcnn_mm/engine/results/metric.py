@@ -1,4 +1,4 @@
-"""MMDetection's COCO metric, and beside it what the mask scores are worth."""
+"""MMDetection's COCO metric with the evaluation of mask scores."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,25 +29,25 @@ from msrcnn_mm.evaluation.summaries import (
 from .predictions import to_arrays, to_detections
 
 METRICS_HERE = ("bbox", "segm", "boundary")
-"""What we evaluate ourselves; proposals are MMDetection's."""
+"""Metrics evaluated here; MMDetection evaluates those of proposals."""
 
 _COCO_AP_MAX_DETS = 100
 
 
 @METRICS.register_module()
 class MaskScoreMetric(CocoMetric):
-    """``CocoMetric`` that also says what mask scores are worth.
+    """``CocoMetric`` that also evaluates mask scores.
 
     Every key of ``CocoMetric`` keeps its name and value: ``bbox_*`` rank by class score, ``segm_*``
     by mask score where the results carry one. With ``segm`` come AP by every ranking, the oracle
     gap, the quality of s_iou, calibration and LRP: see :func:`.metric_keys`. All of them
-    are rounded to three decimals, and what is undefined is left out; the log says why.
+    are rounded to three decimals. Undefined ones are left out, and the log says why.
 
     ``metric`` may also name ``boundary``: AP with Boundary IoU, as ``boundary_*``.
 
-    pycocotools takes AP at 100 detections of a class in an image and MMDetection inherits it, so
-    that without 100 in ``proposal_nums`` its ``*_mAP`` is -1. There, and only there, we put AP at
-    the most detections instead: ``proposal_nums=(1, 10, 400)`` for images of many small things.
+    pycocotools takes AP at 100 detections of a class in an image, and MMDetection inherits that:
+    without 100 in ``proposal_nums`` its ``*_mAP`` is -1. Here it is then AP at the largest of these
+    numbers, as with ``proposal_nums=(1, 10, 400)`` for images of many small objects.
 
     Args:
         metric: ``bbox``, ``segm``, ``boundary``, ``proposal``, ``proposal_fast``, one or several.
@@ -68,7 +68,7 @@ class MaskScoreMetric(CocoMetric):
             raise SettingError(f"metric_items: there is no {', '.join(sorted(unknown))}")
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keeps the predictions of a batch, masks as RLEs, with every score that they carry.
+        """Keeps the predictions of a batch, masks as RLEs, with all their scores.
 
         Args:
             data_batch: Not used.
@@ -104,7 +104,7 @@ class MaskScoreMetric(CocoMetric):
         if self.outfile_prefix is None:  # then no file of masks is asked for
             boxes = [{k: v for k, v in p.items() if k != "masks"} for p in predictions]
             results = [(truth, box) for (truth, _), box in zip(results, boxes, strict=True)]
-        metrics = self._of_coco_metric(results, [])  # writes files, settles ids
+        metrics = self._of_coco_metric(results, [])  # writes files, sets ids
         if self.format_only:
             return metrics
         detections = Detections.concatenate(
@@ -143,7 +143,7 @@ class MaskScoreMetric(CocoMetric):
         return metrics
 
     def _of_coco_metric(self, results: list, names: list[str]) -> dict[str, float]:
-        """What ``CocoMetric`` itself makes of the named metrics."""
+        """Evaluates the named metrics as ``CocoMetric`` does."""
         ours, self.metrics = self.metrics, names
         try:
             return dict(super().compute_metrics(results))
@@ -187,7 +187,7 @@ class MaskScoreMetric(CocoMetric):
     def _coco_keys(
         self, metric: str, ranking: Ranking, classes: dict[str, Ranking]
     ) -> dict[str, float]:
-        """MMDetection's keys, by its own settings."""
+        """Returns MMDetection's keys, as its settings ask for them."""
         logger = MMLogger.get_current_instance()
         values = coco_items(ranking)
         keys = {}

@@ -15,12 +15,8 @@ from ..hooks.checkpoint_fit import CheckpointFitHook
 from ..hooks.overwrite_guard import OverwriteGuardHook
 from ..hooks.run_checks import RunChecksHook
 
-DEFAULT_HOOKS = {
-    "checkpoint_fit": CheckpointFitHook,
-    "overwrite_guard": OverwriteGuardHook,
-    "calibration": CalibrationHook,
-}
-"""Hooks of configs/_base_, by their keys in ``default_hooks``; stock configs lack them."""
+DEFAULT_HOOKS = (CheckpointFitHook, OverwriteGuardHook, CalibrationHook)
+"""Hooks of configs/_base_ that the runs of stock configs get as well."""
 
 
 @contextmanager
@@ -63,8 +59,8 @@ def _skip_checks(runner: Runner, splits: Sequence[str]) -> None:
 
 
 def _add_default_hooks(runner: Runner) -> None:
-    """Registers each of ``DEFAULT_HOOKS`` that the config lacks; one set to None stays away."""
+    """Registers each of ``DEFAULT_HOOKS`` that the config lacks."""
     present = {type(hook) for hook in runner.hooks}
-    for key, kind in DEFAULT_HOOKS.items():
-        if kind not in present and key not in (runner.cfg.get("default_hooks") or {}):
+    for kind in DEFAULT_HOOKS:
+        if kind not in present:
             runner.register_hook(kind())

@@ -1,4 +1,4 @@
-"""A checkpoint is held against the model for the use that is made of it."""
+"""Comparison of a checkpoint with the model, for each use of it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Checkpoints are held against the model by any runner whose config names the hook."""
+"""Comparison of checkpoints with the model by any runner whose config names the hook."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -47,7 +47,7 @@ DEFAULT = {f"segm_mAP{size}" for size in ("", "_50", "_75", "_s", "_m", "_l")}
 
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """What the metric logs; mmengine's logger does not hand its records up."""
+    """Collects the metric's log; mmengine's logger does not propagate its records."""
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)
     caplog.set_level(logging.INFO)
@@ -58,7 +58,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 def data_samples(
     detections: list[dict[str, Any]], num_images: int, mask_scores: bool = True
 ) -> list[dict[str, Any]]:
-    """What a model hands an evaluator, from COCO detections. Scores are float32, as a model's."""
+    """Makes a model's output of COCO detections; scores are float32, as a model's."""
     labels = {category_id: label for label, category_id in enumerate(CATEGORIES)}
     samples = []
     for image_id in range(10, 10 + num_images):
@@ -151,7 +151,7 @@ def test_rankings_are_pycocotools_with_the_score_replaced(ann_file: Path, seed: 
 
 
 def test_many_things_in_an_image(ann_file: Path, log: pytest.LogCaptureFixture) -> None:
-    """130 instances, each found twice: pycocotools' AP knows 100 detections only.
+    """130 instances, each detected twice: pycocotools' AP uses 100 detections only.
 
     More than 255 RLEs in one image, too: pycocotools.mask.area overflows there under numpy 2.
     """
@@ -201,7 +201,7 @@ def test_one_table_in_the_log(ann_file: Path, log: pytest.LogCaptureFixture) -> 
 def test_images_that_were_not_tested_are_told(
     ann_file: Path, log: pytest.LogCaptureFixture
 ) -> None:
-    """With test_dataloader.dataset.indices their instances would be missed without a word."""
+    """With test_dataloader.dataset.indices their instances would count as missed, unreported."""
     annotations, detections = random_scene(4)
     metric = MaskScoreMetric(ann_file=write(ann_file, annotations), metric="segm")
     samples = data_samples(detections, 3)
@@ -262,7 +262,7 @@ def test_results_without_masks(ann_file: Path) -> None:
 
 
 def test_ground_truth_from_the_data_set(log: pytest.LogCaptureFixture) -> None:
-    """Without an annotation file MMDetection takes the instances that the samples bring."""
+    """Without an annotation file MMDetection takes the instances in the samples."""
     mask = rectangle(10, 10, 50, 50)
     samples = data_samples([detection(10, mask, 0.9, mask_iou=0.5)], 1)
     rle = annotation(1, 10, mask)["segmentation"]
@@ -272,7 +272,7 @@ def test_ground_truth_from_the_data_set(log: pytest.LogCaptureFixture) -> None:
 
 
 def test_every_key_is_of_the_evaluation_from_files(ann_file: Path, tmp_path: Path) -> None:
-    """Live and from files there is one evaluation."""
+    """The evaluation of live results is that of files."""
     annotations, detections = random_scene(4)
     path = write(ann_file, annotations)
     ours = run(MaskScoreMetric(ann_file=path, metric="segm"), data_samples(detections, 3))
