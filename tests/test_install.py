@@ -1,0 +1,106 @@
+"""Tests of `tools/install.py`, in a copy of the checkout that holds nothing but it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import install  # noqa: E402
+
+FAILURES = [
+    ("OSError: [Errno 28] No space left on device", "the disk is full"),
+    ("c++: fatal error: Killed signal terminated program cc1plus", "MAX_JOBS=1"),
+    ("WARNING: Retrying after connection broken\nERROR: No matching distribution", "cannot reach"),
+    ("Error: Command '[...]' failed\nensurepip is not available", "python3.11-venv"),
+    ("[3/77] c++ nms.cpp\nnms.cpp:3:1: error: expected ';'\n", "expected ';'"),
+]
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    for name in ("pyproject.toml", "tools/install.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def run(checkout: Path, before: str = "", **env: str) -> str:
+    """Runs the script after a line of Python, and returns its one line of error."""
+    code = f"import runpy, sys; {before or 'pass'}; sys.argv = ['install.py']"
+    code += "; runpy.run_path('tools/install.py', run_name='__main__')"
+    command, env = [sys.executable, "-c", code], {**os.environ, **env}
+    result = subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True)
+    assert result.returncode
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def test_another_python(checkout):
+    assert "this is Python 3.9" in run(checkout, "sys.version_info = (3, 9, 1)")
+
+
+def test_no_compiler(checkout):
+    assert "apt-get install g++" in run(checkout, PATH="/nowhere", CXX="")
+
+
+def test_no_python_headers(checkout):
+    before = "import sysconfig; sysconfig.get_path = lambda name: '/nowhere'"
+    assert "python3.11-dev" in run(checkout, before)
+
+
+def test_an_environment_of_the_user_is_left_alone(checkout):
+    (checkout / ".venv").mkdir()
+    (checkout / ".venv" / "pyvenv.cfg").touch()
+    assert "mv .venv .venv.mine" in run(checkout)
+    assert [path.name for path in (checkout / ".venv").iterdir()] == ["pyvenv.cfg"]
+
+
+def test_an_unreachable_index_and_a_clean_start(checkout):
+    (checkout / ".venv").mkdir()
+    for name in ("msrcnn_mm_install.json", "half_installed"):
+        (checkout / ".venv" / name).write_text("{}")
+    closed = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"}
+    closed |= {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": ""}
+    assert "cannot reach its package index" in run(checkout, **closed)
+    assert not (checkout / ".venv" / "half_installed").exists()
+
+
+@pytest.mark.parametrize(("output", "meaning"), FAILURES)
+def test_failures_end_in_one_line(output, meaning):
+    line = install.explain(output.splitlines())
+    assert meaning in line and "\n" not in line
+
+
+def test_a_second_run_returns_at_once_until_torch_changes(checkout, monkeypatch):
+    installer = install.Installer(checkout, "mmdet", [])
+    torch = installer.packages / "torch" / "version.py"
+    torch.parent.mkdir(parents=True)
+    torch.write_text("2.13.0+cpu")
+    calls: list[str] = []
+    for name in ("check_compiler", "make_venv", "pip", "install_mmcv"):
+        monkeypatch.setattr(installer, name, lambda *_, name=name: calls.append(name))
+    installer.build.mkdir(parents=True)
+    installer.stamp.write_text(json.dumps(installer.state()))
+    installer.install()
+    assert calls == []
+    torch.write_text("2.13.0+cu130")
+    installer.install()
+    assert calls[-2:] == ["install_mmcv", "pip"]
+    calls.clear()
+    installer.install()
+    assert calls == []
+
+
+def test_progress_of_a_build(capsys, monkeypatch):
+    monkeypatch.setattr(install.time, "monotonic", iter([0.0, 65.0]).__next__)
+    install.Progress()("[10/40] c++ -MMD ...")
+    assert capsys.readouterr().out == "  10 of 40 files, 1:05 elapsed, about 3:15 left\n"
