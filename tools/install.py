@@ -19,7 +19,6 @@ import argparse
 import fcntl
 import functools
 import hashlib
-import json
 import os
 import re
 import shlex
@@ -28,6 +27,7 @@ import signal
 import subprocess
 import sysconfig
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 # The environment and the mmcv of each set of OpenMMLab packages. The package index has mmcv's
@@ -45,21 +45,6 @@ for device in ["cpu"] + ["cuda"] * ("cuda" in sys.argv and torch.cuda.is_availab
     assert nms(torch.cat([box, box]), torch.ones(2, device=device), 0.5)[1].tolist() == [0]
 """
 
-# Prints whether there is a CUDA compiler of torch's major version, and the flags of torch's
-# BuildExtension, with which a precompiled header must agree.
-FACTS = """
-import json, subprocess, torch
-from setuptools._distutils.ccompiler import new_compiler
-from setuptools._distutils.sysconfig import customize_compiler, get_python_inc
-from torch.utils.cpp_extension import CUDA_HOME, include_paths
-nvcc = subprocess.getoutput(f"'{CUDA_HOME}/bin/nvcc' --version")
-cuda = torch.version.cuda and f"release {torch.version.cuda.split('.')[0]}." in nvcc
-customize_compiler(compiler := new_compiler())
-flags = [f"-I{path}" for path in [*include_paths(), get_python_inc()]]
-flags += ["-std=c++17", "-DTORCH_API_INCLUDE_EXTENSION_H", "-DTORCH_EXTENSION_NAME=_ext"]
-print(json.dumps([bool(cuda), [*compiler.compiler_so[1:], *flags]]))
-"""
-
 # What the output of a failed program means. The order matters: pip reports an index that it
 # cannot reach as a package that does not exist.
 FAILURES = {
@@ -69,7 +54,7 @@ FAILURES = {
     " Ubuntu: `apt-get install python3.11-venv`)",
     r"Python\.h: No such file": "Python's headers are missing: install them (Debian, Ubuntu: "
     "`apt-get install python3.11-dev`)",
-    r"string_view|c\+\+17|No such file or directory: 'c\+\+'": "no C++17 compiler: install one "
+    r"string_view|c\+\+17|env: .*No such file": "no C++17 compiler: install one "
     "(Debian, Ubuntu: `apt-get install g++`), or name yours as CXX=/path/to/c++",
     r"(?i)connection (broken|refused|aborted|reset)|new connection|name resolution|timed out|"
     r"proxyerror|sslerror|max retries|could not fetch|from versions: none": "pip cannot reach its "
@@ -78,10 +63,6 @@ FAILURES = {
 PIPES = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 COMPILER = shlex.split(os.environ.get("CXX", "")) or ["c++"]  # the one that torch calls
 say = functools.partial(print, flush=True)
-
-
-class InstallError(Exception):
-    """Something that the user can put right; the message is one line."""
 
 
 class Installer:
@@ -97,90 +78,104 @@ class Installer:
         self.log = self.build / "install.log"
 
     def install(self) -> None:
-        """Does what is not done yet, or raises an InstallError."""
+        """Does what is not done yet, or exits with one line of error."""
         if not self.stamp.exists() and self.venv.exists() and any(self.venv.iterdir()):
-            raise InstallError(
-                f"{self.venv} was not made by make, which leaves it as it is: move it away "
+            sys.exit(
+                f"error: {self.venv} was not made by make, which leaves it as it is: move it away "
                 f"(`mv {self.venv.name} {self.venv.name}.mine`) and run again"
             )
-        saved = json.loads(self.stamp.read_text() if self.stamp.exists() else "{}")
-        self.names.update(saved.get("names", []))
+        saved = self.stamp.read_text() if self.stamp.exists() else ""
+        names, root, *_ = [*saved.splitlines(), "", ""]
+        self.names.update(names.split())
         if saved == self.state():
             return
         start = time.monotonic()
         self.log.unlink(missing_ok=True)
         self.check_compiler()  # before gigabytes are downloaded
         # An environment survives neither being moved nor the loss of its Python.
-        if saved.get("root") != str(self.root) or not self.python.exists():
+        if root != str(self.root) or not self.python.exists():
             self.make_venv()
         say(f"installing requirements/ ({', '.join(sorted(self.names))})")
-        self.stamp.write_text("{}")
+        self.stamp.write_text("")
         self.pip("install", *(f"-rrequirements/{name}.txt" for name in sorted(self.names)))
-        self.stamp.write_text(json.dumps({**self.state(), "operators": None}))
+        self.stamp.write_text(self.state() + " without mmcv")
         self.install_mmcv()
         say("installing msrcnn_mm, editable")
         self.pip("install", "--no-deps", "--no-build-isolation", "--editable", ".")
-        self.stamp.write_text(json.dumps(self.state(), indent=1))
-        say(f"installed in {clock(time.monotonic() - start)}; {self.log} has the details")
+        self.stamp.write_text(self.state())
+        say(f"installed in {(time.monotonic() - start) / 60:.1f} min; {self.log} has the details")
 
-    def state(self) -> dict[str, object]:
+    def state(self) -> str:
         """Returns what an install depends on and what it made: no difference, nothing to do."""
-        inputs = [*sorted(self.root.glob("requirements/*")), self.root / "pyproject.toml"]
-        operators = [path.stat() for path in sorted(self.packages.glob("mmcv/_ext*.so"))]
-        return {
-            "names": sorted(self.names),
-            "root": str(self.root),
-            "python": self.python.exists(),
-            "inputs": hashlib.sha256(b"".join(path.read_bytes() for path in inputs)).hexdigest(),
-            "torch": [path.read_text() for path in self.packages.glob("torch/version.py")],
-            "installed": sorted(path.name for path in self.packages.glob("*.dist-info")),
-            "operators": [[stat.st_size, stat.st_mtime_ns] for stat in operators],
-        }
+        names = " ".join(sorted(self.names))
+        inputs = [*self.root.glob("requirements/*"), self.root / "pyproject.toml"]
+        inputs += self.packages.glob("torch/version.py")
+        operators = [
+            path.stat()[6:9:2] for path in self.packages.glob("mmcv/_ext*.so")
+        ]  # size, time
+        installed = sorted(path.name for path in self.packages.glob("*.dist-info"))
+        parts = [sorted(path.read_text() for path in inputs), operators, installed]
+        digest = hashlib.sha256(repr([*parts, self.python.exists()]).encode()).hexdigest()
+        return f"{names}\n{self.root}\n{digest}"
 
     def check_compiler(self) -> None:
         """Compiles two lines, since a compiler can be there and lack its library."""
         source = self.build / "check.cpp"
         source.write_text("#include <string_view>\n#include <Python.h>\n")
-        headers = f"-I{sysconfig.get_path('include')}"
-        self.run(*COMPILER, "-std=c++17", "-fsyntax-only", headers, source, check=True)
+        flags = ["-std=c++17", "-fsyntax-only", f"-I{sysconfig.get_path('include')}"]
+        self.run(*COMPILER, *flags, source, check=True)
 
     def make_venv(self) -> None:
         """Makes the environment in place of an unfinished or unusable one of ours."""
         say(f"making {self.venv.name}")
-        if self.venv.exists():  # moved first: the stamp, which says that it is ours, could go first
-            self.venv.replace(self.build / "old")
         shutil.rmtree(self.build / "old", ignore_errors=True)
+        self.venv.mkdir(exist_ok=True)
+        self.venv.replace(self.build / "old")  # since its stamp could be deleted before the rest
+        shutil.rmtree(self.build / "old")
         self.venv.mkdir()
-        self.stamp.write_text("{}")
+        self.stamp.touch()
         self.run(sys.executable, "-m", "venv", self.venv, check=True)
 
     def install_mmcv(self) -> None:
         """Builds mmcv, unless the one that is installed runs with the torch that is installed."""
-        cuda, flags = json.loads(self.run(self.python, "-c", FACTS, check=True)[1][-1])
-        trial = [self.python, "-c", TRIAL, "cuda" if cuda else "cpu"]
+        cuda = re.search(r"\ncuda\b.* = '(\d+)", (self.packages / "torch/version.py").read_text())
+        path = f"{os.environ.get('CUDA_HOME', '/usr/local/cuda')}/bin:{os.environ['PATH']}"
+        nvcc = "\n".join(self.run("nvcc", "-V", env={"PATH": path})[1])
+        device = "cuda" if cuda and f"release {cuda[1]}." in nvcc else "cpu"
+        trial = [self.python, "-c", TRIAL, device]
         info = self.mmcv.replace("-", "_").replace("==", "-") + ".dist-info"
         if (self.packages / info).exists() and self.run(*trial)[0] == 0:
             return
-        say(f"building {self.mmcv} for {trial[-1]}; first torch's headers (half a minute)")
+        say(f"building {self.mmcv} for {device}; first torch's headers (half a minute)")
         temporary = self.build / "tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         # All files but one include this header first, and reading it takes nine tenths of their
-        # time. A compiler that cannot precompile it reads the plain header, and takes longer.
-        header = temporary / "torch_types.h"
-        header.write_text("#include <torch/types.h>\n")
+        # time. It is precompiled with the flags of torch's BuildExtension; a compiler that cannot
+        # use the result reads the plain header, and takes longer.
+        header = temporary.relative_to(self.root) / "torch_types.h"
+        (self.root / header).write_text("#include <torch/types.h>\n")
         mine = f"{os.environ.get('CPPFLAGS', '')} -g0 -w"
-        flags += [*shlex.split(mine), "-x", "c++-header", header, "-o", f"{header}.gch"]
-        self.run(*COMPILER, *flags)
+        given = [*sysconfig.get_config_vars("CFLAGS", "CCSHARED"), os.environ.get("CFLAGS", "")]
+        flags = f"{' '.join(given)} {mine} -std=c++17 -DTORCH_API_INCLUDE_EXTENSION_H "
+        flags += f"-DTORCH_EXTENSION_NAME=_ext -x c++-header {header} -o {header}.gch"
+        include = self.packages / "torch" / "include"
+        folders = [include, include / "torch/csrc/api/include", sysconfig.get_path("include")]
+        self.run(*COMPILER, *shlex.split(flags), env={"CPATH": ":".join(map(str, folders))})
+        # A file takes 0.65 GB, the largest 2.2 GB.
+        memory_gb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+        jobs = min(len(os.sched_getaffinity(0)), int(memory_gb / 1.5)) or 1
         env = {
-            "CPPFLAGS": f"{mine} -include {shlex.quote(str(header))}",
-            "MAX_JOBS": os.environ.get("MAX_JOBS") or str(jobs()),
+            "CPPFLAGS": f"{mine} -include {shlex.quote(str(self.root / header))}",
+            "MAX_JOBS": os.environ.get("MAX_JOBS") or str(jobs),
             "TMPDIR": str(temporary),
             "PATH": f"{self.python.parent}:{os.environ['PATH']}",  # for ninja
         }
-        if cuda:  # a toolkit may lack cuSPARSE's headers and the like; torch's packages have them
-            folders = map(str, self.packages.glob("nvidia/*/include"))
-            env |= {"FORCE_CUDA": "1", "CPATH": ":".join([os.environ.get("CPATH", "."), *folders])}
+        if (
+            device == "cuda"
+        ):  # a toolkit may lack cuSPARSE's headers and the like; torch's packages have them
+            folders = [os.environ.get("CPATH", "."), *self.packages.glob("nvidia/*/include")]
+            env |= {"FORCE_CUDA": "1", "CPATH": ":".join(map(str, folders))}
         else:  # mmcv's setup.py goes for CUDA wherever it sees a GPU, nvcc or not
             env |= {"FORCE_CUDA": "0", "CUDA_VISIBLE_DEVICES": ""}
         # Never from pip's cache, which keeps the operators of another torch.
@@ -193,17 +188,15 @@ class Installer:
     def pip(self, *arguments: str, env: dict[str, str] | None = None) -> None:
         """Runs pip and shows its progress."""
         command = [self.python, "-m", "pip", "--disable-pip-version-check", *arguments]
-        self.run(*command, env=env, check=True, on_line=Progress())
+        self.run(*command, env=env, check=True, on_line=progress())
 
     def run(self, *command, env=None, check=False, on_line=str):  # type: ignore[no-untyped-def]
         """Runs a program, logs what it prints, and returns its status and lines."""
-        lines, command = [], [str(part) for part in command]
+        # env reports a missing program in the output.
+        lines, command = [], ["/usr/bin/env", *map(str, command)]
         # In a session of its own, so that an interruption reaches every compiler.
         options = dict(cwd=self.root, env={**os.environ, **(env or {})}, start_new_session=True)
-        try:
-            process = subprocess.Popen(command, text=True, errors="replace", **PIPES, **options)
-        except FileNotFoundError as error:
-            raise InstallError(f"{explain([str(error)])}, then run again") from None
+        process = subprocess.Popen(command, text=True, errors="replace", **PIPES, **options)
         with process, self.log.open("a") as log:
             try:
                 for line in process.stdout:
@@ -214,35 +207,30 @@ class Installer:
                 os.killpg(process.pid, signal.SIGINT)  # pip then deletes what it has half written
                 raise
         if check and process.returncode:
-            raise InstallError(f"{explain(lines)}, then run again; {self.log} has the details")
+            sys.exit(f"error: {explain(lines)}, then run again; {self.log} has the details")
         return process.returncode, lines
 
 
-class Progress:
-    """Shows downloads and how far a build is, in one place, or every 15 s where that is a file."""
+def progress() -> Callable[[str], None]:
+    """Returns what shows downloads and how far a build is: in a file, a line every 15 s."""
+    start, shown = time.monotonic(), 0.0
 
-    def __init__(self) -> None:
-        self.start, self.shown = time.monotonic(), 0.0
-
-    def __call__(self, line: str) -> None:
-        """Takes a line that pip, or ninja below it, has printed."""
-        took, last = time.monotonic() - self.start, False
+    def show(line: str) -> None:
+        nonlocal shown
+        took, last = time.monotonic() - start, False
         if ninja := re.match(r"\[(\d+)/(\d+)\] ", line):
             done, files = int(ninja[1]), int(ninja[2])
-            left, last = clock(took / done * (files - done)), done == files
-            line = f"{done} of {files} files, {clock(took)} elapsed, about {left} left"
+            left, last = took / done * (files - done), done == files
+            line = f"{done} of {files} files, {took / 60:.1f} min, about {left / 60:.1f} min left"
         elif not line.startswith(("Downloading", "Installing collected", "WARNING: Retrying")):
             return
         if sys.stdout.isatty():
             print(f"\r  {line[:90]}\033[K", end="\n" if last else "", flush=True)
-        elif last or took - self.shown > 15:
-            self.shown = took
+        elif last or took - shown > 15:
+            shown = took
             say(f"  {line[:90]}")
 
-
-def clock(seconds: float) -> str:
-    """Returns minutes and seconds: `3:07`."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    return show
 
 
 def explain(lines: list[str]) -> str:
@@ -254,14 +242,8 @@ def explain(lines: list[str]) -> str:
     return f"a step failed ({errors[0][:200] if errors else 'without a word'}): put that right"
 
 
-def jobs() -> int:
-    """Returns how many compilers to run: one a core; each takes 0.65 GB, the largest file 2.2."""
-    memory = re.search(r"MemAvailable: +(\d+)", Path("/proc/meminfo").read_text())
-    return max(1, min(len(os.sched_getaffinity(0)), int((int(memory[1]) / 1e6 - 1.6) / 0.65)))
-
-
-def main() -> int:
-    """Installs and returns the exit status."""
+def main() -> None:
+    """Reads the arguments and installs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--set", choices=SETS, default="mmdet", help="which OpenMMLab packages")
     parser.add_argument("--with", nargs="+", default=[], choices=["dev", "docs"], dest="extras")
@@ -271,18 +253,13 @@ def main() -> int:
     try:
         installer.build.mkdir(parents=True, exist_ok=True)
         with (installer.build / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say("another install is at work here: waiting for it")
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(lock, fcntl.LOCK_EX)  # a second install waits for the first
             installer.install()
-    except (InstallError, OSError, KeyboardInterrupt) as error:
-        text = "interrupted: run again" if isinstance(error, KeyboardInterrupt) else error
-        print(f"error: {text}", file=sys.stderr)
-        return 2
-    return 0
+    except OSError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted: run again")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
