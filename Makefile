@@ -56,7 +56,7 @@ lint: install-dev
 
 docs:
 	$(INSTALL) --with docs
-	$(VENV)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build --strict
 
 clean:
 	rm -rf .venv .venv-fork build site data/demo $(DEMO) *.egg-info
