@@ -29,7 +29,7 @@ install:
 	$(INSTALL)
 
 install-dev:
-	$(INSTALL) --with dev
+	$(INSTALL) dev
 
 demo: install
 	$(VENV)/python tools/make_demo_data.py data/demo
@@ -45,7 +45,7 @@ test: install-dev
 	OMP_NUM_THREADS=1 $(VENV)/python $(PYTEST) --cov
 
 test-fork:
-	$(INSTALL) --set fork --with dev
+	$(INSTALL) fork dev
 	OMP_NUM_THREADS=1 .venv-fork/bin/python $(PYTEST)
 
 lint: install-dev
@@ -55,7 +55,7 @@ lint: install-dev
 	$(VENV)/lint-imports
 
 docs:
-	$(INSTALL) --with docs
+	$(INSTALL) docs
 	NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build --strict
 
 clean:

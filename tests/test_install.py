@@ -16,10 +16,9 @@ import install  # noqa: E402
 
 @pytest.fixture
 def checkout(tmp_path):
-    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
-    for name in ("pyproject.toml", "tools/install.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / name)
+    for name in ("requirements", "tools"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
 
@@ -29,22 +28,21 @@ def run(checkout: Path, before: str = "", **env: str) -> str:
     code += "; runpy.run_path('tools/install.py', run_name='__main__')"
     command, env = [sys.executable, "-c", code], {**os.environ, **env}
     result = subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True)
-    assert result.returncode
     (line,) = result.stderr.splitlines()
-    assert line.startswith("error: ")
+    assert result.returncode and line.startswith("error: ")
     return line
 
 
 @pytest.mark.parametrize(
-    ("before", "path", "words"),
+    ("before", "words"),
     [
-        ("sys.version_info = (3, 9, 1)", None, "this is Python 3.9"),
-        ("", "/nowhere", "apt-get install g++"),
-        ("import sysconfig; sysconfig.get_path = str", None, "apt-get install python3.11-dev"),
+        ("sys.version_info = (3, 9, 1)", "this is Python 3.9"),
+        ("import os; os.environ['PATH'] = '/nowhere'", "Ubuntu: g++"),
+        ("import sysconfig; sysconfig.get_path = str", "Ubuntu: python3.11-dev"),
     ],
 )
-def test_what_is_missing_is_named_in_one_line(checkout, before, path, words):
-    assert words in run(checkout, before, PATH=path or os.environ["PATH"], CXX="")
+def test_what_is_missing_is_named_in_one_line(checkout, before, words):
+    assert words in run(checkout, before, CXX="")
 
 
 def test_an_environment_of_the_user_is_left_alone(checkout):
@@ -69,11 +67,8 @@ def test_an_unreachable_index_and_a_clean_start(checkout):
     [
         ("OSError: [Errno 28] No space left on device", "the disk is full"),
         ("c++: fatal error: Killed signal terminated program cc1plus", "MAX_JOBS=1"),
-        (
-            "WARNING: Retrying after connection broken\nERROR: No matching distribution",
-            "cannot reach",
-        ),
-        ("Error: Command '[...]' failed\nensurepip is not available", "python3.11-venv"),
+        ("WARNING: connection broken\nERROR: No matching distribution", "cannot reach"),
+        ("Error: ...\nThe virtual environment ... ensurepip is not available", "python3.11-venv"),
         ("[3/77] c++ nms.cpp\nnms.cpp:3:1: error: expected ';'\n", "expected ';'"),
     ],
 )
@@ -82,23 +77,27 @@ def test_failures_end_in_one_line(output, meaning):
 
 
 def test_a_second_run_returns_at_once_until_torch_changes(checkout, monkeypatch):
-    installer = install.Installer(checkout, "mmdet", [])
+    installer, commands = install.Installer(checkout, []), []
     torch = installer.packages / "torch" / "version.py"
-    torch.parent.mkdir(parents=True)
+    mmcv = installer.packages / "mmcv-2.1.0.dist-info"
+    for folder in (torch.parent, mmcv, installer.build, installer.python):
+        folder.mkdir(parents=True)
     torch.write_text("2.13.0+cpu")
-    calls: list[str] = []
-    for name in ("check_compiler", "make_venv", "pip", "install_mmcv"):
-        monkeypatch.setattr(installer, name, lambda *_, name=name: calls.append(name))
-    installer.build.mkdir(parents=True)
     installer.stamp.write_text(installer.state())
+
+    def run(*command, **options):  # the operators run once they were built
+        commands.append(" ".join(map(str, command)))
+        return int("mmcv.ops" in commands[-1] and "mmcv==2.1.0" not in " ".join(commands)), []
+
+    monkeypatch.setattr(installer, "run", run)
     installer.install()
-    assert calls == []
+    assert commands == []
     torch.write_text("2.13.0+cu130")
     installer.install()
-    assert calls[-2:] == ["install_mmcv", "pip"]
-    calls.clear()
+    assert any(command.endswith("--no-binary mmcv mmcv==2.1.0") for command in commands)
+    commands.clear()
     installer.install()
-    assert calls == []
+    assert commands == []
 
 
 def test_progress_of_a_build(capsys, monkeypatch):

@@ -1,9 +1,8 @@
 """Makes the environment: pinned packages, mmcv with its operators, and this package, editable.
 
-    python3.11 tools/install.py [--with dev docs] [--set mmdet|fork]
+    python3.11 tools/install.py [fork] [dev] [docs]
 
-Uses the standard library only. A second run returns at once; after an interruption, the next run
-carries on or starts clean.
+A second run returns at once; after an interruption, the next run carries on or starts clean.
 """
 
 import sys
@@ -15,7 +14,6 @@ if sys.version_info[:2] != (3, 11):
         "`make PYTHON=/path/to/python3.11`, or see docs/install.md" % sys.version_info[:2]
     )
 
-import argparse
 import fcntl
 import functools
 import hashlib
@@ -45,37 +43,34 @@ for device in ["cpu"] + ["cuda"] * ("cuda" in sys.argv and torch.cuda.is_availab
     assert nms(torch.cat([box, box]), torch.ones(2, device=device), 0.5)[1].tolist() == [0]
 """
 
-# What the output of a failed program means. The order matters: pip reports an index that it
-# cannot reach as a package that does not exist.
+# What the output of a failed program means; the first that is found counts.
 FAILURES = {
-    r"No space left on device|Disk quota": "the disk is full (3 GB are needed): free some space",
-    r"fatal error: Killed|(?i:cannot allocate memory)": "out of memory: set MAX_JOBS=1 in front",
-    r"ensurepip is not|No module named venv": "Python's venv module is missing: install it (Debian,"
-    " Ubuntu: `apt-get install python3.11-venv`)",
-    r"Python\.h: No such file": "Python's headers are missing: install them (Debian, Ubuntu: "
-    "`apt-get install python3.11-dev`)",
-    r"string_view|c\+\+17|env: .*No such file": "no C++17 compiler: install one "
-    "(Debian, Ubuntu: `apt-get install g++`), or name yours as CXX=/path/to/c++",
+    "No space left on device|Disk quota": "the disk is full (3 GB are needed): free some space",
+    "Killed signal|[Cc]annot allocate memory": "out of memory: set MAX_JOBS=1 in front",
+    "ensurepip is|No module named venv": "Python's venv (python3.11-venv) is missing: install it",
+    r"Python\.h: No": "Python's headers are missing (Debian, Ubuntu: python3.11-dev): install them",
+    r"string_view: No|(unrecognized|invalid).*c\+\+17|env: .*No such": "no C++17 compiler (Debian, "
+    "Ubuntu: g++): install one, or name yours as CXX=/path/to/c++",
     r"(?i)connection (broken|refused|aborted|reset)|new connection|name resolution|timed out|"
     r"proxyerror|sslerror|max retries|could not fetch|from versions: none": "pip cannot reach its "
     "package index: check the network, the proxy and `pip config list`",
 }
 PIPES = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-COMPILER = shlex.split(os.environ.get("CXX", "")) or ["c++"]  # the one that torch calls
 say = functools.partial(print, flush=True)
+COMPILER = shlex.split(os.environ.get("CXX", "")) or ["c++"]  # the one that torch calls
 
 
 class Installer:
-    """Makes the environment of a set in a checkout, with further files of requirements/."""
+    """Makes an environment of a checkout with files of requirements/, by their names."""
 
-    def __init__(self, root: Path, set_name: str, extras: list[str]) -> None:
-        self.root, self.names = root, {set_name, *extras}
-        self.venv, self.mmcv = root / SETS[set_name][0], SETS[set_name][1]
+    def __init__(self, root: Path, names: list[str]) -> None:
+        chosen = "fork" if "fork" in names else "mmdet"
+        self.root, self.names = root, {chosen, *names}
+        self.venv, self.mmcv = root / SETS[chosen][0], SETS[chosen][1]
         self.python = self.venv / "bin" / "python"
         self.packages = self.venv / "lib" / "python3.11" / "site-packages"
         self.stamp = self.venv / "msrcnn_mm_install.json"  # empty: the packages are not complete
-        self.build = root / "build" / set_name
-        self.log = self.build / "install.log"
+        self.build, self.log = root / "build" / chosen, root / "build" / chosen / "install.log"
 
     def install(self) -> None:
         """Does what is not done yet, or exits with one line of error."""
@@ -91,7 +86,11 @@ class Installer:
             return
         start = time.monotonic()
         self.log.unlink(missing_ok=True)
-        self.check_compiler()  # before gigabytes are downloaded
+        # Two lines, before gigabytes are downloaded: a compiler can be there without its library.
+        source = self.build / "check.cpp"
+        source.write_text("#include <string_view>\n#include <Python.h>\n")
+        flags = ["-std=c++17", "-fsyntax-only", f"-I{sysconfig.get_path('include')}"]
+        self.run(*COMPILER, *flags, source, check=True)
         # An environment survives neither being moved nor the loss of its Python.
         if root != str(self.root) or not self.python.exists():
             self.make_venv()
@@ -107,23 +106,13 @@ class Installer:
 
     def state(self) -> str:
         """Returns what an install depends on and what it made: no difference, nothing to do."""
-        names = " ".join(sorted(self.names))
         inputs = [*self.root.glob("requirements/*"), self.root / "pyproject.toml"]
         inputs += self.packages.glob("torch/version.py")
-        operators = [
-            path.stat()[6:9:2] for path in self.packages.glob("mmcv/_ext*.so")
-        ]  # size, time
+        operators = [path.stat()[6:9:2] for path in self.packages.glob("mmcv/_ext*.so")]
         installed = sorted(path.name for path in self.packages.glob("*.dist-info"))
         parts = [sorted(path.read_text() for path in inputs), operators, installed]
         digest = hashlib.sha256(repr([*parts, self.python.exists()]).encode()).hexdigest()
-        return f"{names}\n{self.root}\n{digest}"
-
-    def check_compiler(self) -> None:
-        """Compiles two lines, since a compiler can be there and lack its library."""
-        source = self.build / "check.cpp"
-        source.write_text("#include <string_view>\n#include <Python.h>\n")
-        flags = ["-std=c++17", "-fsyntax-only", f"-I{sysconfig.get_path('include')}"]
-        self.run(*COMPILER, *flags, source, check=True)
+        return f"{' '.join(sorted(self.names))}\n{self.root}\n{digest}"
 
     def make_venv(self) -> None:
         """Makes the environment in place of an unfinished or unusable one of ours."""
@@ -171,9 +160,7 @@ class Installer:
             "TMPDIR": str(temporary),
             "PATH": f"{self.python.parent}:{os.environ['PATH']}",  # for ninja
         }
-        if (
-            device == "cuda"
-        ):  # a toolkit may lack cuSPARSE's headers and the like; torch's packages have them
+        if device == "cuda":  # a toolkit may lack headers that torch's packages have: cuSPARSE's
             folders = [os.environ.get("CPATH", "."), *self.packages.glob("nvidia/*/include")]
             env |= {"FORCE_CUDA": "1", "CPATH": ":".join(map(str, folders))}
         else:  # mmcv's setup.py goes for CUDA wherever it sees a GPU, nvcc or not
@@ -192,8 +179,7 @@ class Installer:
 
     def run(self, *command, env=None, check=False, on_line=str):  # type: ignore[no-untyped-def]
         """Runs a program, logs what it prints, and returns its status and lines."""
-        # env reports a missing program in the output.
-        lines, command = [], ["/usr/bin/env", *map(str, command)]
+        lines, command = [], ["/usr/bin/env", *map(str, command)]  # prints that one is missing
         # In a session of its own, so that an interruption reaches every compiler.
         options = dict(cwd=self.root, env={**os.environ, **(env or {})}, start_new_session=True)
         process = subprocess.Popen(command, text=True, errors="replace", **PIPES, **options)
@@ -225,7 +211,7 @@ def progress() -> Callable[[str], None]:
         elif not line.startswith(("Downloading", "Installing collected", "WARNING: Retrying")):
             return
         if sys.stdout.isatty():
-            print(f"\r  {line[:90]}\033[K", end="\n" if last else "", flush=True)
+            say(f"\r  {line[:90]}\033[K", end="\n" if last else "")
         elif last or took - shown > 15:
             shown = took
             say(f"  {line[:90]}")
@@ -243,22 +229,16 @@ def explain(lines: list[str]) -> str:
 
 
 def main() -> None:
-    """Reads the arguments and installs."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--set", choices=SETS, default="mmdet", help="which OpenMMLab packages")
-    parser.add_argument("--with", nargs="+", default=[], choices=["dev", "docs"], dest="extras")
-    options = parser.parse_args()
+    """Installs what the arguments name."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as Ctrl-C does
-    installer = Installer(Path(__file__).resolve().parents[1], options.set, options.extras)
+    installer = Installer(Path(__file__).resolve().parents[1], sys.argv[1:])
     try:
         installer.build.mkdir(parents=True, exist_ok=True)
         with (installer.build / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # a second install waits for the first
             installer.install()
-    except OSError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("error: interrupted: run again")
+    except (OSError, KeyboardInterrupt) as error:
+        sys.exit(f"error: {str(error) or 'interrupted: run again'}")
 
 
 if __name__ == "__main__":
