@@ -16,8 +16,8 @@ import install  # noqa: E402
 
 @pytest.fixture
 def checkout(tmp_path):
-    for name in ("requirements", "tools"):
-        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
@@ -55,7 +55,7 @@ def test_an_environment_of_the_user_is_left_alone(checkout):
 def test_an_unreachable_index_and_a_clean_start(checkout):
     (checkout / ".venv").mkdir()
     for name in ("msrcnn_mm_install.json", "half_installed"):
-        (checkout / ".venv" / name).touch()
+        (checkout / ".venv" / name).write_text("{\n 1\n}")  # or of an older make
     closed = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"}
     closed |= {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": ""}
     assert "cannot reach its package index" in run(checkout, **closed)

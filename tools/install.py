@@ -81,7 +81,7 @@ class Installer:
             )
         saved = self.stamp.read_text() if self.stamp.exists() else ""
         names, root, *_ = [*saved.splitlines(), "", ""]
-        self.names.update(names.split())
+        self.names.update(names.split() if root == str(self.root) else [])
         if saved == self.state():
             return
         start = time.monotonic()
@@ -203,15 +203,15 @@ def progress() -> Callable[[str], None]:
 
     def show(line: str) -> None:
         nonlocal shown
-        took, last = time.monotonic() - start, False
+        took, last = time.monotonic() - start, line.startswith("Installing collected")
         if ninja := re.match(r"\[(\d+)/(\d+)\] ", line):
             done, files = int(ninja[1]), int(ninja[2])
             left, last = took / done * (files - done), done == files
             line = f"{done} of {files} files, {took / 60:.1f} min, about {left / 60:.1f} min left"
-        elif not line.startswith(("Downloading", "Installing collected", "WARNING: Retrying")):
+        elif not last and not line.startswith(("Downloading", "WARNING: Retrying")):
             return
         if sys.stdout.isatty():
-            say(f"\r  {line[:90]}\033[K", end="\n" if last else "")
+            say(f"  {line[:90]}\033[K", end="\n" if last else "\r")
         elif last or took - shown > 15:
             shown = took
             say(f"  {line[:90]}")
