@@ -1,7 +1,4 @@
-"""Which versions of the libraries below us this package runs with, and why.
-
-`setup.py` reads this file before anything is installed: standard library only.
-"""
+"""Checks the versions of the libraries that training and testing run with."""
 
 import re
 from importlib import import_module
@@ -15,7 +12,7 @@ class Range(NamedTuple):
     package: str
     low: str
     below: str
-    by_pip: bool  # whether `pip install -e .` may install it; see setup.py
+    by_pip: bool  # whether `pip install "msrcnn_mm[mmdet]"` installs it; see pyproject.toml
 
     @property
     def specifier(self) -> str:
@@ -40,6 +37,13 @@ RANGES = (
     Range("pycocotools", "2.0.8", "3", by_pip=True),
 )
 
+# The maintained fork of OpenMMLab's packages, by what they replace; the low ones were tested.
+FORK = {
+    "mmcv": Range("onedl-mmcv", "2.3.6", "2.4", by_pip=False),
+    "mmdet": Range("onedl-mmdetection", "3.5.1", "3.6", by_pip=True),
+    "mmengine": Range("onedl-mmengine", "0.10.12", "1.0", by_pip=True),
+}
+
 _REMEDY = "see docs/install.md, or run `make demo`, which installs a set that works"
 
 
@@ -49,7 +53,8 @@ def check_versions() -> None:
     Raises:
         ImportError: Names the package, the version found, the range and the remedy.
     """
-    for wanted in RANGES:
+    wanted_ranges = _installed_set()
+    for wanted in wanted_ranges:
         try:
             found = version(wanted.package)
         except PackageNotFoundError:
@@ -59,18 +64,27 @@ def check_versions() -> None:
                 f"msrcnn_mm needs {wanted.specifier}, but {wanted.package} {found} is installed: "
                 f"{_command(wanted)}"
             )
-    _check_operators()
+    _check_operators(next(entry.package for entry in wanted_ranges if "mmcv" in entry.package))
 
 
-def _check_operators() -> None:
-    """An mmcv without operators can be imported, and says nothing until a model calls one."""
+def _installed_set() -> list[Range]:
+    """Returns the ranges of the fork where its mmdet is installed, and of OpenMMLab's elsewhere."""
+    try:
+        version(FORK["mmdet"].package)
+    except PackageNotFoundError:
+        return list(RANGES)
+    return [FORK.get(entry.package, entry) for entry in RANGES]
+
+
+def _check_operators(mmcv: str) -> None:
+    """Imports the operators: an mmcv without them fails only when a model calls one."""
     try:
         # Needs torch's libraries, which `import torch` loads.
         import_module("torch")
         import_module("mmcv._ext")
     except ImportError as error:
         raise ImportError(
-            f"mmcv {version('mmcv')} has no operators that fit torch {version('torch')} "
+            f"{mmcv} {version(mmcv)} has no operators that fit torch {version('torch')} "
             f"({str(error).splitlines()[0]}): build mmcv for this torch; {_REMEDY}"
         ) from error
 
