@@ -3,29 +3,33 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 VENV := .venv/bin
 DEMO := work_dirs/demo
+PYTEST := -m pytest -n 2 --dist loadfile
 
-# torch's threads that wait for one another give up the core meanwhile. By default they spin, and
-# beside one other busy process a training step takes ten times as long.
+# Waiting threads of torch give up the core. By default they spin, and beside one other busy
+# process a training step takes ten times as long.
 export OMP_WAIT_POLICY ?= PASSIVE
 
 INSTALL = @command -v "$(PYTHON)" >/dev/null || { \
-    echo "error: no $(PYTHON) here: install Python 3.11, or run make PYTHON=/path/to/python3.11" >&2; \
+    echo "error: $(PYTHON) is missing: install Python 3.11, or run make PYTHON=/path/to/python3.11" >&2; \
     exit 2; }; "$(PYTHON)" tools/install.py
 
-.PHONY: help install install-dev demo test lint clean
+.PHONY: help install install-dev demo test test-fork lint docs clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    install, make a data set, train, test, and report what the scores are worth"
-	@echo "make test    install, then run the tests"
-	@echo "make lint    install, then check style and types"
-	@echo "make clean   delete the environment, builds and the demo's results"
+	@echo "make install    make .venv: the package, torch, mmcv and MMDetection"
+	@echo "make demo       install, draw a data set, train, test, and report what the scores are worth"
+	@echo "make test       install, then run the tests and print their coverage"
+	@echo "make test-fork  install the maintained fork of MMDetection into .venv-fork, then run the tests"
+	@echo "make lint       install, then check style, types and which room imports which"
+	@echo "make docs       install, then build the documentation into site/"
+	@echo "make clean      delete environments, builds and the demo's results"
 
 install:
 	$(INSTALL)
 
 install-dev:
-	$(INSTALL) --dev
+	$(INSTALL) dev
 
 demo: install
 	$(VENV)/python tools/make_demo_data.py data/demo
@@ -38,12 +42,21 @@ demo: install
 	    data/demo/annotations/val.json $(DEMO)/report --images data/demo/val --names demo
 
 test: install-dev
-	OMP_NUM_THREADS=1 $(VENV)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(VENV)/python $(PYTEST) --cov
+
+test-fork:
+	$(INSTALL) fork dev
+	OMP_NUM_THREADS=1 .venv-fork/bin/python $(PYTEST)
 
 lint: install-dev
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
 	$(VENV)/mypy msrcnn_mm
+	$(VENV)/lint-imports
+
+docs:
+	$(INSTALL) docs
+	NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build --strict
 
 clean:
-	rm -rf .venv build data/demo $(DEMO) *.egg-info
+	rm -rf .venv .venv-fork build site data/demo $(DEMO) *.egg-info

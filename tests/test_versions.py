@@ -3,6 +3,7 @@
 import sys
 import types
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 
 import pytest
 
@@ -106,3 +107,28 @@ def test_local_and_pre_release_parts_do_not_matter(installed):
     installed["torch"] = "2.5.0a0+git123"
     installed["mmcv"] = "2.1.0rc1"
     versions.check_versions()
+
+
+@pytest.fixture
+def fork(installed):
+    """The maintained fork in place of OpenMMLab's packages."""
+    for name, entry in versions.FORK.items():
+        del installed[name]
+        installed[entry.package] = entry.low
+    return installed
+
+
+def test_the_fork_passes(fork):
+    versions.check_versions()
+
+
+@pytest.mark.parametrize("package", [entry.package for entry in versions.FORK.values()])
+def test_the_fork_out_of_range(fork, package):
+    fork[package] = "9.0"
+    assert f"{package} 9.0 is installed" in message()
+
+
+def test_pip_installs_the_ranges_that_are_checked():
+    text = (Path(__file__).parents[1] / "pyproject.toml").read_text()
+    for entry in versions.RANGES:
+        assert (f'"{entry.specifier}"' in text) == entry.by_pip, entry

@@ -1,0 +1,99 @@
+"""Tests the light half as users without torch have it: the wheel in an environment of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.support.coco_scenes import SIDE, coco_dict, random_scene
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = ("torch", "mmcv", "mmengine", "mmdet", "cv2")
+MAX_MB = 350
+NUM_IMAGES = 8
+
+
+def run(*command: object, cwd: Path) -> str:
+    """Runs a program without this checkout on Python's path, and returns what it prints."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    result = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if "NewConnectionError" in result.stdout or "(from versions: none)" in result.stdout:
+        pytest.skip("pip cannot reach its package index")
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def venv(tmp_path_factory):
+    """An environment that holds the wheel, what it requires, and pip."""
+    folder = tmp_path_factory.mktemp("light")
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "msrcnn_mm", folder / "msrcnn_mm", ignore=ignored)
+    pip = [sys.executable, "-m", "pip"]
+    run(*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", "dist", ".", cwd=folder)
+    (wheel,) = (folder / "dist").glob("*.whl")
+    run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
+    pip = [folder / "venv" / "bin" / "python", "-m", "pip"]
+    pins = ROOT / "requirements" / "light.txt"
+    # Python writes the bytecode of the modules that it uses; that of all is another 100 MB.
+    run(*pip, "install", "--no-compile", "--constraint", pins, wheel, cwd=folder)
+    return folder / "venv"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    annotations, detections = random_scene(5, NUM_IMAGES)
+    (folder / "annotations.json").write_text(json.dumps(coco_dict(annotations, NUM_IMAGES)))
+    (folder / "results.json").write_text(json.dumps(detections))
+    (folder / "images").mkdir()
+    for i in range(NUM_IMAGES):
+        Image.new("RGB", (SIDE, SIDE), (90 + 10 * i,) * 3).save(folder / "images" / f"{i}.png")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("command", "written"),
+    [
+        ("report results.json annotations.json report --images images", "report/report.html"),
+        ("correlate results.json annotations.json", None),
+        ("draw results.json annotations.json images scores.png", "scores.png"),
+        ("calibrate fit results.json annotations.json calibration.json", "calibration.json"),
+        ("demo-data data --train 2 --val 2", "data/annotations/val.json"),
+    ],
+)
+def test_a_command(venv, files, command, written):
+    output = run(venv / "bin" / "python", "-m", "msrcnn_mm", *command.split(), cwd=files)
+    assert "Traceback" not in output
+    assert written is None or (files / written).stat().st_size > 0
+
+
+def test_training_asks_for_mmdetection_in_one_line(venv, files):
+    command = [venv / "bin" / "python", "-m", "msrcnn_mm", "train", "config.py"]
+    result = subprocess.run(command, cwd=files, env={}, capture_output=True, text=True)
+    assert result.returncode != 0
+    (line,) = result.stderr.splitlines()
+    assert "msrcnn_mm[mmdet]" in line
+
+
+def test_what_is_installed(venv, files, record_property):
+    code = f"import importlib.util as u; print([n for n in {HEAVY} if u.find_spec(n)])"
+    assert run(venv / "bin" / "python", "-c", code, cwd=files) == "[]\n"
+    paths = [path for path in venv.rglob("*") if path.is_file() and not path.is_symlink()]
+    megabytes = sum(path.stat().st_size for path in paths) / 1e6
+    record_property("size of the light environment", f"{megabytes:.0f} MB")
+    assert megabytes <= MAX_MB
