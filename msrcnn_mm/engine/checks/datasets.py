@@ -6,7 +6,8 @@ from typing import Any
 from mmdet.datasets import CocoDataset, CocoPanopticDataset
 from mmdet.registry import DATASETS
 
-from msrcnn_mm.coco.annotations import AnnotationFile, Needs
+from msrcnn_mm.coco.annotation_checks import Needs
+from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError, warn
 
 from ..config.walk import parts
