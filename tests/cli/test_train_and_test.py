@@ -229,7 +229,7 @@ def test_stock_configs_get_the_hooks_that_they_lack(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[Runner] = []
-    monkeypatch.setattr(Runner, "train", ran.append)
+    monkeypatch.setattr(Runner, "train", lambda runner: ran.append(runner))
     call("train.py", config)
     own = Config.fromfile(config)
     own.custom_hooks = [dict(type="CheckpointFitHook")]
