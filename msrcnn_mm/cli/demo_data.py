@@ -1,29 +1,50 @@
-"""Makes the demo data set: COCO layout, drawn shapes, nothing downloaded. See docs/demo.md."""
+"""Makes the demo data set: drawn shapes in COCO's layout, with no download. See docs/demo.md."""
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from msrcnn_mm.demo.dataset import CLASSES, make_dataset
+from msrcnn_mm.errors import UserError
 
 from .arguments import OneLineParser
 
 
-def _arguments() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parses the command line."""
     parser = OneLineParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        prog="python -m msrcnn_mm demo-data",
+        description=__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("out_dir", type=Path, metavar="OUT_DIR")
-    parser.add_argument("--train", type=int, default=400, metavar="N", help="training images")
-    parser.add_argument("--val", type=int, default=120, metavar="N", help="test images")
-    parser.add_argument("--size", type=int, default=128, metavar="PX", help="side of an image")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of every choice")
-    return parser.parse_args()
+    parser.add_argument("out_dir", type=Path, metavar="OUT_DIR", help="folder for the data")
+    parser.add_argument(
+        "--train", type=int, default=400, metavar="N", help="number of training images"
+    )
+    parser.add_argument("--val", type=int, default=120, metavar="N", help="number of test images")
+    parser.add_argument(
+        "--size", type=int, default=128, metavar="PX", help="side of an image in pixels"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the data set")
+    return parser.parse_args(argv)
 
 
-def main() -> None:
-    """Makes the data and says what is there."""
-    args = _arguments()
+def main(argv: Sequence[str] | None = None) -> None:
+    """Makes the data set and prints its contents.
+
+    Raises:
+        UserError: OpenCV is not installed, a setting is out of range, or the folder holds something
+            else or cannot be written.
+    """
+    args = parse_args(argv)
+    try:
+        from msrcnn_mm.demo.dataset import CLASSES, make_dataset
+    except ModuleNotFoundError as error:
+        if error.name != "cv2":
+            raise
+        raise UserError(
+            'demo-data draws with OpenCV, which is not installed: pip install "msrcnn_mm[mmdet]"'
+        ) from error
     start = time.monotonic()
     made = make_dataset(
         args.out_dir, train=args.train, val=args.val, size=args.size, seed=args.seed

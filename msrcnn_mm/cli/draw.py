@@ -1,78 +1,73 @@
-"""Draws what the scores of masks say and what is true, as one picture.
+"""Draws masks with their scores and true IoUs, as one picture.
 
-Each mask is labelled class score / mask score / true IoU. Some images are those where the mask
-score corrects the class score most, at least one of several is where it errs most, some are picked
-at random; each says which it is.
+Each mask is labelled class score / mask score / true IoU. The picture shows the images in which the
+mask score corrects the class score most, at least one of several in which it is most wrong, and
+some that are picked at random. Each panel says why its image was chosen.
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib import pyplot as plt
-from pycocotools import mask as mask_utils
-
-from msrcnn_mm.coco.annotation_file import load_annotations
+from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation.oracle import ground_truth_masks, true_mask_ious
-from msrcnn_mm.report.pictures.examples import choose_examples
-from msrcnn_mm.report.pictures.masks import draw
+from msrcnn_mm.evaluation.true_ious import true_ious
+from msrcnn_mm.report.pictures.masks import MaskDrawer
+from msrcnn_mm.report.pictures.selection import choose_examples
 
 from .arguments import OneLineParser, number
 from .output_paths import refuse_inputs, writable_folder
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Reads the command line."""
+    """Parses the command line."""
     parser = OneLineParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        prog="python -m msrcnn_mm draw",
+        description=__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("results", metavar="RESULTS.json", help="of tools/test.py --out, or alike")
-    parser.add_argument("annotations", metavar="ANNOTATIONS.json", help="in COCO's format")
-    parser.add_argument("image_dir", metavar="IMAGE_DIR", type=Path)
-    parser.add_argument("out", metavar="OUT.png", type=Path)
-    parser.add_argument("--images", type=int, default=6, metavar="N", help="how many to show")
+    parser.add_argument("results", metavar="RESULTS.json", help="results file in COCO's format")
+    parser.add_argument(
+        "annotations", metavar="ANNOTATIONS.json", help="annotations in COCO's format"
+    )
+    parser.add_argument("image_dir", metavar="IMAGE_DIR", type=Path, help="folder of the images")
+    parser.add_argument("out", metavar="OUT.png", type=Path, help="picture to write")
+    parser.add_argument("--images", type=int, default=6, metavar="N", help="number of images")
     parser.add_argument(
         "--score-thr", type=number, default=0.3, metavar="T", help="least class score of a mask"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the random picks")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="seed of the random choice"
+    )
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Reads, chooses, draws and writes.
+    """Chooses images and draws them.
 
     Raises:
-        UserError: An input cannot be read or fits no other, or there is nothing to draw.
+        UserError: An input cannot be read or does not fit the others, there is nothing to draw, or
+            the picture cannot be written.
     """
     args = parse_args(argv)
     if args.images < 1:
-        raise UserError(f"--images is at least 1, not {args.images}")
+        raise UserError(f"--images must be an integer >= 1, not {args.images}")
     if args.out.suffix != ".png":
         raise UserError(f"{args.out}: the picture's name must end in .png")
     writable_folder(args.out.parent, "OUT")
     coco = load_annotations(args.annotations)
     images = (args.image_dir / str(image.get("file_name") or "") for image in coco.imgs.values())
     refuse_inputs(args.out, "OUT", args.results, args.annotations, *images)
-    detections = load_results(args.results, coco)
-    for detection in detections:  # other frameworks' mask results may have no box
-        detection.setdefault("bbox", mask_utils.toBbox(detection["segmentation"]).tolist())
-    examples = choose_examples(
-        detections,
-        true_mask_ious(detections, ground_truth_masks(coco)),
-        {i: (image["height"], image["width"]) for i, image in coco.imgs.items()},
-        args.images,
-        args.score_thr,
-        args.seed,
-    )
+    detections = load_results(args.results, coco).with_boxes()
+    ious = true_ious(coco, detections)
+    sizes = {i: (image["height"], image["width"]) for i, image in coco.imgs.items()}
+    examples = choose_examples(detections, ious, sizes, args.images, args.score_thr, args.seed)
     if not examples:
         raise UserError(f"{args.results} has no detection of class score {args.score_thr} or more")
-    figure = draw(examples, coco, args.image_dir)
+    figure = MaskDrawer(detections, ious, coco, args.image_dir).draw_examples(examples)
     try:
         figure.savefig(args.out)
     except OSError as error:
         raise UserError(f"cannot write {args.out}: {error.strerror}") from error
-    finally:
-        plt.close(figure)
-    print(f"{len(examples)} images are drawn in {args.out}")
+    print(f"wrote {args.out} with {len(examples)} images")

@@ -1,1 +1,1 @@
-"""The demo's drawn data set."""
+"""Draws the demo's data set."""

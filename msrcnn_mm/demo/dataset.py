@@ -1,8 +1,8 @@
 """Writes demo scenes as a data set in COCO's layout, the same bytes for the same settings.
 
-``OUT_DIR/{train,val}/*.png`` and ``OUT_DIR/annotations/{train,val}.json``. ``OUT_DIR/demo.json``
-says what the folder was made with: whole data are kept, unfinished data are completed, and a folder
-that holds anything else is left alone.
+The files are ``OUT_DIR/{train,val}/*.png`` and ``OUT_DIR/annotations/{train,val}.json``.
+``OUT_DIR/demo.json`` holds the settings. Complete data are kept, incomplete data are completed, and
+a folder with anything else in it is refused.
 """
 
 import json
@@ -16,25 +16,27 @@ import pycocotools.mask as rle_tools
 
 from msrcnn_mm.errors import UserError
 
-from .scenes import CLASSES, Scene, draw_scene
+from .scenes import Scene, draw_scene
+from .shapes import CLASSES
 
 __all__ = ["CLASSES", "make_dataset"]
 
 SPLITS = ("train", "val")
-# Below this the limbs of the smallest shapes are thinner than a pixel.
+# At a smaller size the limbs of the smallest shapes are thinner than a pixel.
 MIN_SIZE = 64
-# Data of an older generator are not taken for today's: raise it when the drawing changes.
+# Raise this when the drawing changes, so that data of an older version are not reused.
 _VERSION = 3
 _SECONDS_BETWEEN_REPORTS = 2.0
 
 
 def _annotations(scene: Scene, image_id: int, first_id: int) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    """Returns a scene's COCO annotations, numbered from ``first_id``."""
+    annotations: list[dict[str, Any]] = []
     for instance in scene.instances:
         rle = rle_tools.encode(np.asfortranarray(instance.mask.astype(np.uint8)))
-        found.append(
+        annotations.append(
             dict(
-                id=first_id + len(found),
+                id=first_id + len(annotations),
                 image_id=image_id,
                 category_id=instance.label + 1,
                 segmentation=dict(size=list(rle["size"]), counts=rle["counts"].decode("ascii")),
@@ -43,17 +45,17 @@ def _annotations(scene: Scene, image_id: int, first_id: int) -> list[dict[str, A
                 iscrowd=0,
             )
         )
-    return found
+    return annotations
 
 
 def _write_split(out_dir: Path, split: str, count: int, size: int, seed: int) -> None:
-    """Draws and writes one split; its annotation file comes last."""
+    """Draws and writes one split, the annotation file last."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     (out_dir / split).mkdir(exist_ok=True)
     reported = time.monotonic()
     for index in range(count):
-        # A stream for every image: image i is the same in a set of any length.
+        # Each image has its own random stream and does not depend on the number of images.
         rng = np.random.default_rng([seed, SPLITS.index(split), index])
         scene = draw_scene(size, rng)
         name = f"{index:06d}.png"
@@ -73,7 +75,7 @@ def _write_split(out_dir: Path, split: str, count: int, size: int, seed: int) ->
 
 
 def _files(out_dir: Path, counts: dict[str, int]) -> list[Path]:
-    """Everything that a whole data set consists of, but for ``demo.json``."""
+    """Returns the files of a complete data set except ``demo.json``."""
     files = [out_dir / "annotations" / f"{split}.json" for split in SPLITS]
     for split, count in counts.items():
         files += [out_dir / split / f"{index:06d}.png" for index in range(count)]
@@ -81,7 +83,7 @@ def _files(out_dir: Path, counts: dict[str, int]) -> list[Path]:
 
 
 def _settings_of(out_dir: Path) -> dict[str, Any]:
-    """What the data in the folder were made with; nothing if the folder is new or empty."""
+    """Returns the settings of the data in a folder; empty if the folder is new or empty."""
     if not out_dir.exists():
         return {}
     if not out_dir.is_dir():
@@ -103,17 +105,17 @@ def _settings_of(out_dir: Path) -> dict[str, Any]:
 def make_dataset(
     out_dir: Path | str, *, train: int = 400, val: int = 120, size: int = 128, seed: int = 0
 ) -> bool:
-    """Makes the demo data set, unless the folder already holds it whole.
+    """Makes the demo data set unless the folder holds it completely.
 
     Args:
-        out_dir: Made if it does not exist.
-        train: Training images.
-        val: Test images.
+        out_dir: The folder; made if it does not exist.
+        train: Number of training images.
+        val: Number of test images.
         size: Side of the images in pixels.
-        seed: Every choice follows from it; image i of a split from it and i alone.
+        seed: Seed of every choice; image i of a split depends on it and i alone.
 
     Returns:
-        Whether anything had to be written.
+        Whether anything was written.
 
     Raises:
         UserError: A setting is out of range, the folder holds something else (or demo data made
@@ -121,11 +123,11 @@ def make_dataset(
     """
     out_dir = Path(out_dir)
     if size < MIN_SIZE:
-        raise UserError(f"size {size} is too small to draw on: give {MIN_SIZE} pixels or more")
+        raise UserError(f"size must be an integer >= {MIN_SIZE} pixels, not {size}")
     if train < 1 or val < 1:
-        raise UserError(f"train {train} and val {val}: give at least one image each")
+        raise UserError(f"train and val must be integers >= 1, not {train} and {val}")
     if seed < 0:
-        raise UserError(f"seed {seed} is negative: give 0 or more")
+        raise UserError(f"seed must be an integer >= 0, not {seed}")
     wanted = dict(version=_VERSION, train=train, val=val, size=size, seed=seed)
     counts = dict(train=train, val=val)
     try:
@@ -134,7 +136,7 @@ def make_dataset(
         if present and present != wanted:
             made_with = ", ".join(f"{key} {value}" for key, value in present.items())
             raise UserError(
-                f"{out_dir} holds demo data made otherwise ({made_with}): "
+                f"{out_dir} holds demo data of other settings ({made_with}): "
                 "delete it or name another folder"
             )
         if finished and all(file.exists() for file in _files(out_dir, counts)):

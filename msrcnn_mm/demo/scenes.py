@@ -1,15 +1,15 @@
-"""Draws one demo scene: textured, overlapping shapes whose outlines range from plain to hidden.
+"""Draws demo scenes: textured, overlapping shapes with outlines from clear to hidden.
 
-What makes a shape's class plain and what makes its outline hard are drawn independently, so that
-a class score says little about the mask:
+The class of a shape is easy to recognise and its outline may be hard to find, independently of each
+other, so that a class score says little about the mask:
 
-* Every instance carries *marks* in the pure colour of its class, at its core and its extremities:
-  class and box are easy to find however hard the outline is.
+* Every instance has *marks* in the pure colour of its class, at its core and its extremities. They
+  make class and box easy to find.
 * ``thinness`` thins limbs, spikes, tails, rims and bars.
-* ``camouflage`` paints the surface with the texture of the background around it, fading in across
-  the shape, so that part of the outline is lost.
+* ``camouflage`` gives the surface the texture of the background, increasingly across the shape, so
+  that part of the outline is hidden.
 * A *smear* continues the surface's texture past the outline, over the background.
-* A *twin* lies across an earlier instance of its class and wears the very same texture.
+* A *twin* overlaps an earlier instance of its class and has the same texture.
 
 Shape shorthand: S is the side of the image in pixels, G the number of instances.
 """
@@ -21,21 +21,21 @@ import numpy as np
 
 from .shapes import CLASSES, SHAPES, Array, Pen, Rng, shrink
 
-# An instance of which less than this share can be seen, or fewer pixels, is not worth a label.
+# No instance may be covered so far that less than this share, or fewer pixels, can be seen.
 MIN_VISIBLE_SHARE = 0.6
 MIN_VISIBLE_PIXELS = 24
 
 
 @dataclass
 class Instance:
-    """One shape as it is drawn.
+    """A drawn shape.
 
     Attributes:
         label: Index into :data:`CLASSES`.
-        mask: What of it can be seen, bool, (S, S).
-        thinness: 0 (sturdy) to 1 (thread-like parts).
-        camouflage: 0 (stands out) to 1 (its surface is the background's, on one side at least).
-        full_area: Pixels inside the image before anything covered it.
+        mask: (S, S), its visible part, bool.
+        thinness: From 0 (thick parts) to 1 (thin parts).
+        camouflage: From 0 (own texture) to 1 (the background's texture on one side at least).
+        full_area: Pixels inside the image before other shapes covered it.
     """
 
     label: int
@@ -47,30 +47,37 @@ class Instance:
 
 @dataclass
 class Scene:
-    """An image, BGR uint8, (S, S, 3), and its G instances from the lowest to the topmost."""
+    """An image and its instances.
+
+    Attributes:
+        image: (S, S, 3), BGR, uint8.
+        instances: G instances from the lowest to the topmost.
+    """
 
     image: Array
     instances: list[Instance]
 
 
 def _noise(size: int, cell: float, rng: Rng) -> Array:
-    """Smooth noise of mean 0 and deviation 1 that varies over ``cell`` pixels: (S, S)."""
+    """Returns (S, S) smooth noise of mean 0 and deviation 1 that varies over ``cell`` pixels."""
     side = max(2, round(size / cell) + 1)
     grid = rng.standard_normal((side, side)).astype(np.float32)
     field = cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
-    return (field - field.mean()) / (field.std() + 1e-6)
+    noise: Array = (field - field.mean()) / (field.std() + 1e-6)
+    return noise
 
 
 def _stripes(size: int, period: float, rng: Rng) -> Array:
-    """Slightly wavy stripes between -1 and 1: (S, S)."""
+    """Returns (S, S) slightly wavy stripes between -1 and 1."""
     angle, phase = rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[:size, :size].astype(np.float32)
     along = x * np.cos(angle) + y * np.sin(angle) + 0.3 * period * _noise(size, 2.5 * period, rng)
-    return np.sin(2 * np.pi / period * along + phase)
+    stripes: Array = np.sin(2 * np.pi / period * along + phase)
+    return stripes
 
 
 def _background(size: int, rng: Rng) -> Array:
-    """A muted, mottled ground with a grain: float32, (S, S, 3)."""
+    """Returns an (S, S, 3) mottled background with a grain, float32."""
     grey = rng.uniform(70, 170)
     ground = np.full((size, size, 3), grey, np.float32) + rng.uniform(-22, 22, 3)
     for cell, strength in ((size / 3, 16), (size / 10, 12)):
@@ -80,23 +87,25 @@ def _background(size: int, rng: Rng) -> Array:
 
 
 def _surface(size: int, colour: Array, rng: Rng) -> Array:
-    """The texture of an instance that does not hide, a duller class colour: (S, S, 3)."""
+    """Returns the (S, S, 3) texture of an instance without camouflage, a dull class colour."""
     tone = rng.uniform(0.65, 0.85) * colour + rng.uniform(10, 40)
     pattern = 14 * _stripes(size, rng.uniform(4, 9), rng) + 8 * _noise(size, 5, rng)
-    return tone + pattern[..., None]
+    texture: Array = tone + pattern[..., None]
+    return texture
 
 
 def _fade(size: int, centre: Array, reach: float, rng: Rng) -> Array:
-    """A ramp across an instance, 1 on one side of it to about 0 on the other: (S, S, 1)."""
+    """Returns an (S, S, 1) ramp across an instance, from 1 on one side to about 0 on the other."""
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[:size, :size].astype(np.float32)
     along = ((x - centre[0]) * np.cos(angle) + (y - centre[1]) * np.sin(angle)) / reach
-    return np.clip(0.75 - 0.6 * along, 0, 1)[..., None]
+    ramp: Array = np.clip(0.75 - 0.6 * along, 0, 1)[..., None]
+    return ramp
 
 
 @dataclass
 class _Look:
-    """What a twin takes over from the instance it lies across."""
+    """The properties that a twin shares with the instance that it overlaps."""
 
     label: int
     surface: Array
@@ -106,13 +115,14 @@ class _Look:
 
 
 def _draw_look(size: int, ground: Array, rng: Rng) -> _Look:
+    """Draws the class, place, size, camouflage and texture of an instance."""
     label = int(rng.integers(len(CLASSES)))
     centre = rng.uniform(0.18, 0.82, 2) * size
     reach = rng.uniform(0.19, 0.31) * size
-    # Most instances either stand out or hide: a U-shaped draw.
+    # The distribution is U-shaped: most instances either stand out or are hidden.
     camouflage = float(rng.beta(0.4, 0.8))
     own = _surface(size, np.array(SHAPES[CLASSES[label]][1], np.float32), rng)
-    # The background from a few pixels away: the right texture, yet broken at the outline.
+    # The background is shifted by a few pixels: the texture is the same but breaks at the outline.
     shift = rng.integers(5, 12, 2) * rng.choice([-1, 1], 2)
     alike = np.roll(ground, tuple(shift), (0, 1))
     hidden = camouflage * _fade(size, centre, reach, rng)
@@ -120,6 +130,7 @@ def _draw_look(size: int, ground: Array, rng: Rng) -> _Look:
 
 
 def _covers_too_much(mask: Array, below: list[Instance]) -> bool:
+    """Returns whether too little of another instance stays visible under a mask."""
     for other in below:
         left = int((other.mask & ~mask).sum())
         if left < max(MIN_VISIBLE_PIXELS, MIN_VISIBLE_SHARE * other.full_area):
@@ -128,7 +139,7 @@ def _covers_too_much(mask: Array, below: list[Instance]) -> bool:
 
 
 def _smear(image: Array, look: _Look, free: Array, rng: Rng) -> None:
-    """Carries a surface's texture over the free background beside its outline, in place."""
+    """Draws an instance's texture over the free background beside its outline, in place."""
     size = image.shape[0]
     angle = rng.uniform(0, 2 * np.pi)
     middle = look.centre + 0.75 * look.reach * np.array([np.cos(angle), np.sin(angle)])
@@ -139,6 +150,7 @@ def _smear(image: Array, look: _Look, free: Array, rng: Rng) -> None:
 
 
 def _twin_of(model: _Look, rng: Rng) -> _Look:
+    """Returns the same look at a place that overlaps the first."""
     angle = rng.uniform(0, 2 * np.pi)
     away = rng.uniform(0.8, 1.3) * model.reach * np.array([np.cos(angle), np.sin(angle)])
     return replace(model, centre=model.centre + away)
@@ -152,7 +164,7 @@ def _try_instance(
     is_twin: bool,
     rng: Rng,
 ) -> bool:
-    """Draws one more instance on top, unless it would hide another one; returns whether it did."""
+    """Draws an instance on top unless it would hide another, and returns whether it did."""
     size = image.shape[0]
     if is_twin:
         look = _twin_of(looks[int(rng.integers(len(looks)))], rng)
@@ -170,7 +182,7 @@ def _try_instance(
     taken = np.zeros_like(mask)
     for other in instances:
         taken |= other.mask
-    # Shapes cover one another now and then, not as often as so crowded an image would have it.
+    # Most overlaps are rejected: at random places they would be too frequent.
     if not is_twin and (mask & taken).any() and rng.random() < 0.75:
         return False
     if rng.random() < 0.25:
@@ -190,10 +202,10 @@ def draw_scene(size: int, rng: Rng) -> Scene:
 
     Args:
         size: Side of the image in pixels, S.
-        rng: Every choice comes from it: the same state draws the same scene.
+        rng: The source of every choice; the same state draws the same scene.
 
     Returns:
-        The scene. Its masks are modal: they do not overlap.
+        The scene. Its masks are modal, so they do not overlap.
     """
     ground = _background(size, rng)
     image = ground.copy()
@@ -201,7 +213,7 @@ def draw_scene(size: int, rng: Rng) -> Scene:
     instances: list[Instance] = []
     for _ in range(int(rng.integers(2, 6))):
         is_twin = bool(looks) and rng.random() < 0.15
-        # A few places are tried; on a crowded image the instance is left out.
+        # Six places are tried. If none has room, the instance is left out.
         any(_try_instance(image, ground, looks, instances, is_twin, rng) for _ in range(6))
     image += rng.normal(0, 4, image.shape)
     return Scene(np.clip(np.round(image), 0, 255).astype(np.uint8), instances)

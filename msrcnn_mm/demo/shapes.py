@@ -1,4 +1,4 @@
-"""The shapes of the demo data: their outlines and where each wears the colour of its class.
+"""Draws the shapes of the demo data and the marks that show their class.
 
 Shape shorthand: S is the side of the image in pixels.
 """
@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Rng = np.random.Generator
 
-# Shapes are drawn this many times larger, then averaged down: smooth edges and sub-pixel limbs.
+# Shapes are drawn this many times larger and averaged down, for smooth edges and thin limbs.
 _OVERSAMPLE = 4
-# Fractional bits of the coordinates that OpenCV's drawing functions take.
+# Fractional bits of the coordinates for OpenCV's drawing functions.
 _SHIFT = 4
 
 
 class Pen:
-    """Draws in a shape's own coordinates (its reach is the unit circle) on two enlarged layers.
+    """Draws on two enlarged layers, in coordinates in which the shape fits into the unit circle.
 
     Attributes:
-        body: The silhouette, uint8 0 or 255, enlarged _OVERSAMPLE times; :func:`shrink` it.
-        mark: Where the class colour goes, likewise.
+        body: (4 S, 4 S), the silhouette, uint8, 0 or 255; :func:`shrink` gives its coverage.
+        mark: (4 S, 4 S), the area in the colour of the class, likewise.
     """
 
     def __init__(self, size: int, centre: Array, reach: float, rng: Rng) -> None:
@@ -38,10 +38,11 @@ class Pen:
 
     def _place(self, points: Any) -> Array:
         placed = np.asarray(points, float).reshape(-1, 2) @ self._matrix.T + self._centre
-        return np.round(placed * (1 << _SHIFT)).astype(np.int32)
+        rounded: Array = np.round(placed * (1 << _SHIFT)).astype(np.int32)
+        return rounded
 
     def polygon(self, layer: Array, points: Any, value: int = 255) -> None:
-        """Fills the polygon through ``points``, (P, 2)."""
+        """Fills a polygon of ``points``, (P, 2)."""
         cv2.fillPoly(layer, [self._place(points)], value, cv2.LINE_8, _SHIFT)
 
     def ellipse(
@@ -51,7 +52,7 @@ class Pen:
         radii: tuple[float, float],
         value: int = 255,
     ) -> None:
-        """Fills an axis-parallel (before the turn) ellipse."""
+        """Fills an ellipse that is axis-parallel in the shape's coordinates."""
         t = np.linspace(0, 2 * np.pi, 48, endpoint=False)
         points = np.stack([np.cos(t) * radii[0], np.sin(t) * radii[1]], axis=1)
         self.polygon(layer, points + centre, value)
@@ -67,7 +68,7 @@ def _between(thick: float, thin: float, thinness: float) -> float:
 
 
 def _beetle(pen: Pen, thinness: float, rng: Rng) -> None:
-    """An oval body on six bent legs."""
+    """Draws an oval body on six bent legs."""
     for side in (-1, 1):
         for x in (-0.4, 0.0, 0.4):
             bend = rng.uniform(-0.15, 0.15)
@@ -79,7 +80,7 @@ def _beetle(pen: Pen, thinness: float, rng: Rng) -> None:
 
 
 def _ring(pen: Pen, thinness: float, rng: Rng) -> None:
-    """A round or oval rim around a hole."""
+    """Draws a round or oval rim around a hole."""
     squeeze = rng.uniform(0.65, 1)
     hole = _between(0.3, 0.75, thinness)
     pen.ellipse(pen.body, (0, 0), (1, squeeze))
@@ -90,7 +91,7 @@ def _ring(pen: Pen, thinness: float, rng: Rng) -> None:
 
 
 def _star(pen: Pen, thinness: float, rng: Rng) -> None:
-    """Five to seven spikes."""
+    """Draws five to seven spikes."""
     spikes = int(rng.integers(5, 8))
     t = np.arange(2 * spikes) * np.pi / spikes
     radius = np.where(np.arange(2 * spikes) % 2 == 0, 1.0, _between(0.75, 0.35, thinness))
@@ -102,7 +103,7 @@ def _star(pen: Pen, thinness: float, rng: Rng) -> None:
 
 
 def _tadpole(pen: Pen, thinness: float, rng: Rng) -> None:
-    """A round head with a winding tail."""
+    """Draws a round head with a winding tail."""
     s = np.linspace(0, 1, 24)
     wave = rng.choice([-1, 1]) * rng.uniform(0.2, 0.4) * np.sin(s * rng.uniform(4, 7)) * s
     x, width = -0.4 + 1.3 * s, _between(0.34, 0.08, thinness) * (1 - 0.5 * s)
@@ -117,7 +118,7 @@ def _tadpole(pen: Pen, thinness: float, rng: Rng) -> None:
 
 
 def _window(pen: Pen, thinness: float, rng: Rng) -> None:
-    """A frame with two or four panes to look through."""
+    """Draws a frame with two or four openings."""
     height = rng.uniform(0.55, 0.75)
     bar = _between(0.36, 0.14, thinness)
     pen.polygon(pen.body, [(-0.75, -height), (0.75, -height), (0.75, height), (-0.75, height)])
@@ -135,7 +136,7 @@ def _window(pen: Pen, thinness: float, rng: Rng) -> None:
 
 
 Drawer = Callable[[Pen, float, Rng], None]
-# Drawer and colour (BGR) of each class.
+# Class -> its function and its colour (BGR).
 SHAPES: dict[str, tuple[Drawer, tuple[int, int, int]]] = {
     "beetle": (_beetle, (40, 40, 220)),
     "ring": (_ring, (225, 120, 20)),
@@ -147,7 +148,7 @@ CLASSES = tuple(SHAPES)
 
 
 def shrink(layer: Array) -> Array:
-    """Averages an enlarged layer down to coverage in [0, 1]: float32, (S, S)."""
+    """Averages a (4 S, 4 S) layer down to (S, S) coverage, float32, in [0, 1]."""
     side = layer.shape[0] // _OVERSAMPLE
     small = cv2.resize(layer, (side, side), interpolation=cv2.INTER_AREA)
     return small.astype(np.float32) / 255

@@ -1,10 +1,10 @@
-"""A page that says whether the scores of masks can be trusted, made of evaluations.
+"""Writes an HTML report on the scores of masks, from evaluations.
 
-Every number in it is an evaluation's; nothing here computes a metric.
+Every number in it comes from an evaluation; this package computes no metric.
 """
 
-from .evaluated_detector import ReportModel
+from .evaluated_detector import EvaluatedDetector
 from .page import Report
 from .write import write_report
 
-__all__ = ["Report", "ReportModel", "write_report"]
+__all__ = ["EvaluatedDetector", "Report", "write_report"]

@@ -1,47 +1,41 @@
-"""What a report is about."""
+"""Defines a detector together with its evaluation, the subject of a report."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from msrcnn_mm.coco.detections import Detection
-from msrcnn_mm.evaluation.protocol import (
-    CALIBRATED_SCORE,
-    CLASS_SCORE,
-    MASK_SCORE,
-    MASKNESS,
-    SCORES,
-)
-from msrcnn_mm.evaluation.score_evaluation import Column, ScoreEvaluation
+from msrcnn_mm.coco.detections import Column, Detections
+from msrcnn_mm.evaluation.evaluation_result import ScoreEvaluation
+from msrcnn_mm.evaluation.protocol import MASK_SCORE, MASKNESS, SCORES
+from msrcnn_mm.evaluation.rankings import score_columns
 
 
 @dataclass(frozen=True)
-class ReportModel:
-    """A detector under test.
+class EvaluatedDetector:
+    """A detector's masks and their evaluation.
 
     Attributes:
-        name: What the page calls it.
-        detections: D masks in COCO's results format.
-        evaluation: Of these detections.
+        name: The detector's name on the page.
+        detections: D detections with masks.
+        evaluation: The evaluation of these detections.
     """
 
     name: str
-    detections: Sequence[Detection]
+    detections: Detections
     evaluation: ScoreEvaluation
 
     @property
     def scores(self) -> list[str]:
-        """The scores that these masks have, the class score first."""
+        """Names of the scores that the masks have, the class score first."""
         return [name for name in SCORES if name in self.evaluation.rankings]
 
     @property
-    def better_score(self) -> str | None:
-        """What should rank masks better than the class score: mask score, or else maskness."""
+    def quality_score(self) -> str | None:
+        """Name of the score that includes mask quality: mask score, else maskness, else None."""
         return next((s for s in (MASK_SCORE, MASKNESS) if s in self.evaluation.rankings), None)
 
     @property
-    def best_to_cut_on(self) -> str:
-        """The score of which a threshold leaves the least LRP error."""
+    def threshold_score(self) -> str:
+        """Name of the score whose best thresholds leave the least LRP error."""
 
         def error(score: str) -> float:
             value = self.evaluation.lrp[score].optimal.error
@@ -49,24 +43,21 @@ class ReportModel:
 
         return min(self.scores, key=error)
 
+    @property
+    def true_ious(self) -> Column:
+        """(D,), true IoU of each mask; NaN where its class or image does not count."""
+        return self.evaluation.detections.true_ious
+
     def column(self, score: str) -> Column:
-        """(D,), a score; NaN for a mask without it."""
-        columns = self.evaluation.detections
-        column = {
-            CLASS_SCORE: columns.class_scores,
-            MASK_SCORE: columns.mask_scores,
-            MASKNESS: columns.maskness,
-            CALIBRATED_SCORE: columns.calibrated_scores,
-        }[score]
-        assert column is not None
-        return column
+        """Returns (D,) values of a score; NaN for a mask without it."""
+        return score_columns(self.detections)[score]
 
     def thresholds(self, score: str) -> list[float]:
-        """The best thresholds of the classes that have one, ascending."""
+        """Returns the best thresholds of the classes that have one, ascending."""
         lrps = [c.scores[score].lrp for c in self.evaluation.classes if score in c.scores]
         return sorted(lrp.threshold for lrp in lrps if lrp and lrp.threshold is not None)
 
     def threshold(self, score: str) -> float | None:
-        """Their median; None without any."""
+        """Returns the median of :meth:`thresholds`; None if no class has one."""
         values = self.thresholds(score)
         return median(values) if values else None

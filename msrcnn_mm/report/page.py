@@ -1,4 +1,4 @@
-"""The page: one HTML file that opens anywhere and asks for nothing."""
+"""Renders the report as one self-contained HTML page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,60 +8,46 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from msrcnn_mm.evaluation.protocol import (
-    CALIBRATED_SCORE,
-    CLASS_SCORE,
-    COLUMNS,
-    MASK_SCORE,
-    MASKNESS,
-    ORACLE,
-)
+from msrcnn_mm.evaluation.protocol import CLASS_SCORE, COLUMNS, MASK_SCORE, MATCHED_IOU, ORACLE
 
-from . import wording
-from .evaluated_detector import ReportModel
+from . import number_format
+from .evaluated_detector import EvaluatedDetector
 from .figures.panels import GROUPS, Panel
 from .figures.style import as_data_uri
 from .pictures.gallery import GalleryImage
-from .summary import answers, gap_marks
+from .score_styles import STYLES
+from .summary import gap_marks, summarize
 
-MEANINGS = {
-    CLASS_SCORE: "how sure the detector is of the class; it has not looked at the mask",
-    MASK_SCORE: "class score x the IoU that the scorer predicts for the mask",
-    MASKNESS: "class score x mean foreground probability of the mask: needs no scorer",
-    CALIBRATED_SCORE: "one of these, brought nearer to the IoU by a curve fitted on other images",
-    ORACLE: "class score x the true IoU: the most that mask scoring can reach with these masks",
-}
-
-_MOST_COLUMNS = 3
+_MAX_COLUMNS = 3
 
 
 @dataclass(frozen=True)
 class Report:
-    """What goes into a report.
+    """The content of a report.
 
     Attributes:
-        title: Of the page.
-        annotations: What the masks were compared with: a file's name.
-        models: One detector, or several on the same annotations.
-        galleries: A gallery a model; None if no images are at hand.
+        title: The page's title.
+        annotations: Name of the annotation file.
+        detectors: One detector, or several with the same annotations.
+        galleries: A gallery for each detector; None if no images were given.
         score_thr: Least class score of a mask in the galleries.
     """
 
     title: str
     annotations: str
-    models: Sequence[ReportModel]
+    detectors: Sequence[EvaluatedDetector]
     galleries: Sequence[Sequence[GalleryImage]] | None = None
     score_thr: float = 0.3
 
 
-def page(report: Report, panels: Mapping[str, Sequence[Panel]]) -> str:
-    """Writes the report as HTML.
+def render_page(report: Report, panels: Mapping[str, Sequence[Panel]]) -> str:
+    """Renders the report as HTML.
 
     Args:
-        report: What goes into it.
-        panels: Of its models, from :func:`.panels.panels`.
+        report: The content.
+        panels: Its figures, from :func:`.panels.draw_panels`.
     """
-    # Names of classes, models and files are anyone's: every value is escaped.
+    # Names of classes, detectors and files can hold any text, so every value is escaped.
     environment = Environment(
         loader=PackageLoader("msrcnn_mm.report", "."),
         autoescape=True,
@@ -70,29 +56,30 @@ def page(report: Report, panels: Mapping[str, Sequence[Panel]]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=wording.percent,
-        gain=wording.gain,
-        share=wording.share,
-        score=wording.score,
+        percent=number_format.percent,
+        gain=number_format.gain,
+        share=number_format.share,
+        score=number_format.score,
         uri=as_data_uri,
     )
-    environment.globals.update(count=wording.count)
+    environment.globals.update(count=number_format.count)
+    detectors = report.detectors
     return environment.get_template("page.html").render(
         title=report.title,
         annotations=report.annotations,
-        models=[_view(model) for model in report.models],
-        panels={group: _arranged(panels.get(group, []), len(report.models)) for group in GROUPS},
+        detectors=[_template_values(detector) for detector in detectors],
+        panels={group: _arrange(panels.get(group, []), len(detectors)) for group in GROUPS},
         galleries=report.galleries,
         score_thr=report.score_thr,
         columns=COLUMNS,
-        names=wording.NAMES,
-        meanings=MEANINGS,
+        styles=STYLES,
         class_score=CLASS_SCORE,
         mask_score=MASK_SCORE,
         oracle=ORACLE,
-        scored=[s for s in MEANINGS if any(s in m.evaluation.rankings for m in report.models)],
-        all_have_mask_scores=all(MASK_SCORE in m.scores for m in report.models),
-        notes=list(dict.fromkeys(_notes(report.models))),
+        matched_iou=MATCHED_IOU,
+        rankings=[s for s in STYLES if any(s in d.evaluation.rankings for d in detectors)],
+        all_have_mask_scores=all(MASK_SCORE in d.scores for d in detectors),
+        notes=list(dict.fromkeys(_notes(detectors))),
         style=_asset("page.css"),
         script=_asset("sort.js"),
     )
@@ -100,40 +87,45 @@ def page(report: Report, panels: Mapping[str, Sequence[Panel]]) -> str:
 
 @dataclass(frozen=True)
 class Grid:
-    """Panels row by row; None where a model lacks what another has."""
+    """Panels in rows; None where a detector lacks the figure that another has."""
 
     columns: int
     cells: list[Panel | None]
 
 
-def _arranged(panels: Sequence[Panel], models: int) -> Grid:
-    """Scores side by side for one model; for several, models side by side, a row a score."""
-    if models == 1:
+def _arrange(panels: Sequence[Panel], detectors: int) -> Grid:
+    """Arranges a group of panels.
+
+    Scores are side by side for one detector. For several, detectors are side by side and each score
+    has a row.
+    """
+    if detectors == 1:
         return Grid(max(2, len(panels)), list(panels))
-    places = {(panel.score, panel.model): panel for panel in panels}
+    places = {(panel.score, panel.detector): panel for panel in panels}
     scores = dict.fromkeys(panel.score for panel in panels)
-    cells = [places.get((score, model)) for score in scores for model in range(models)]
-    return Grid(models if models <= _MOST_COLUMNS else 2, cells)
+    cells = [places.get((score, detector)) for score in scores for detector in range(detectors)]
+    return Grid(detectors if detectors <= _MAX_COLUMNS else 2, cells)
 
 
-def _view(model: ReportModel) -> dict[str, Any]:
-    """What the template reads of a model."""
+def _template_values(detector: EvaluatedDetector) -> dict[str, Any]:
+    """Returns what the template reads of a detector."""
     return {
-        "name": model.name,
-        "evaluation": model.evaluation,
-        "masks": len(model.detections),
-        "answers": answers(model),
-        "marks": gap_marks(model),
-        "scores": model.scores,
-        "better": model.better_score,
-        "cut_on": model.best_to_cut_on,
-        "thresholds": {score: model.threshold(score) for score in model.scores},
+        "name": detector.name,
+        "evaluation": detector.evaluation,
+        "masks": len(detector.detections),
+        "answers": summarize(detector),
+        "marks": gap_marks(detector),
+        "scores": detector.scores,
+        "quality_score": detector.quality_score,
+        "threshold_score": detector.threshold_score,
+        "thresholds": {score: detector.threshold(score) for score in detector.scores},
     }
 
 
-def _notes(models: Sequence[ReportModel]) -> list[str]:
-    many = len(models) > 1
-    return [f"{m.name}: {note}" if many else note for m in models for note in m.evaluation.notes]
+def _notes(detectors: Sequence[EvaluatedDetector]) -> list[str]:
+    """Returns the notes of the evaluations, with the detector's name if there are several."""
+    named = len(detectors) > 1
+    return [f"{d.name}: {n}" if named else n for d in detectors for n in d.evaluation.notes]
 
 
 def _asset(name: str) -> Markup:

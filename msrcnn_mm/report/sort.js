@@ -1,5 +1,5 @@
-// Sorts a table by a click on the head of a column: numbers the largest first, names from A to Z,
-// a second click the other way round. What is undefined stays last.
+// Sorts a table when a column's heading is clicked. The first click sorts numbers from the largest
+// and names from A, the second click reverses the order. Undefined values stay last.
 for (const button of document.querySelectorAll("th button")) {
   button.addEventListener("click", () => {
     const head = button.closest("th");

@@ -1,12 +1,13 @@
-"""The three answers that a reader wants first, in plain words.
+"""Words the three answers at the top of the report.
 
-The rules by which a figure becomes a word are here alone; docs/scores.md tells them.
+This file alone holds the rules that turn a figure into a word; docs/report.md explains them.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from msrcnn_mm.evaluation.evaluation_result import CalibrationErrors
 from msrcnn_mm.evaluation.protocol import (
     CALIBRATED_SCORE,
     CLASS_SCORE,
@@ -14,25 +15,25 @@ from msrcnn_mm.evaluation.protocol import (
     MASKNESS,
     ORACLE,
 )
-from msrcnn_mm.evaluation.score_evaluation import CalibrationErrors
 
-from .evaluated_detector import ReportModel
-from .wording import NAMES, gain, percent, score, share
+from .evaluated_detector import EvaluatedDetector
+from .number_format import gain, percent, score, share
+from .score_styles import NAMES
 
-CLOSE = 0.05  # LaECE_0 up to which a score can be taken as it stands
-ROUGH = 0.15  # and up to which it says roughly what the mask is worth
-SMALL_GAP = 0.005  # of AP; a gap below is lost in the noise of a training
-NO_CHANGE = 0.002  # of AP; likewise for a gain or a loss
+CLOSE = 0.05  # greatest LaECE_0 of a score that can be taken as a number
+ROUGH = 0.15  # greatest LaECE_0 of a score that is roughly right as a number
+SMALL_GAP = 0.005  # AP; a smaller oracle gap leaves next to nothing to win
+NO_CHANGE = 0.002  # AP; a smaller gain or loss is within the noise of a training
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer.
+    """One answer.
 
     Attributes:
-        question: What was asked.
-        headline: The answer in one figure or word.
-        unit: What the figure is of; may be empty.
+        question: The question.
+        headline: The answer as one figure or word.
+        unit: The unit of the figure; may be empty.
         text: The answer in one or two sentences.
     """
 
@@ -42,41 +43,46 @@ class Answer:
     text: str
 
 
-def answers(model: ReportModel) -> list[Answer]:
-    """Can the scores be trusted, does the mask score help, where to cut."""
-    return [_trust(model), _help(model), _cut(model)]
+def summarize(detector: EvaluatedDetector) -> list[Answer]:
+    """Returns three answers: is a score calibrated, does it raise AP, at which threshold to cut."""
+    return [
+        _answer_calibration(detector),
+        _answer_ap_gain(detector),
+        _answer_threshold(detector),
+    ]
 
 
-def _trust(model: ReportModel) -> Answer:
+def _answer_calibration(detector: EvaluatedDetector) -> Answer:
+    """Answers from the LaECE_0 of the score that includes mask quality."""
     question = "Can the scores be trusted?"
-    name = model.better_score or CLASS_SCORE
-    calibration = model.evaluation.calibration_errors.get(name)
+    name = detector.quality_score or CLASS_SCORE
+    calibration = detector.evaluation.calibration_errors.get(name)
     if calibration is None:
-        return Answer(
-            question, "No", "", f"The {NAMES[name]} leaves [0, 1]: it can rank masks, and no more."
-        )
+        text = f"The {NAMES[name]} leaves [0, 1]: it can rank masks but has no calibration error."
+        return Answer(question, "No", "", text)
     if calibration.laece is None:
-        return Answer(question, "Unknown", "", "There is nothing to compare the scores with.")
-    if not any(model.thresholds(s) for s in model.scores):
-        text = "No mask finds an instance at IoU 0.5: scores near 0 are honest, and of no use."
+        text = "There are no masks or no ground truth to compare the scores with."
+        return Answer(question, "Unknown", "", text)
+    if not any(detector.thresholds(s) for s in detector.scores):
+        text = "No mask matches an instance at IoU 0.5. Scores near 0 are then right but useless."
         return Answer(question, "Nothing to trust", "", text)
-    off = calibration.laece
-    word = "Yes" if off <= CLOSE else "Roughly" if off <= ROUGH else "Not as numbers"
+    laece = calibration.laece
+    headline = "Yes" if laece <= CLOSE else "Roughly" if laece <= ROUGH else "Not as numbers"
     text = (
-        f"The {NAMES[name]} is off by {percent(off)} points on average"
-        f"{_direction(calibration)} (LaECE\N{SUBSCRIPT ZERO})."
+        f"The {NAMES[name]} is off by {percent(laece)} points on average"
+        f"{_bias(calibration)} (LaECE\N{SUBSCRIPT ZERO})."
     )
     for other in (CLASS_SCORE, CALIBRATED_SCORE):
-        errors = model.evaluation.calibration_errors.get(other)
+        errors = detector.evaluation.calibration_errors.get(other)
         if name != other and errors and errors.laece is not None:
             text += f" The {NAMES[other]} is off by {percent(errors.laece)}."
-    if off > ROUGH:
+    if laece > ROUGH:
         text += " It may still rank masks well."
-    return Answer(question, word, "", text)
+    return Answer(question, headline, "", text)
 
 
-def _direction(calibration: CalibrationErrors) -> str:
-    """Which way a score errs on the whole; nothing where it does not."""
+def _bias(calibration: CalibrationErrors) -> str:
+    """Says whether a score is too high or too low on the whole; empty if it is neither."""
     counts = [b.count for b in calibration.bins]
     errors = [(b.mean_score or 0.0) - (b.mean_iou or 0.0) for b in calibration.bins]
     bias = float(np.average(errors, weights=counts)) if sum(counts) else 0.0
@@ -85,16 +91,18 @@ def _direction(calibration: CalibrationErrors) -> str:
     return ", on the whole too high" if bias > 0 else ", on the whole too low"
 
 
-def _help(model: ReportModel) -> Answer:
-    evaluation, name = model.evaluation, model.better_score
+def _answer_ap_gain(detector: EvaluatedDetector) -> Answer:
+    """Answers from the difference of AP to that of the class score."""
+    evaluation, name = detector.evaluation, detector.quality_score
     gap = evaluation.oracle_gap["AP"]
-    question = f"Does the {NAMES[name or 'mask_score']} help?"
+    question = f"Does the {NAMES[name or MASK_SCORE]} help?"
     if evaluation.rankings[CLASS_SCORE].ap["AP"] is None:
-        return Answer(question, "Unknown", "", "There is no ground truth, so no AP is defined.")
+        return Answer(question, "Unknown", "", "There is no ground truth, so AP is undefined.")
     room = "" if gap is None else f"a perfect one would gain {percent(gap)}"
+    small_gap = gap is not None and gap < SMALL_GAP
     if name is None:
         text = "These results have none" + (f"; {room} points of AP." if room else ".")
-        if gap is not None and gap < SMALL_GAP:
+        if small_gap:
             text += " There is next to nothing to win."
         return Answer(question, "No mask score", "", text)
     own, by_class = evaluation.rankings[name].ap["AP"], evaluation.rankings[CLASS_SCORE].ap["AP"]
@@ -105,48 +113,49 @@ def _help(model: ReportModel) -> Answer:
     text += f"; {room}." if room else "."
     recovered = evaluation.rankings[name].recovered_share["AP"]
     if won <= -NO_CHANGE:
-        text += " It harms: rank by class score."
-    elif gap is not None and gap < SMALL_GAP:
+        text += " It lowers AP: rank by class score."
+    elif small_gap:
         text += " There is next to nothing to win."
     elif won < NO_CHANGE:
-        text += " That is within noise: two trainings differ by as much."
+        text += " The difference is within the noise of two trainings."
     elif recovered is not None:
-        text += f" It recovers {share(recovered)} of what there is to win."
+        text += f" It recovers {share(recovered)} of the oracle gap."
     if name == MASK_SCORE and MASKNESS in evaluation.rankings:
-        free = percent(evaluation.rankings[MASKNESS].ap["AP"])
-        text += f" Maskness, which needs no scorer, reaches {free}."
+        maskness = percent(evaluation.rankings[MASKNESS].ap["AP"])
+        text += f" Maskness, which needs no scorer, reaches {maskness}."
     return Answer(question, gain(won), "AP", text)
 
 
-def _cut(model: ReportModel) -> Answer:
+def _answer_threshold(detector: EvaluatedDetector) -> Answer:
+    """Answers from the thresholds of least LRP error."""
     question = "Where to cut?"
-    name = model.best_to_cut_on
-    thresholds, middle = model.thresholds(name), model.threshold(name)
+    name = detector.threshold_score
+    thresholds, middle = detector.thresholds(name), detector.threshold(name)
     if middle is None:
-        return Answer(question, "Nowhere", "", "No mask finds an instance at IoU 0.5.")
-    best = model.evaluation.lrp[name].optimal
-    text = "There"
+        return Answer(question, "Nowhere", "", "No mask matches an instance at IoU 0.5.")
+    best = detector.evaluation.lrp[name].optimal
+    text = "At this threshold"
     if len(thresholds) > 1:
         text = (
-            f"The median of {len(thresholds)} classes. Cut each class at its own best,"
-            f" {score(thresholds[0])} to {score(thresholds[-1])}, and"
+            f"This is the median of {len(thresholds)} classes. At each class's own best threshold,"
+            f" {score(thresholds[0])} to {score(thresholds[-1])},"
         )
-    found = None if best.false_negative is None else 1 - best.false_negative
-    right = None if best.false_positive is None else 1 - best.false_positive
-    fit = None if best.localisation is None else 1 - best.localisation
+    recall = None if best.false_negative is None else 1 - best.false_negative
+    precision = None if best.false_positive is None else 1 - best.false_positive
+    mean_iou = None if best.localisation is None else 1 - best.localisation
     text += (
-        f" {share(found)} of the instances are found, {share(right)} of the masks kept are right,"
-        f" and those have a mean IoU of {score(fit)}."
+        f" {share(recall)} of the instances are found, {share(precision)} of the masks kept are"
+        f" right, and the right masks have a mean IoU of {score(mean_iou)}."
     )
     return Answer(question, f"\N{GREATER-THAN OR EQUAL TO} {score(middle)}", NAMES[name], text)
 
 
-def gap_marks(model: ReportModel) -> list[tuple[str, float]]:
-    """Rankings and their places in percent on a track from the worst AP to the best.
+def gap_marks(detector: EvaluatedDetector) -> list[tuple[str, float]]:
+    """Returns each ranking and its place in percent between the lowest AP and the highest.
 
-    Empty where there is no way to go.
+    The list is empty without an oracle or if all APs are equal.
     """
-    rankings = model.evaluation.rankings
+    rankings = detector.evaluation.rankings
     aps = {name: ranking.ap["AP"] for name, ranking in rankings.items()}
     known = {name: ap for name, ap in aps.items() if ap is not None}
     if ORACLE not in known:

@@ -1,13 +1,13 @@
-"""The report's files: the page, its figures, and the evaluation as data."""
+"""Writes the files of a report: the page, its figures, and the evaluation as JSON."""
 
 import json
 from pathlib import Path
 
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation.score_evaluation import as_json
+from msrcnn_mm.evaluation.evaluation_result import as_json
 
-from .figures.panels import panels
-from .page import Report, page
+from .figures.panels import draw_panels
+from .page import Report, render_page
 
 PAGE = "report.html"
 DATA = "report.json"
@@ -15,35 +15,39 @@ FIGURES = "figures"
 
 
 def write_report(report: Report, folder: Path) -> Path:
-    """Writes ``report.html``, which holds all that it shows, ``report.json`` and ``figures/``.
+    """Writes ``report.html``, which is self-contained, ``report.json`` and ``figures/``.
 
     Args:
-        report: What goes into it.
-        folder: Made if it is missing; files of the same names are replaced.
+        report: The content.
+        folder: The output folder. It is made if it is missing; files of the same names are
+            replaced.
 
     Returns:
-        Path of the page.
+        The path of the page.
 
     Raises:
-        UserError: Something cannot be written.
+        UserError: A file cannot be written.
     """
-    shown = panels(report.models)
-    html = page(report, shown)
+    panels = draw_panels(report.detectors)
+    html = render_page(report, panels)
     data = {
         "annotations": report.annotations,
-        "models": [{"name": m.name, "evaluation": as_json(m.evaluation)} for m in report.models],
+        "models": [
+            {"name": detector.name, "evaluation": as_json(detector.evaluation)}
+            for detector in report.detectors
+        ],
     }
     try:
         (folder / FIGURES).mkdir(parents=True, exist_ok=True)
-        for old in (folder / FIGURES).glob("gallery*.jpg"):  # of a report with more images
+        for old in (folder / FIGURES).glob("gallery*.jpg"):  # a former report may have more images
             old.unlink()
-        for group in shown.values():
+        for group in panels.values():
             for panel in group:
                 (folder / FIGURES / f"{panel.key}.png").write_bytes(panel.png)
         for index, images in enumerate(report.galleries or (), 1):
-            of_model = f"_{index}" if len(report.models) > 1 else ""
+            suffix = f"_{index}" if len(report.detectors) > 1 else ""
             for number, image in enumerate(images, 1):
-                path = folder / FIGURES / f"gallery{of_model}_{number:02}.jpg"
+                path = folder / FIGURES / f"gallery{suffix}_{number:02}.jpg"
                 path.write_bytes(image.jpeg)
         (folder / DATA).write_text(json.dumps(data, allow_nan=False), encoding="utf-8")
         (folder / PAGE).write_text(html, encoding="utf-8")

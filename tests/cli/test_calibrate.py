@@ -1,4 +1,4 @@
-"""The tool that calibrates: from results to a file to other results."""
+"""Tests the calibrate command."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from msrcnn_mm.cli import calibrate
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.rescoring.calibration_file import read_calibration
@@ -51,7 +52,7 @@ def test_fitted_on_one_set_applied_to_another(
     assert [{**d, "calibrated_score": 0} for d in OTHER[1]] == [
         {**d, "calibrated_score": 0} for d in calibrated
     ]
-    evaluation = evaluate_scores(as_coco(OTHER[0], IMAGES), calibrated)
+    evaluation = evaluate_scores(as_coco(OTHER[0], IMAGES), Detections.from_rows(calibrated))
     printed = capsys.readouterr().out
     laece = evaluation.calibration_errors["calibrated_score"].laece
     (row,) = (
@@ -135,11 +136,13 @@ def test_a_test_run_takes_the_calibration(root: Path, folder: Path) -> None:
     )
     assert "coco/segm_mAP_calibrated_score" in found
     written = read(folder / "out.json")
-    again = add_calibrated_scores(read_calibration("c.json"), written)
+    detections = Detections.from_rows(written)
+    again = add_calibrated_scores(read_calibration("c.json"), detections).calibrated_scores
+    assert again is not None
     assert len(written) > 0
     for before, after in zip(written, again, strict=True):
         # the results hold single precision
-        assert before["calibrated_score"] == pytest.approx(after["calibrated_score"], abs=1e-6)
+        assert before["calibrated_score"] == pytest.approx(after, abs=1e-6)
 
 
 def test_a_test_run_on_the_images_it_was_fitted_on_is_refused(root: Path, folder: Path) -> None:

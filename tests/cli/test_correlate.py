@@ -1,4 +1,4 @@
-"""The tool that correlates scores with true IoUs: its files, and one line for each bad input."""
+"""Tests the correlate command: its files, and one line for each bad input."""
 
 import json
 import runpy
@@ -12,8 +12,8 @@ import pytest
 
 from msrcnn_mm.cli import correlate as score_correlation
 from msrcnn_mm.errors import UserError
-from tests.evaluation.test_oracle import brute_force
 from tests.support.coco_scenes import as_coco, coco_dict, random_scene
+from tests.support.plain_matching import plain_true_ious
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -44,7 +44,7 @@ def test_writes_numbers_and_picture(
     files: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = correlate(files, "--score-thr", "0")
-    truth = brute_force(DETECTIONS, as_coco(ANNOTATIONS, 4).dataset["annotations"])
+    truth = plain_true_ious(DETECTIONS, as_coco(ANNOTATIONS, 4).dataset["annotations"])
     for word, field in (("class_score", "score"), ("mask_iou",) * 2, ("mask_score",) * 2):
         scores = [d[field] for d in DETECTIONS]
         part = found["scores"][word]["all"]
@@ -59,7 +59,7 @@ def test_writes_numbers_and_picture(
 
 
 def test_without_mask_scores_there_is_the_class_score(files: dict[str, Path]) -> None:
-    """As other frameworks write mask results."""
+    """Other frameworks write such results."""
     rewrite(files["results"], "image_id", "category_id", "segmentation", "score")
     assert list(correlate(files)["scores"]) == ["class_score"]
     picture = cv2.imread(str(files["out"] / "correlation.png"))
@@ -97,7 +97,7 @@ def test_threshold_of_the_class_score(
     [
         (lambda f: f["results"].unlink(), [], "cannot read .*results.json"),
         (lambda f: f["annotations"].unlink(), [], "no such annotation file: .*gt.json"),
-        (lambda f: f["annotations"].write_text("{}"), [], "gt.json has no 'images'"),
+        (lambda f: f["annotations"].write_text("{}"), [], "gt.json is not in COCO's format"),
         (lambda f: f["results"].write_text("[]"), [], "no detection of class score 0.05 or more"),
         (lambda f: None, ["--score-thr", "1.5"], "no detection of class score 1.5 or more"),
         (lambda f: None, ["--score-thr", "nan"], "--score-thr: invalid number value: 'nan'"),

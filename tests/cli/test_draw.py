@@ -1,4 +1,4 @@
-"""The picture of the scores: what is in it, and one line for each bad input."""
+"""Tests the draw command: the content of the picture, and one line for each bad input."""
 
 import json
 import runpy
@@ -12,7 +12,7 @@ import pytest
 
 from msrcnn_mm.cli import draw as draw_scores
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.report.pictures import masks as score_picture
+from msrcnn_mm.report.pictures.masks import DPI, PANEL, MaskDrawer
 from tests.support.coco_scenes import SIDE, annotation, coco_dict, detection, rectangle
 
 TOOLS = Path(__file__).parents[2] / "tools"
@@ -20,7 +20,7 @@ TOOLS = Path(__file__).parents[2] / "tools"
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
-    """Four grey images, an instance each; masks of which a half is missing."""
+    """Four grey images with an instance each, and masks of half of it."""
     (tmp_path / "images").mkdir()
     annotations, detections = [], []
     for i in range(4):
@@ -56,7 +56,7 @@ def cut_off(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def spread(picture: np.ndarray) -> int:
-    """How many pixels have the colour of no grey: tints, outlines, label edges."""
+    """Counts the pixels that are not grey: tints, outlines, edges of labels."""
     return int((np.ptp(picture.astype(int), axis=2) > 60).sum())
 
 
@@ -65,20 +65,20 @@ def test_draws_the_images_and_their_labels(
 ) -> None:
     labels = []
 
-    def spy(mask: Any) -> str:
-        labels.append(original(mask))
+    def spy(drawer: MaskDrawer, mask: int) -> str:
+        labels.append(original(drawer, mask))
         return labels[-1]
 
-    original = score_picture.label
-    monkeypatch.setattr(score_picture, "label", spy)
+    original = MaskDrawer.label
+    monkeypatch.setattr(MaskDrawer, "label", spy)
     picture = draw(files, "--images", "4")
-    assert picture.shape[1] == round(3 * score_picture.PANEL * score_picture.DPI)
+    assert picture.shape[1] == round(3 * PANEL * DPI)
     assert spread(picture) > 20_000
     assert sorted(labels) == [".90 / .%02d / .50" % (18 * i) for i in range(4)]  # noqa: UP031
 
 
 def test_without_mask_scores_or_boxes(files: dict[str, Path]) -> None:
-    """As other frameworks write mask results."""
+    """Other frameworks write such results."""
     kept = ("image_id", "category_id", "segmentation", "score")
     rewrite(files["results"], lambda d: {k: d[k] for k in kept})
     assert spread(draw(files, "--images", "2")) > 10_000
@@ -96,14 +96,14 @@ def test_same_seed_same_picture(files: dict[str, Path]) -> None:
     ("spoil", "options", "message"),
     [
         (lambda f: f["results"].unlink(), [], "cannot read .*results.json"),
-        (lambda f: f["annotations"].write_text("{}"), [], "gt.json has no 'images'"),
+        (lambda f: f["annotations"].write_text("{}"), [], "gt.json is not in COCO's format"),
         (
             lambda f: rewrite(f["results"], cut_off),
             [],
             "results.json: detection 0 has a damaged run-length encoding",
         ),
         (lambda f: (f["images"] / "2.png").unlink(), [], "there is no image .*2.png"),
-        (lambda f: (f["images"] / "2.png").write_text("x"), [], "2.png is no readable image"),
+        (lambda f: (f["images"] / "2.png").write_text("x"), [], "2.png is not a readable image"),
         (
             lambda f: cv2.imwrite(str(f["images"] / "2.png"), np.zeros((9, 8, 3), np.uint8)),
             [],
@@ -112,7 +112,7 @@ def test_same_seed_same_picture(files: dict[str, Path]) -> None:
         (lambda f: None, ["--score-thr", "0.95"], "no detection of class score 0.95 or more"),
         (lambda f: None, ["--score-thr", "nan"], "--score-thr: invalid number value: 'nan'"),
         (lambda f: f.update(out=f["images"] / "2.png"), [], "2.png: is read as well and would be"),
-        (lambda f: None, ["--images", "0"], "--images is at least 1, not 0"),
+        (lambda f: None, ["--images", "0"], "--images must be an integer >= 1, not 0"),
         (lambda f: f.update(out=Path("scores.jpg")), [], "must end in .png"),
         (lambda f: f["out"].parent.write_text(""), [], "OUT .*: a file is in the way"),
     ],

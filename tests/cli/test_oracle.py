@@ -18,7 +18,7 @@ from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.evaluation_result import ScoreEvaluation
 from tests.engine.results.test_metric import data_samples
-from tests.evaluation.test_true_ious import brute_force
+from tests.support.plain_matching import plain_true_ious
 from tests.support.scene_runs import ANNOTATIONS, CLASSES, DETECTIONS, IMAGES, metrics, write_run
 from tests.support.tiny import tiny_config
 
@@ -114,7 +114,7 @@ def test_what_is_written_has_the_true_ious(root: Path, name: str) -> None:
     run = write_run(config, root, "CocoMetric")
     metrics(run, "--oracle", "--out", "x.json", "--show-dir", "shown")
     detections = json.loads(Path("x.json").read_text())
-    truth = brute_force(detections, ANNOTATIONS)
+    truth = plain_true_ious(detections, ANNOTATIONS)
     assert sum(iou > 0.01 for iou in truth) > 10, sorted(truth)  # of random weights, but masks
     assert [d["mask_iou"] for d in detections] == pytest.approx(truth, abs=1e-12)
     assert all(d["mask_score"] == d["score"] * d["mask_iou"] for d in detections)

@@ -1,4 +1,4 @@
-"""The report as files: one page that asks for nothing, the evaluation's numbers, bad input."""
+"""Tests the report command: a self-contained page, the evaluation's numbers, bad input."""
 
 import json
 import re
@@ -9,14 +9,15 @@ from typing import Any
 
 import cv2
 import pytest
-from msrcnn_mm.coco.annotation_file import load_annotations
-from msrcnn_mm.evaluation.score_evaluation import as_json
 
+from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
+from msrcnn_mm.evaluation.evaluation_result import as_json
 from msrcnn_mm.evaluation.protocol import COLUMNS
-from msrcnn_mm.report import wording
+from msrcnn_mm.report import number_format
+from msrcnn_mm.report.score_styles import NAMES
 from tests.support.coco_scenes import annotation, detection, random_scene, rectangle
 from tests.support.report_files import IMAGES, Files, scene
 from tests.support.report_reading import Page
@@ -33,12 +34,12 @@ def files(tmp_path: Path) -> Files:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Files, Page]:
-    """A report with everything in it, which several tests look at."""
+    """A report with everything in it, shared by several tests."""
     files = Files(tmp_path_factory.mktemp("whole"), scene(), {3: NASTY, 7: "star"})
     return files, files.report("--images", str(files.images), "--names", NASTY, "--title", NASTY)
 
 
-def assert_asks_for_nothing(page: Page) -> None:
+def assert_self_contained(page: Page) -> None:
     for tag, attributes in page.tags:
         assert tag not in ("link", "iframe", "object", "embed", "base", "a")
         for name, value in attributes.items():
@@ -51,9 +52,9 @@ def assert_asks_for_nothing(page: Page) -> None:
     assert "://" not in page.html
 
 
-def test_one_file_that_asks_for_nothing(whole: tuple[Files, Page]) -> None:
+def test_page_is_self_contained(whole: tuple[Files, Page]) -> None:
     _, page = whole
-    assert_asks_for_nothing(page)
+    assert_self_contained(page)
     policy = [a["content"] for tag, a in page.tags if tag == "meta" and "http-equiv" in a]
     assert policy and "default-src 'none'" in str(policy[0])
     assert page.count("img") == IMAGES - images_without_masks(whole[0])
@@ -76,7 +77,7 @@ def test_references_within_the_page_are_distinct_and_met(whole: tuple[Files, Pag
 def test_names_are_text(whole: tuple[Files, Page]) -> None:
     _, page = whole
     assert '<b>&"' not in page.html.replace("&lt;b&gt;", "")
-    assert page.text.count(NASTY) >= 4  # title, heading, model, class
+    assert page.text.count(NASTY) >= 4  # title, heading, detector, class
     assert page.count("script") == 1 and page.count("h1") == 1
     assert any(NASTY in str(a.get("alt")) for tag, a in page.tags if tag == "img")
 
@@ -97,11 +98,11 @@ def test_rankings_are_the_evaluations(whole: tuple[Files, Page]) -> None:
     assert list(rankings) == ["class_score", "mask_score", "maskness", "oracle"]
     rows = {row[0]: row[1:] for row in page.tables[0][1:]}
     for name, ranking in rankings.items():
-        expected = [wording.percent(ranking["ap"][column]) for column in COLUMNS]
-        assert rows[wording.NAMES[name]][:6] == expected
+        expected = [number_format.percent(ranking["ap"][column]) for column in COLUMNS]
+        assert rows[NAMES[name]][:6] == expected
     for name in ("mask_score", "maskness"):
         recovered = rankings[name]["recovered_share"]["AP"]
-        assert rows[wording.NAMES[name]][6] == wording.share(recovered)
+        assert rows[NAMES[name]][6] == number_format.share(recovered)
 
 
 def test_boundary_iou_on_request(files: Files, whole: tuple[Files, Page]) -> None:
@@ -109,8 +110,8 @@ def test_boundary_iou_on_request(files: Files, whole: tuple[Files, Page]) -> Non
     rankings = files.data()["models"][0]["evaluation"]["boundary"]
     rows = {row[0]: row[1:] for row in page.tables[1][1:]}
     for name, ranking in rankings.items():
-        expected = [wording.percent(ranking["ap"][column]) for column in COLUMNS]
-        assert rows[wording.NAMES[name]] == expected
+        expected = [number_format.percent(ranking["ap"][column]) for column in COLUMNS]
+        assert rows[NAMES[name]] == expected
     assert "Boundary IoU" in page.text and "Boundary" not in whole[1].text
 
 
@@ -122,14 +123,14 @@ def test_lrp_is_the_evaluations(whole: tuple[Files, Page]) -> None:
     for name, lrp in evaluation["lrp"].items():
         first, second = (c["scores"][name]["lrp"]["threshold"] for c in evaluation["classes"])
         best = lrp["optimal"]
-        errors[wording.NAMES[name]] = best["error"]
-        assert rows[wording.NAMES[name]] == [
-            wording.score((first + second) / 2),
-            wording.percent(lrp["every"]["error"]),
-            wording.percent(best["error"]),
-            wording.score(1 - best["localisation"]),
-            wording.share(1 - best["false_positive"]),
-            wording.share(1 - best["false_negative"]),
+        errors[NAMES[name]] = best["error"]
+        assert rows[NAMES[name]] == [
+            number_format.score((first + second) / 2),
+            number_format.percent(lrp["every"]["error"]),
+            number_format.percent(best["error"]),
+            number_format.score(1 - best["localisation"]),
+            number_format.share(1 - best["false_positive"]),
+            number_format.share(1 - best["false_negative"]),
         ]
     marked = [row[0] for row in page.tables[1][1:] if row[0].endswith("least error")]
     assert marked == [min(errors, key=lambda name: errors[name]) + "least error"]
@@ -139,13 +140,13 @@ def test_classes_are_the_evaluations(whole: tuple[Files, Page]) -> None:
     files, page = whole
     evaluation = files.data()["models"][0]["evaluation"]
     classes, lrp = evaluation["classes"], evaluation["lrp"]
-    best_to_cut_on = min(lrp, key=lambda name: lrp[name]["optimal"]["error"])
-    assert page.tables[2][0][-1] == f"cut, {wording.NAMES[best_to_cut_on]}"
+    threshold_score = min(lrp, key=lambda name: lrp[name]["optimal"]["error"])
+    assert page.tables[2][0][-1] == f"threshold, {NAMES[threshold_score]}"
     values = page.values[2][1:]
     assert len(values) == len(classes) == 2
     for row, known in zip(values, classes, strict=True):
         aps = {name: ranking["ap"]["AP"] for name, ranking in known["rankings"].items()}
-        score, cut_on = known["scores"]["mask_score"], known["scores"][best_to_cut_on]
+        score, own = known["scores"]["mask_score"], known["scores"][threshold_score]
         assert row[0] == known["name"]
         assert [float(str(v)) for v in row[1:]] == [
             known["instances"],
@@ -154,7 +155,7 @@ def test_classes_are_the_evaluations(whole: tuple[Files, Page]) -> None:
             aps["mask_score"] - aps["class_score"],
             aps["oracle"],
             score["laece"],
-            cut_on["lrp"]["threshold"],
+            own["lrp"]["threshold"],
         ]
 
 
@@ -164,11 +165,11 @@ def test_quality_and_calibration_are_the_evaluations(whole: tuple[Files, Page]) 
     facts = re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd></div>", page.html)
     quality = evaluation["mask_iou_quality"]
     names = ("mean_absolute_error", "bias", "pearson", "spearman", "auroc")
-    assert [value for _, value in facts] == [wording.score(quality[name]) for name in names]
+    assert [value for _, value in facts] == [number_format.score(quality[name]) for name in names]
     caption = r"off by LaECE₀ (\S+) points on average.*?LaACE₀ (\S+), D.ECE (\S+)\)"
     captions = re.findall(caption, page.text)
     assert captions == [
-        tuple(wording.percent(c[name]) for name in ("laece", "laace", "dece"))
+        tuple(number_format.percent(c[name]) for name in ("laece", "laace", "dece"))
         for c in evaluation["calibration_errors"].values()
     ]
 
@@ -212,7 +213,7 @@ def test_no_image_of_a_former_gallery_stays(files: Files) -> None:
 
 
 def test_without_mask_scores_or_boxes(files: Files) -> None:
-    """As other frameworks write mask results."""
+    """Other frameworks write such results."""
     kept = ("image_id", "category_id", "segmentation", "score")
     files.rewrite(lambda d: {k: d[k] for k in kept})
     page = files.report("--images", str(files.images), "--gallery", "3")
@@ -222,20 +223,20 @@ def test_without_mask_scores_or_boxes(files: Files) -> None:
     assert len({len(row) for row in page.tables[2]}) == 1
 
 
-def test_two_models_side_by_side(files: Files) -> None:
+def test_two_detectors_side_by_side(files: Files) -> None:
     other = files.folder / "other.json"
     content = json.loads(files.results.read_text())
-    for d in content:  # another detector: no mask scores, half of the masks
+    for d in content:  # the other detector has no mask scores and half of the masks
         del d["mask_score"], d["mask_iou"], d["foreground_prob"]
     other.write_text(json.dumps(content[::2]))
     page = files.report("--compare", str(other), "--images", str(files.images), "--gallery", "2")
-    assert_asks_for_nothing(page)
+    assert_self_contained(page)
     assert page.unclosed == [] and page.count("img") == 4
     first, second = files.data()["models"]
     assert (first["name"], second["name"]) == ("results", "other")
     by_class = second["evaluation"]["rankings"]["class_score"]["ap"]
     row = next(row for row in page.tables[0] if row[0] == "other")
-    assert row[2:8] == [wording.percent(by_class[column]) for column in COLUMNS]
+    assert row[2:8] == [number_format.percent(by_class[column]) for column in COLUMNS]
     values = page.values[2][-1]  # name, instances, 6 columns of the first, 4 of the second
     star = second["evaluation"]["classes"][-1]
     assert len(values) == 12
@@ -286,7 +287,7 @@ def test_nothing_above_the_thresholds(files: Files) -> None:
 
 
 def test_nothing_is_found(files: Files) -> None:
-    """Scores near 0 of masks that are of nothing are honest, and no reason for a Yes."""
+    """Scores near 0 of false alarms are right, but no reason for the answer Yes."""
     corner = detection(10, rectangle(0, 0, 2, 2), 0.0)["segmentation"]
     files.rewrite(lambda d: d | {"segmentation": corner, "score": 0.01, "mask_score": 0.001})
     page = files.report()
@@ -297,7 +298,7 @@ def test_nothing_is_found(files: Files) -> None:
 def test_no_ground_truth(tmp_path: Path) -> None:
     _, detections = random_scene(5, IMAGES)
     page = Files(tmp_path, ([], detections), {3: "ring", 7: "star"}).report()
-    assert page.tables[0][1][1:7] == [wording.NOTHING] * 6
+    assert page.tables[0][1][1:7] == [number_format.NOTHING] * 6
     assert "There is no ground truth" in page.text and page.count("svg") == 0
     assert "Nowhere" in page.text and page.unclosed == []
 
@@ -311,7 +312,7 @@ def test_scores_outside_the_unit_interval(files: Files) -> None:
 
 
 def test_large_galleries_are_bounded(files: Files) -> None:
-    with pytest.raises(UserError, match="--gallery is from 1 to 60, not 61"):
+    with pytest.raises(UserError, match="--gallery must be from 1 to 60, not 61"):
         files.report("--gallery", "61")
 
 
@@ -320,17 +321,21 @@ def test_large_galleries_are_bounded(files: Files) -> None:
     [
         (lambda f: f.results.unlink(), [], "cannot read .*results.json"),
         (lambda f: f.results.write_text("[]"), [], "results.json has no detections"),
-        (lambda f: f.annotations.write_text("{}"), [], "gt.json has no 'images'"),
+        (lambda f: f.annotations.write_text("{}"), [], "gt.json is not in COCO's format"),
         (lambda f: f.rewrite(lambda d: d | {"score": float("nan")}), [], "not a finite number"),
         (lambda f: f.rewrite(lambda d: d | {"image_id": 99}), [], "image 99, which the annot"),
         (lambda f: None, ["--compare", "none.json"], "cannot read none.json"),
-        (lambda f: None, ["--names", "a", "b"], "--names gives 2 names for 1 results file$"),
-        (lambda f: None, ["--gallery", "0"], "--gallery is from 1 to 60, not 0"),
+        (
+            lambda f: None,
+            ["--names", "a", "b"],
+            "--names gives 2 names for 1 results file: give one",
+        ),
+        (lambda f: None, ["--gallery", "0"], "--gallery must be from 1 to 60, not 0"),
         (lambda f: None, ["--max-dets", "0"], "max_dets must be an integer >= 1, not 0"),
         (lambda f: None, ["--images", "nowhere"], "--images: there is no folder nowhere"),
         (lambda f: f.out.parent.write_text(""), [], "OUT_DIR .*report: a file is in the way"),
         (lambda f: None, ["--compare", "{results}", "--names", "a", "a"], "a name of its own"),
-        (lambda f: None, ["--seed", "-1"], "--seed is at least 0, not -1"),
+        (lambda f: None, ["--seed", "-1"], "--seed must be an integer >= 0, not -1"),
         (lambda f: None, ["--score-thr", "nan"], "--score-thr: invalid number value: 'nan'"),
         (lambda f: f.rewrite(lambda d: d | {"bbox": [1, 2]}), [], "bbox that is not four finite"),
         (

@@ -1,8 +1,9 @@
-"""The demo data set on disk, its tool, and the demo's config on a tiny set."""
+"""Tests the demo data set on disk, its command, and the demo's config on a tiny set."""
 
 import io
 import json
 import runpy
+import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from pycocotools.coco import COCO
 
+from msrcnn_mm.cli.demo_data import main
 from msrcnn_mm.demo import dataset as demo_data
 from msrcnn_mm.demo.dataset import CLASSES, make_dataset
 from msrcnn_mm.errors import UserError
@@ -135,10 +137,10 @@ def test_interrupted_or_damaged_data_are_completed(
     assert _contents(tmp_path) == _contents(tiny)
 
 
-def test_data_made_otherwise_are_left_alone(tiny: Path) -> None:
+def test_data_of_other_settings_are_left_alone(tiny: Path) -> None:
     before = _contents(tiny)
     for change in (dict(train=9), dict(val=5), dict(size=100), dict(seed=4)):
-        with pytest.raises(UserError, match=r"made otherwise.*train 8.*seed 3"):
+        with pytest.raises(UserError, match=r"of other settings.*train 8.*seed 3"):
             make_dataset(tiny, **{**dict(train=8, val=4, size=SIZE, seed=3), **change})
     assert _contents(tiny) == before
 
@@ -169,10 +171,10 @@ def test_tool_makes_data_then_finds_them(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("new", "--size", "63"), "64 pixels or more"),
-        (("new", "--train", "0"), "at least one image"),
-        (("new", "--val", "-1"), "at least one image"),
-        (("new", "--seed", "-1"), "give 0 or more"),
+        (("new", "--size", "63"), "size must be an integer >= 64 pixels, not 63"),
+        (("new", "--train", "0"), "must be integers >= 1, not 0 and 120"),
+        (("new", "--val", "-1"), "must be integers >= 1, not 400 and -1"),
+        (("new", "--seed", "-1"), "seed must be an integer >= 0, not -1"),
         (("file",), "is a file"),
         (("file/below",), "cannot be written"),
         (("full",), "not demo data"),
@@ -198,6 +200,17 @@ def test_tool_ends_bad_input_in_one_line(
     message = capsys.readouterr().err
     assert message.startswith("error: ") and message.count("\n") == 1
     assert says in message
+
+
+def test_command_without_opencv_ends_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("dataset", "scenes", "shapes"):
+        monkeypatch.delitem(sys.modules, f"msrcnn_mm.demo.{module}")
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(UserError, match="draws with OpenCV, which is not installed: pip install"):
+        main([str(tmp_path / "new")])
+    assert not (tmp_path / "new").exists()
 
 
 def test_demo_config_trains_a_step_and_tests_on_demo_data(tiny: Path) -> None:

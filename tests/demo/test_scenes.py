@@ -1,4 +1,4 @@
-"""Demo scenes: the same for the same seed, modal, and hard in the ways that they claim."""
+"""Tests demo scenes: deterministic, modal, and hard in the ways that they should be."""
 
 import cv2
 import numpy as np

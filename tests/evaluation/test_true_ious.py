@@ -1,7 +1,6 @@
 """Tests of true IoUs against IoUs counted pixel by pixel."""
 
 import numpy as np
-import pycocotools.mask as mask_utils
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,21 +8,7 @@ from hypothesis import strategies as st
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.evaluation.true_ious import ground_truth_masks, true_ious
 from tests.support.coco_scenes import annotation, as_coco, detection, random_scene, rectangle
-
-
-def brute_force(detections: list[dict], annotations: list[dict]) -> list[float]:
-    """Decodes every pair of masks and counts pixels."""
-    best = []
-    for d in detections:
-        mask = mask_utils.decode(d["segmentation"]).astype(bool)
-        ious = [0.0]
-        for a in annotations:
-            same = (a["image_id"], a["category_id"]) == (d["image_id"], d["category_id"])
-            if same and not a["iscrowd"]:
-                truth = mask_utils.decode(a["segmentation"]).astype(bool)
-                ious.append((mask & truth).sum() / max(1, (mask | truth).sum()))
-        best.append(max(ious))
-    return best
+from tests.support.plain_matching import plain_true_ious
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -32,7 +17,7 @@ def test_equals_pixel_counts(seed: int) -> None:
     annotations, detections = random_scene(seed)
     ious = true_ious(as_coco(annotations, num_images=3), Detections.from_rows(detections))
     assert ious.shape == (len(detections),)
-    assert ious == pytest.approx(brute_force(detections, annotations), abs=1e-12)
+    assert ious == pytest.approx(plain_true_ious(detections, annotations), abs=1e-12)
 
 
 def test_only_the_same_class_in_the_same_image_counts() -> None:

@@ -11,6 +11,21 @@ def pixel_iou(a: dict[str, Any], b: dict[str, Any]) -> float:
     return float((first & second).sum() / max(1, (first | second).sum()))
 
 
+def plain_true_ious(
+    detections: list[dict[str, Any]], annotations: list[dict[str, Any]]
+) -> list[float]:
+    """Returns the IoU of each mask with the instance of its class and image that it fits best."""
+    best = []
+    for d in detections:
+        ious = [0.0]
+        for a in annotations:
+            same = (a["image_id"], a["category_id"]) == (d["image_id"], d["category_id"])
+            if same and not a["iscrowd"]:
+                ious.append(pixel_iou(d["segmentation"], a["segmentation"]))
+        best.append(max(ious))
+    return best
+
+
 def plain_found(
     annotations: list[dict[str, Any]],
     detections: list[dict[str, Any]],

@@ -1,4 +1,4 @@
-"""Annotations, results and images on disk, and the report of them."""
+"""Annotations, results and images in a folder, and the report on them."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ IMAGES = 8
 
 
 class Files:
-    """Annotations, results and images in a folder, and the report of them."""
+    """Annotations, results and images in a folder, and the report on them."""
 
     def __init__(self, folder: Path, scene: Any, categories: dict[int, str]) -> None:
         self.folder = folder
@@ -48,7 +48,7 @@ class Files:
 
 
 def scene() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Some of all; every third detection has a foreground probability, each a mask score."""
+    """Returns random annotations, and detections with all scores but a calibrated one."""
     annotations, detections = random_scene(5, IMAGES)
     for i, d in enumerate(detections):
         d["foreground_prob"] = 0.5 + 0.4 * ((i * 7) % 10) / 10

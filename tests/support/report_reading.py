@@ -1,4 +1,4 @@
-"""Reads a page as a program does: what it refers to, what it says, what its tables hold."""
+"""Parses the report's page for tests."""
 
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,12 +10,13 @@ class Page(HTMLParser):
     """A parsed page.
 
     Attributes:
-        text: All that can be read.
-        tags: Every (tag, attributes).
-        tables: Table -> row -> cell's text, heads too.
-        values: The same with ``data-value`` of each cell.
-        styles, scripts: Their contents.
-        unclosed: Tags that were opened and never closed, or closed and never opened.
+        text: The visible text.
+        tags: The (tag, attributes) of every element.
+        tables: Table -> row -> text of each cell, headings included.
+        values: Table -> row -> ``data-value`` of each cell.
+        styles: The style sheets.
+        scripts: The scripts.
+        unclosed: Tags that were opened but not closed, or closed but not opened.
     """
 
     def __init__(self, html: str) -> None:

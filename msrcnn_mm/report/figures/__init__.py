@@ -1,1 +1,1 @@
-"""The report's figures."""
+"""Figures of the report and of the correlate command."""

@@ -1,10 +1,9 @@
-"""The picture of scores against true IoUs: where a score is right, all is on the diagonal."""
+"""Draws scores against true IoUs for the ``correlate`` command."""
 
 from collections.abc import Mapping
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
@@ -13,32 +12,32 @@ from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
-from msrcnn_mm.evaluation.correlation import MATCHED_IOU, ScorePoints
+from msrcnn_mm.evaluation.correlation import ScorePoints
+from msrcnn_mm.evaluation.protocol import CORRECT_IOU
 
 PANEL = 3.5  # inches
 DPI = 150
 FONT = 10  # points
-# One hue from light to dark, which every eye and a grey print order alike; its pale end left out,
-# so that a single mask shows on the paper.
-COLOURS = mpl.colors.ListedColormap(mpl.colormaps["Blues"](np.linspace(0.22, 1, 256)))
-MEAN_COLOUR = "#d55e00"  # vermilion: far from blue in every kind of colour blindness
+# Colour-blind readers and grey print can tell shades of one hue apart. The palest shades are left
+# out, so that a single mask shows on white.
+COLOUR_MAP = mpl.colors.ListedColormap(mpl.colormaps["Blues"](np.linspace(0.22, 1, 256)))
+MEAN_COLOUR = "#d55e00"  # vermilion, distinct from blue in every kind of colour blindness
 X_LABELS = {"mask IoU": "mask IoU (predicted)"}
 
 
-def draw(points: Mapping[str, ScorePoints]) -> Figure:
-    """Draws a panel a score, side by side, counts of all in one logarithmic scale.
+def draw_correlation(points: Mapping[str, ScorePoints]) -> Figure:
+    """Draws one panel for each score, with the counts of all on one logarithmic scale.
 
     Args:
-        points: Name of a score -> its points, at least one.
+        points: Name of a score -> its points; at least one score.
     """
-    mpl.use("Agg")
     size = (PANEL * len(points) + 1.3, PANEL + 1.35)
-    figure = plt.figure(figsize=size, dpi=DPI, layout="constrained")
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     axes = figure.subplots(1, len(points), sharey=True, squeeze=False)[0]
     histograms = [_histogram(p) for p in points.values()]
     norm = LogNorm(1, max(10.0, *(float(h.max()) for h in histograms)))
-    for ax, (word, p), histogram in zip(axes, points.items(), histograms, strict=True):
-        mesh = _draw_panel(ax, word, p, histogram, norm)
+    for ax, (name, p), histogram in zip(axes, points.items(), histograms, strict=True):
+        mesh = _draw_panel(ax, name, p, histogram, norm)
     axes[0].set_ylabel("true IoU", fontsize=FONT)
     bar = figure.colorbar(mesh, cax=axes[-1].inset_axes((1.06, 0, 0.045, 1)))
     bar.set_label("masks", fontsize=FONT)
@@ -52,10 +51,16 @@ def draw(points: Mapping[str, ScorePoints]) -> Figure:
     return figure
 
 
-def _histogram(points: ScorePoints) -> NDArray[np.float64]:
-    """(cells, cells) counts, score by true IoU; a score out of [0, 1] is at the edge.
+def coefficient(value: float | None) -> str:
+    """Formats a coefficient with two digits; ``-`` if it is undefined."""
+    return "-" if value is None else f"{value:.2f}"
 
-    The more masks, the finer: cells of one mask each would show noise.
+
+def _histogram(points: ScorePoints) -> NDArray[np.float64]:
+    """Returns (cells, cells) counts by score and true IoU.
+
+    A score outside [0, 1] counts in the outer cells. The number of cells grows with that of the
+    masks, because cells of one mask each would show noise.
     """
     cells = int(np.clip(np.sqrt(len(points.scores)), 20, 50))
     scores = np.clip(points.scores, 0, 1)
@@ -63,12 +68,12 @@ def _histogram(points: ScorePoints) -> NDArray[np.float64]:
 
 
 def _draw_panel(
-    ax: Axes, word: str, points: ScorePoints, histogram: NDArray[np.float64], norm: LogNorm
+    ax: Axes, name: str, points: ScorePoints, histogram: NDArray[np.float64], norm: LogNorm
 ) -> QuadMesh:
-    """One score's histogram, the diagonal and the mean true IoU of each bin of the score."""
+    """Draws a score's histogram, the diagonal and the mean true IoU in each bin of the score."""
     edges = np.linspace(0, 1, len(histogram) + 1)
-    counted = np.ma.masked_equal(histogram.T, 0)  # empty cells stay paper
-    mesh = ax.pcolormesh(edges, edges, counted, cmap=COLOURS, norm=norm, rasterized=True)
+    counted = np.ma.masked_equal(histogram.T, 0)  # empty cells stay white
+    mesh = ax.pcolormesh(edges, edges, counted, cmap=COLOUR_MAP, norm=norm, rasterized=True)
     rim = [Stroke(linewidth=3.4, foreground="white"), Normal()]
     ax.plot(
         [0, 1], [0, 1], color="#333333", linewidth=1.1, linestyle=(0, (4, 3)), label="score = IoU"
@@ -91,7 +96,7 @@ def _draw_panel(
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1)
     ax.set_aspect("equal")
-    ax.set_xlabel(X_LABELS.get(word, word), fontsize=FONT, weight="bold")
+    ax.set_xlabel(X_LABELS.get(name, name), fontsize=FONT, weight="bold")
     ax.tick_params(labelsize=FONT - 1, length=3)
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_title(_title(points), fontsize=FONT - 2, loc="left", linespacing=1.4)
@@ -99,15 +104,10 @@ def _draw_panel(
 
 
 def _title(points: ScorePoints) -> str:
-    """A line for all masks and one for the matched ones."""
-    sets = (("all", points.all), (f"IoU ≥ {MATCHED_IOU}", points.matched))
+    """Returns a line for all masks and one for the matched ones."""
+    sets = (("all", points.all), (f"IoU ≥ {CORRECT_IOU}", points.matched))
     return "\n".join(
         f"{name}: Pearson {coefficient(found.pearson)}, Spearman {coefficient(found.spearman)}, "
         f"{found.count:,} mask{'s' if found.count != 1 else ''}"
         for name, found in sets
     )
-
-
-def coefficient(value: float | None) -> str:
-    """A coefficient with two digits, ``-`` if it is undefined."""
-    return "-" if value is None else f"{value:.2f}"

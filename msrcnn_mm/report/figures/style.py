@@ -1,8 +1,7 @@
-"""How figures look, and how one figure serves the page in both colour schemes and as a PNG.
+"""Styles figures and writes them as SVG for the page and as PNG.
 
-A figure in the page is SVG: its letters are the page's, and each colour below is a variable of the
-page's style sheet, which has a value for light and one for dark. Names and colours that a user
-chose never enter a figure.
+An SVG has the letters of the page, and its colours are variables of the page's style sheet, which
+has values for light and for dark screens. Figures contain no text from users' files.
 """
 
 import base64
@@ -17,43 +16,20 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from msrcnn_mm.evaluation.protocol import (
-    CALIBRATED_SCORE,
-    CLASS_SCORE,
-    MASK_SCORE,
-    MASKNESS,
-    ORACLE,
-)
+from ..score_styles import STYLES
 
 INK = "#24292f"
 MUTED = "#59636e"
 RULE = "#d4dae0"
 
-# Of Okabe and Ito's palette, which colour-blind readers can tell apart.
-COLOURS = {
-    CLASS_SCORE: "#0072b2",
-    MASK_SCORE: "#d55e00",
-    MASKNESS: "#009e73",
-    CALIBRATED_SCORE: "#cc79a7",
-    ORACLE: "#6e7781",
-}
-LINES = {
-    CLASS_SCORE: "--",
-    MASK_SCORE: "-",
-    MASKNESS: "-.",
-    CALIBRATED_SCORE: (0, (5, 1, 1, 1, 1, 1)),
-    ORACLE: ":",
-}
-MARKERS = {CLASS_SCORE: "o", MASK_SCORE: "D", MASKNESS: "^", CALIBRATED_SCORE: "v", ORACLE: "s"}
-
-PANEL = (4.0, 3.3)  # inches; three of them side by side on a desktop, one on a phone
+PANEL = (4.0, 3.3)  # inches; a desktop has room for three side by side, a phone for one
 _PNG_DPI = 200
 
 _VARIABLES = {
     INK: "--ink",
     MUTED: "--muted",
     RULE: "--rule",
-    **{colour: f"--{name.replace('_', '-')}" for name, colour in COLOURS.items()},
+    **{style.colour: f"--{name.replace('_', '-')}" for name, style in STYLES.items()},
 }
 
 _STYLE: dict[Any, Any] = {
@@ -84,32 +60,32 @@ _STYLE: dict[Any, Any] = {
 
 
 @contextmanager
-def styled() -> Iterator[None]:
-    """Draws and writes figures in the report's style, and leaves the caller's as it was."""
+def report_style() -> Iterator[None]:
+    """Applies the report's style to figures that are drawn and written inside the context."""
     with mpl.rc_context(_STYLE):
         yield
 
 
-def panel(width: float = PANEL[0], height: float = PANEL[1]) -> tuple[Figure, Axes]:
-    """An empty figure; sizes in inches."""
+def make_panel(width: float = PANEL[0], height: float = PANEL[1]) -> tuple[Figure, Axes]:
+    """Returns an empty figure of a size in inches, and its axes."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()
 
 
 def as_png(figure: Figure) -> bytes:
-    """For slides and papers: on white."""
+    """Returns the figure as a PNG file's content, on white."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_PNG_DPI, facecolor="white")
     return buffer.getvalue()
 
 
 def as_svg(figure: Figure, key: str, label: str) -> Markup:
-    """For the page, without a reference to anything outside it.
+    """Returns the figure as SVG for the page, without any reference outside it.
 
     Args:
-        figure: Drawn in :func:`styled`.
-        key: Of the figure alone; keeps the names inside one SVG apart from another's.
-        label: What it shows, for those who cannot see it.
+        figure: A figure drawn in :func:`report_style`.
+        key: A key that no other figure of the page has; makes the ids in the SVG unique.
+        label: A description for screen readers.
     """
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -117,11 +93,11 @@ def as_svg(figure: Figure, key: str, label: str) -> Markup:
         figure.savefig(buffer, format="svg", metadata=nothing, transparent=True)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
-    # Inside HTML the namespaces are known; a page without an address can be seen to need none.
+    # HTML needs no namespaces, and without them the page contains no address at all.
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", svg).replace("xlink:href", "href")
     svg = re.sub(r'<svg width="[^"]*" height="[^"]*"', "<svg", svg)
-    # what would reach beyond the figure: rules for the whole page, names that every figure has
+    # Style rules and the groups' ids would apply to the whole page.
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     for colour, variable in _VARIABLES.items():
@@ -130,7 +106,7 @@ def as_svg(figure: Figure, key: str, label: str) -> Markup:
 
 
 def as_data_uri(image: bytes, kind: str) -> str:
-    """An image file as an address that holds it.
+    """Returns an image file as a data URI.
 
     Args:
         image: The file's content.

@@ -1,1 +1,1 @@
-"""Pictures of masks with their scores."""
+"""Pictures of masks with their scores and true IoUs."""

@@ -1,21 +1,29 @@
-"""Images in which scores are right and wrong."""
+"""Makes the gallery of the report: images with their masks, and a text for each."""
 
 import io
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from pycocotools.coco import COCO
 
-from msrcnn_mm.evaluation.oracle import ground_truth_masks
+from msrcnn_mm.coco.detections import Column, Detections
 
-from ..evaluated_detector import ReportModel
-from ..wording import score
-from .examples import ScoredMask
-from .gallery_selection import DEMOTED, MISJUDGED, PROMOTED, WRONG_WAY, Places, places, story
-from .masks import draw_view
+from ..evaluated_detector import EvaluatedDetector
+from ..number_format import score
+from .masks import MaskDrawer
+from .selection import (
+    DEMOTED,
+    MISJUDGED,
+    PROMOTED,
+    WRONG_WAY,
+    Ranks,
+    choose_gallery,
+    ranks_in_class,
+)
 
-MOST_IMAGES = 60  # of a model; some 4 MB of page
-_QUALITY = 88  # of the JPEGs
+MAX_IMAGES = 60  # for each detector; makes about 4 MB of the page
+_JPEG_QUALITY = 88
 _KINDS = {DEMOTED: "right", PROMOTED: "right", WRONG_WAY: "wrong", MISJUDGED: "wrong"}
 
 
@@ -24,12 +32,12 @@ class GalleryImage:
     """An image of the gallery.
 
     Attributes:
-        jpeg: The drawing, a file's content.
-        why: What it was chosen for.
-        kind: ``right``, ``wrong`` or ``other``: how the mask score does there.
-        file_name: Of the image.
-        class_name: Of the mask it was chosen for.
-        text: What the scores say of that mask, in words.
+        jpeg: The drawing as a file's content.
+        why: The reason for which it was chosen.
+        kind: ``right``, ``wrong`` or ``other``: whether the mask score is right about the mask.
+        file_name: Name of the image file.
+        class_name: Class of the mask for which it was chosen.
+        text: The scores and ranks of that mask.
     """
 
     jpeg: bytes
@@ -40,30 +48,38 @@ class GalleryImage:
     text: str
 
 
-def gallery(
-    model: ReportModel, coco: COCO, image_dir: Path, number: int, score_thr: float, seed: int
+def make_gallery(
+    detector: EvaluatedDetector,
+    coco: COCO,
+    image_dir: Path,
+    count: int,
+    score_thr: float,
+    seed: int,
 ) -> list[GalleryImage]:
     """Draws images in which the mask score is right, in which it is wrong, and some at random.
 
     Args:
-        model: Its masks need ``bbox``.
+        detector: The detector.
         coco: The annotations.
-        image_dir: Where the images are.
-        number: How many images, at most :data:`MOST_IMAGES`.
+        image_dir: The folder of the images.
+        count: Number of images, at most :data:`MAX_IMAGES`.
         score_thr: Masks below this class score are left out.
-        seed: Of the random picks.
+        seed: Seed of the random choice.
 
     Raises:
         UserError: An image is missing, unreadable or not of the annotated size.
     """
     sizes = {i: (image["height"], image["width"]) for i, image in coco.imgs.items()}
-    truths = ground_truth_masks(coco)
-    place = places(model)
+    detections = detector.detections.with_boxes()
+    true_ious = np.nan_to_num(detector.true_ious)
+    ranks = ranks_in_class(detections, true_ious)
+    drawer = MaskDrawer(detections, true_ious, coco, image_dir)
+    count = min(count, MAX_IMAGES)
     images = []
-    for example, position in story(model, sizes, min(number, MOST_IMAGES), score_thr, seed):
-        figure = draw_view(example, coco, image_dir, truths)
+    for example in choose_gallery(detections, true_ious, sizes, count, score_thr, seed):
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="jpeg", pil_kwargs={"quality": _QUALITY})
+        figure = drawer.draw_view(example)
+        figure.savefig(buffer, format="jpeg", pil_kwargs={"quality": _JPEG_QUALITY})
         lead = example.masks[0]
         images.append(
             GalleryImage(
@@ -71,26 +87,24 @@ def gallery(
                 why=example.why[0].upper() + example.why[1:],
                 kind=_KINDS.get(example.why, "other"),
                 file_name=str(coco.imgs[example.image_id]["file_name"]),
-                class_name=str(coco.cats[lead.detection["category_id"]]["name"]),
-                text=_text(lead, place, position),
+                class_name=str(coco.cats[detections.category_ids[lead]]["name"]),
+                text=_describe(detections, true_ious, ranks, lead),
             )
         )
     return images
 
 
-def _text(mask: ScoredMask, place: Places | None, position: int) -> str:
-    """What the scores say of a mask, what is true, and where each puts it."""
-    said = f"Class score {score(mask.class_score)}"
-    if mask.mask_score is not None and mask.mask_iou is not None:
-        said += f" x mask IoU {score(mask.mask_iou)} = {score(mask.mask_score)}"
-    said += f"; true IoU {score(mask.true_iou)}."
-    if place is None:
-        return said
-    before, after, true, masks = (
-        int(values[position])
-        for values in (place.by_class_score, place.by_mask_score, place.by_true_iou, place.masks)
-    )
+def _describe(detections: Detections, true_ious: Column, ranks: Ranks | None, mask: int) -> str:
+    """Returns a mask's scores, true IoU and ranks as a sentence each."""
+    text = f"Class score {score(detections.class_scores[mask])}"
+    mask_scores, mask_ious = detections.mask_scores, detections.implied_mask_ious
+    if mask_scores is not None and mask_ious is not None and not np.isnan(mask_scores[mask]):
+        text += f" x mask IoU {score(mask_ious[mask])} = {score(mask_scores[mask])}"
+    text += f"; true IoU {score(true_ious[mask])}."
+    if ranks is None:
+        return text
     return (
-        f"{said} Rank {before:,} by class score, {after:,} by mask score, {true:,} by true IoU,"
-        f" of {masks:,} in its class."
+        f"{text} Rank {ranks.by_class_score[mask]:,} by class score,"
+        f" {ranks.by_mask_score[mask]:,} by mask score, {ranks.by_true_iou[mask]:,} by true IoU,"
+        f" of {ranks.masks[mask]:,} in its class."
     )

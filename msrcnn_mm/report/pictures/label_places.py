@@ -1,4 +1,4 @@
-"""Where labels go in a picture, so that each can be read and shows what it is of."""
+"""Places labels in a picture."""
 
 from collections.abc import Sequence
 
@@ -15,14 +15,14 @@ def best_place(
     placed: Sequence[Box],
     limits: tuple[float, float],
 ) -> tuple[float, float]:
-    """Where a label covers no label, little of any mask, and is near its own.
+    """Returns the place of a label near its mask, off other labels and masks.
 
     Args:
-        size: The label's width and height, in the view's pixels.
-        own: The labelled mask's box.
-        boxes: The boxes of all masks.
-        placed: The labels that have a place.
-        limits: The view's width and height.
+        size: Width and height of the label, in the view's pixels.
+        own: Box of the labelled mask.
+        boxes: Boxes of all masks.
+        placed: Boxes of the labels that have a place.
+        limits: Width and height of the view.
 
     Returns:
         x, y of the label's centre.
@@ -43,17 +43,16 @@ def best_place(
 
 
 def around(x: float, y: float, size: tuple[float, float]) -> Box:
-    """The box of that size around a centre."""
+    """Returns the box of a width and height around a centre."""
     return x - size[0] / 2, y - size[1] / 2, x + size[0] / 2, y + size[1] / 2
 
 
 def overlap(a: Box, b: Box) -> float:
-    """Area shared by two boxes."""
+    """Returns the area that two boxes share."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     return max(0.0, width) * max(0.0, height)
 
 
 def _area(box: Box) -> float:
-    """Area of a box."""
     return (box[2] - box[0]) * (box[3] - box[1])

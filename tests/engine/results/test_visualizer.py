@@ -106,3 +106,24 @@ def test_masks_are_drawn_where_they_are_and_written(tmp_path: Path) -> None:
 def test_score_by_something_else_is_refused() -> None:
     with pytest.raises(ValueError, match=r"score_by must be one of scores, mask_sc.*, not 'mask"):
         MaskScoreVisualizer(name="wrong", score_by="mask_ious")
+
+
+@pytest.mark.parametrize("side", [90, 128], ids=["narrower than the label", "small"])
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.95])
+def test_labels_stay_inside_the_picture(side: int, place: float) -> None:
+    visualizer = MaskScoreVisualizer(name="small")
+    visualizer.set_image(np.full((side, side, 3), 90, np.uint8))
+    position = np.array([place * side, place * side])
+    visualizer.draw_texts("ring, class 91.0, mask: 85.0", position, font_sizes=6)
+    (text,) = visualizer.ax_save.texts
+    extent = text.get_window_extent()
+    assert min(extent.x0, extent.y0) > -1  # rounded to whole pixels
+    assert max(extent.x1, extent.y1) < side + 1
+
+
+def test_labels_that_fit_stay_in_place() -> None:
+    visualizer = MaskScoreVisualizer(name="fits")
+    visualizer.set_image(np.full((120, 160, 3), 90, np.uint8))
+    visualizer.draw_texts("ring", np.array([90, 60]), font_sizes=6)
+    (text,) = visualizer.ax_save.texts
+    assert text.get_position() == (90, 60) and text.get_fontsize() == 6

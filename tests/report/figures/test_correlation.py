@@ -1,12 +1,11 @@
-"""The panels of scores against true IoU, and what their titles say."""
+"""Tests the figure of scores against true IoUs."""
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib import pyplot as plt
 
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.evaluation.correlation import score_points
-from msrcnn_mm.report.figures.correlation import draw
+from msrcnn_mm.report.figures.correlation import draw_correlation
 
 NAN = float("nan")
 DETECTIONS = Detections(
@@ -20,7 +19,7 @@ DETECTIONS = Detections(
 
 def test_the_picture_has_a_panel_a_score_and_says_what_is_undefined() -> None:
     found = score_points(DETECTIONS, np.array([0.4, 0.9, 0.1, 0.7]), 0.05)
-    figure = draw(found)
+    figure = draw_correlation(found)
     panels = [ax for ax in figure.axes if ax.get_xlabel()]
     assert [ax.get_xlabel() for ax in panels] == [
         "class score",
@@ -36,4 +35,3 @@ def test_the_picture_has_a_panel_a_score_and_says_what_is_undefined() -> None:
     assert counts.sum() == 3
     side = len(counts)
     assert counts[int(0.4 * side), int(0.9 * side)] == 1  # row: true IoU, column: score
-    plt.close(figure)

@@ -1,4 +1,4 @@
-"""The curve of what is kept, against a loop over thresholds."""
+"""Tests the risk-coverage curve against a loop over thresholds."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A figure as SVG: the page's colours and letters, nothing from outside."""
+"""Tests the SVG and PNG output of figures."""
 
 import re
 
@@ -6,14 +6,15 @@ import cv2
 import matplotlib as mpl
 import numpy as np
 
-from msrcnn_mm.report.figures.style import COLOURS, INK, as_png, as_svg, panel, styled
+from msrcnn_mm.report.figures.style import INK, as_png, as_svg, make_panel, report_style
+from msrcnn_mm.report.score_styles import STYLES
 
 
 def svg(key: str = "a", label: str = "x") -> str:
-    with styled():
-        figure, axes = panel()
-        for colour in COLOURS.values():
-            axes.plot([0, 2], [0, 1], color=colour)
+    with report_style():
+        figure, axes = make_panel()
+        for style in STYLES.values():
+            axes.plot([0, 2], [0, 1], color=style.colour)
         axes.set_xlim(0.5, 1)  # so that lines are clipped
         axes.set_title("letters", color=INK)
         return as_svg(figure, key, label)
@@ -21,8 +22,8 @@ def svg(key: str = "a", label: str = "x") -> str:
 
 def test_colours_are_the_pages() -> None:
     drawn = svg()
-    for name, colour in COLOURS.items():
-        assert colour not in drawn
+    for name, style in STYLES.items():
+        assert style.colour not in drawn
         assert f"var(--{name.replace('_', '-')})" in drawn
     assert "var(--ink)" in drawn
 
@@ -58,7 +59,7 @@ def test_callers_style_stays() -> None:
 
 
 def test_png_is_on_white() -> None:
-    with styled():
-        image = cv2.imdecode(np.frombuffer(as_png(panel()[0]), np.uint8), cv2.IMREAD_UNCHANGED)
+    with report_style():
+        image = cv2.imdecode(np.frombuffer(as_png(make_panel()[0]), np.uint8), cv2.IMREAD_UNCHANGED)
     assert image is not None
     assert (image[0, 0] == 255).all()

@@ -1,0 +1,74 @@
+"""Defines the name, meaning, colour, line and marker of each score in a report."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from msrcnn_mm.evaluation.protocol import (
+    CALIBRATED_SCORE,
+    CLASS_SCORE,
+    MASK_SCORE,
+    MASKNESS,
+    ORACLE,
+)
+
+
+@dataclass(frozen=True)
+class ScoreStyle:
+    """The presentation of one score.
+
+    Attributes:
+        name: Its name in texts and figures.
+        meaning: Its explanation in the page's glossary.
+        colour: Its colour in figures; page.css holds the same and one for dark screens.
+        line: Its line style in figures.
+        marker: Its marker in figures.
+    """
+
+    name: str
+    meaning: str
+    colour: str
+    line: Any
+    marker: str
+
+
+# The colours are of Okabe and Ito's palette, which colour-blind readers can tell apart.
+STYLES = {
+    CLASS_SCORE: ScoreStyle(
+        "class score",
+        "the detector's confidence in the class; it does not depend on the mask",
+        "#0072b2",
+        "--",
+        "o",
+    ),
+    MASK_SCORE: ScoreStyle(
+        "mask score",
+        "class score x mask IoU, the IoU that the scorer predicts for the mask",
+        "#d55e00",
+        "-",
+        "D",
+    ),
+    MASKNESS: ScoreStyle(
+        "maskness",
+        "class score x mean foreground probability of the mask; needs no scorer",
+        "#009e73",
+        "-.",
+        "^",
+    ),
+    CALIBRATED_SCORE: ScoreStyle(
+        "calibrated score",
+        "one of these scores, corrected by a curve that was fitted on other images",
+        "#cc79a7",
+        (0, (5, 1, 1, 1, 1, 1)),
+        "v",
+    ),
+    ORACLE: ScoreStyle(
+        "oracle",
+        "class score x true IoU; the highest AP that mask scoring can reach with these masks",
+        "#6e7781",
+        ":",
+        "s",
+    ),
+}
+"""Ranking -> its style, in the order of the report."""
+
+NAMES = {score: style.name for score, style in STYLES.items()}
