@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Range(NamedTuple):
-    """The versions of a package that we run with: ``low`` <= version < ``below``."""
+    """The versions of a library that the package runs with: ``low`` <= version < ``below``."""
 
     package: str
     low: str
@@ -16,7 +16,7 @@ class Range(NamedTuple):
 
     @property
     def specifier(self) -> str:
-        """As pip writes it: `torch>=2.5,<3`."""
+        """The range in pip's form: `torch>=2.5,<3`."""
         return f"{self.package}>={self.low},<{self.below}"
 
 
@@ -26,8 +26,8 @@ RANGES = (
     Range("torch", "2.5", "3", by_pip=False),
     # mmdet 3.3.0 refuses to be imported with any other.
     Range("mmcv", "2.0.0", "2.2.0", by_pip=False),
-    # We replace modules of mmdet and subclass others; 3.3.0, its last release, is what was read
-    # and tested.
+    # The package replaces modules of mmdet and subclasses others; 3.3.0, its last release, was
+    # tested.
     Range("mmdet", "3.3.0", "3.4", by_pip=True),
     # The last release; mmdet 3.3.0 refuses 1.0.
     Range("mmengine", "0.10.7", "1.0", by_pip=True),
@@ -48,7 +48,7 @@ _REMEDY = "see docs/install.md, or run `make demo`, which installs a set that wo
 
 
 def check_versions() -> None:
-    """Checks that what is installed fits, before anything is imported from it.
+    """Checks that the installed libraries fit, before anything is imported from them.
 
     Raises:
         ImportError: Names the package, the version found, the range and the remedy.
@@ -106,6 +106,6 @@ def _command(wanted: Range) -> str:
 
 
 def _parse(text: str) -> tuple[int, ...]:
-    """The release number: (2, 13, 0) for `2.13.0+cpu`."""
+    """Returns the release number: (2, 13, 0) for `2.13.0+cpu`."""
     release = re.match(r"\d+(\.\d+)*", text)
     return tuple(int(part) for part in release[0].split(".")) if release else ()

@@ -27,6 +27,12 @@ from tests.support.small_runs import CLASSES, small_config
 from tests.support.tiny import CONFIGS
 
 TOOLS = CONFIGS.parent / "tools"
+HOOKS = {
+    "run_checks": "RunChecksHook",
+    "checkpoint_fit": "CheckpointFitHook",
+    "overwrite_guard": "OverwriteGuardHook",
+    "calibration": "CalibrationHook",
+}
 
 
 @pytest.fixture(scope="module")
@@ -229,20 +235,20 @@ def test_stock_configs_get_the_hooks_that_they_lack(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[Runner] = []
-    monkeypatch.setattr(Runner, "train", ran.append)
-    call("train.py", config)
-    own = Config.fromfile(config)
-    own.custom_hooks = [dict(type="CheckpointFitHook")]
-    own.default_hooks.run_checks = dict(type="RunChecksHook")
-    own.dump("own.py")
-    call("train.py", "own.py")
-    ours = ("RunChecks", "CheckpointFit", "OverwriteGuard", "Calibration")
-    counts = [
-        {name: [type(h).__name__ for h in run.hooks].count(f"{name}Hook") for name in ours}
-        for run in ran
-    ]
-    assert counts[0] == dict(RunChecks=0, CheckpointFit=1, OverwriteGuard=1, Calibration=1)
-    assert counts[1] == dict(RunChecks=1, CheckpointFit=1, OverwriteGuard=1, Calibration=1)
+    monkeypatch.setattr(Runner, "train", lambda runner: ran.append(runner))
+    stock, ours = Config.fromfile(config), Config.fromfile(config)
+    for name, kind in HOOKS.items():
+        stock.default_hooks.pop(name, None)
+        ours.default_hooks[name] = dict(type=kind)
+    for name, one in (("stock.py", stock), ("ours.py", ours)):
+        one.dump(name)
+        call("train.py", name)
+    counts = [[type(hook).__name__ for hook in runner.hooks] for runner in ran]
+    added = {"CheckpointFitHook", "OverwriteGuardHook", "CalibrationHook"}
+    assert {kind: counts[0].count(kind) for kind in added} == dict.fromkeys(added, 1)
+    assert {kind: counts[1].count(kind) for kind in HOOKS.values()} == dict.fromkeys(
+        HOOKS.values(), 1
+    )
     (checks,) = (hook for hook in ran[1].hooks if isinstance(hook, RunChecksHook))
     assert checks.checked == {"train", "val"}  # before the data sets were built
 
