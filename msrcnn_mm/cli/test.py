@@ -54,7 +54,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--calibration",
         metavar="FILE",
-        help="add calibrated scores by a file that tools/analysis/calibrate.py fit wrote",
+        help="add calibrated scores by a file of python -m msrcnn_mm calibrate fit",
     )
     parser.add_argument(
         "--same-images",
