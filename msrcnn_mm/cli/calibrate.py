@@ -23,6 +23,7 @@ from msrcnn_mm.evaluation.protocol import (
     OF_DETECTORS,
     Protocol,
     coco_protocol,
+    words,
 )
 from msrcnn_mm.evaluation.summaries import score_table
 from msrcnn_mm.rescoring.calibration_file import METHODS, read_calibration
@@ -112,7 +113,7 @@ def fit(args: argparse.Namespace, coco: COCO, detections: Detections, protocol: 
     calibration.write(args.calibration)
     print(
         f"{args.calibration}: {calibration.calibrator.describe()} of the"
-        f" {score.replace('_', ' ')}, fitted on {calibration.detections:,} detections in"
+        f" {words(score)}, fitted on {calibration.detections:,} detections in"
         f" {len(calibration.images):,} images"
     )
     if calibration.detections < FEW:

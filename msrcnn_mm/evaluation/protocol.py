@@ -1,4 +1,4 @@
-"""Defines what an evaluation is computed over, and the names of its parts."""
+"""Defines the protocol of an evaluation, and the names of its scores and columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +21,12 @@ OF_DETECTORS = (CLASS_SCORE, MASK_SCORE, MASKNESS)
 
 SCORES = (*OF_DETECTORS, CALIBRATED_SCORE)
 """All scores: those of detectors, and what a calibration makes of one of them."""
+
+
+def words(score: str) -> str:
+    """Returns a score's name as text: ``mask score``."""
+    return score.replace("_", " ")
+
 
 CORRECT_IOU = 0.5
 """IoU from which on a detection is correct, for LRP, D-ECE and the correlations."""

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -136,9 +137,8 @@ def test_each_score_has_the_detections_that_carry_it() -> None:
     }
     assert found["class score"].true_ious.tolist() == [0.4, 0.9, 0.7]
     assert found["mask score"].true_ious.tolist() == [0.4, 0.9]
-    assert list(score_points(DETECTIONS.select(np.array([3])), np.array([0.7]), 0.05)) == [
-        "class score"
-    ]
+    bare = replace(DETECTIONS, mask_ious=None, mask_scores=np.full(4, NAN))
+    assert list(score_points(bare, np.zeros(4), 0.05)) == ["class score"]
     assert score_points(DETECTIONS, np.zeros(4), 0.95) == {}
 
 

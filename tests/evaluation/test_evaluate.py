@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -118,27 +117,10 @@ def test_an_annotation_with_the_id_0_is_as_pycocotools_has_it_and_told() -> None
     assert any("has the id 0" in note for note in evaluation.notes)
 
 
-def without(entry: dict[str, Any], field: str) -> dict[str, Any]:
-    return {k: v for k, v in entry.items() if k != field}
-
-
-@pytest.mark.parametrize(
-    ("bad", "message"),
-    [
-        (GOOD | {"image_id": 99}, "is of image 99, which the annotations do not have"),
-        (GOOD | {"score": float("nan")}, "a score that is not a finite number: nan"),
-        (GOOD | {"mask_score": float("inf")}, "a mask_score that is not a finite number: inf"),
-        (
-            GOOD | {"segmentation": {"size": [9, 120], "counts": "P99"}},
-            r"a mask of height, width \[9, 120\], but its image 10 is \[120, 120\]",
-        ),
-    ],
-)
-def test_a_detection_that_fits_nothing(bad: dict[str, Any], message: str) -> None:
+def test_a_detection_that_fits_nothing() -> None:
     coco = as_coco([annotation(1, 10, MASK)], 1)
-    with pytest.raises(UserError, match=f"detection 1 .*{message}") as error:
-        evaluate_scores(coco, Detections.from_rows([GOOD, bad]))
-    assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match=r"^detection 1 is of image 99, which the annotations do"):
+        evaluate_scores(coco, Detections.from_rows([GOOD, GOOD | {"image_id": 99}]))
 
 
 def test_two_annotations_with_one_id() -> None:
@@ -148,7 +130,8 @@ def test_two_annotations_with_one_id() -> None:
 
 
 def test_an_annotation_without_area() -> None:
-    coco = as_coco([without(annotation(1, 10, MASK), "area")], 1)
+    coco = as_coco([annotation(1, 10, MASK)], 1)
+    del coco.anns[1]["area"]
     with pytest.raises(UserError, match="annotation 1 has no 'area'"):
         evaluate_scores(coco, Detections.from_rows([GOOD]))
 

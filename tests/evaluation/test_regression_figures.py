@@ -10,10 +10,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from msrcnn_mm.coco.annotations import load_annotations
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.evaluation.average_precision import average_precisions
 from msrcnn_mm.evaluation.correlation import report, score_points
@@ -28,8 +28,8 @@ DATA = Path(__file__).parents[1] / "data" / "drawn_shapes"
 FIGURES = json.loads((DATA / "figures.json").read_text())
 COCO = load_annotations(DATA / "annotations.json")
 DETECTIONS = load_results(DATA / "results.json", COCO)
-COMPLETE = DETECTIONS.select(
-    ~np.isnan(DETECTIONS.mask_scores) & ~np.isnan(DETECTIONS.foreground_probs)  # type: ignore[arg-type]
+COMPLETE = Detections.from_rows(
+    [row for row in DETECTIONS.to_rows() if {"mask_score", "foreground_prob"} <= row.keys()]
 )
 EVALUATION = evaluate_scores(COCO, DETECTIONS, boundary=True)
 
