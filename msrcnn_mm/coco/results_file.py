@@ -12,7 +12,7 @@ from msrcnn_mm.errors import UserError
 from .detections import SCORE_ENTRIES, Detections
 from .json_files import read_json, write_json
 from .rle import are_complete
-from .shapes import is_box, is_rle
+from .shapes import is_box, is_number, is_rle
 
 
 def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
@@ -76,9 +76,8 @@ def _problem(row: Any, coco: COCO | None) -> str | None:
         if field not in row:
             return f"has no '{field}'"
     for field in ("score", *SCORE_ENTRIES.values()):
-        value = row.get(field, 0.0)
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            return f"has a {field} that is not a finite number: {value}"
+        if not is_number(row.get(field, 0.0)):
+            return f"has a {field} that is not a finite number: {row[field]!s:.30}"
     if "bbox" in row and not is_box(row["bbox"]):
         return f"has a bbox that is not four finite numbers: {row['bbox']}"
     for field in ("image_id", "category_id"):

@@ -1,7 +1,7 @@
 """Holds the results of an evaluation as plain data.
 
-Figures are shares in [0, 1], not percent. None stands for what is undefined, such as an AP without
-ground truth. Rankings and scores have the names in :mod:`.protocol`.
+Figures are shares in [0, 1], not percent. None stands for an undefined figure, such as an AP
+without ground truth. Rankings and scores have the names in :mod:`.protocol`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -255,7 +255,7 @@ def mean_defined(values: Iterable[float | None]) -> float | None:
 
 
 def as_json(part: Any) -> Any:
-    """Converts an evaluation, or a part of one, to what ``json.dumps`` takes.
+    """Converts an evaluation, or a part of one, to values that ``json.dumps`` takes.
 
     Args:
         part: An object of a class above, or a value of its fields.

@@ -129,7 +129,7 @@ def text_table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Formats a share as percent with one decimal; ``-`` for what is undefined."""
+    """Formats a share as percent with one decimal; ``-`` if it is undefined."""
     return "-" if value is None else f"{100 * value:.1f}"
 
 

@@ -15,7 +15,7 @@ from .overlaps import overlaps_of
 def true_ious(coco: COCO, detections: Detections) -> Column:
     """Computes the IoU of each mask with the instance of its class that it fits best.
 
-    Several masks may be of the same instance; only the matching tells duplicates apart.
+    Several masks may have the same instance: duplicates are found by the matching.
 
     Args:
         coco: The annotations; only those of the detections' images are decoded.

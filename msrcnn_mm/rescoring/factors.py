@@ -29,8 +29,8 @@ def score_and_factors(detections: Detections, score: str) -> tuple[Floats, Float
     columns = {n: c for n, c in score_columns(detections).items() if n in OF_DETECTORS}
     if score not in columns:
         raise UserError(
-            f"the detections have no {words(score)}: fit a calibration of what they have, --score "
-            + " or ".join(columns)
+            f"the detections have no {words(score)}: fit a calibration of a score that they have,"
+            f" --score {' or '.join(columns)}"
         )
     scores = np.where(np.isnan(columns[score]), class_scores, columns[score])
     rows: list[Floats] = [class_scores]

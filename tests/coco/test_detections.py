@@ -33,10 +33,10 @@ def test_a_score_that_some_lack_is_nan_and_one_that_all_lack_is_none() -> None:
 
 
 def test_the_mask_iou_that_results_leave_out_follows_from_the_mask_score() -> None:
-    told = SCORED | {"mask_iou": 0.7}
+    given = SCORED | {"mask_iou": 0.7}
     without = {k: v for k, v in SCORED.items() if k != "mask_iou"}
     nothing = without | {"score": 0.0, "mask_score": 0.0}
-    implied = Detections.from_rows([told, without, nothing]).implied_mask_ious
+    implied = Detections.from_rows([given, without, nothing]).implied_mask_ious
     assert implied is not None and implied.tolist() == [0.7, 0.8, 0]
     assert Detections.from_rows([PLAIN]).implied_mask_ious is None
 
