@@ -62,8 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     refuse_inputs(args.out, "OUT", args.results, args.annotations, *images)
     detections = load_results(args.results, coco).with_boxes()
     ious = true_ious(coco, detections)
-    sizes = {i: (image["height"], image["width"]) for i, image in coco.imgs.items()}
-    examples = choose_examples(detections, ious, sizes, args.images, args.score_thr, args.seed)
+    examples = choose_examples(detections, ious, coco, args.images, args.score_thr, args.seed)
     if not examples:
         raise UserError(f"{args.results} has no detection of class score {args.score_thr} or more")
     figure = MaskDrawer(detections, ious, coco, args.image_dir).draw_examples(examples)

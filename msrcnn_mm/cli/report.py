@@ -123,11 +123,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _check_options(args: argparse.Namespace, names: Sequence[str], detectors: int) -> None:
-    """Validates the options before any file is read.
-
-    Raises:
-        UserError: An option's value is out of range or does not fit the others.
-    """
+    """Refuses options out of range, or that do not fit the others, before any file is read."""
     if len(names) != detectors:
         given = f"{count(len(names), 'name')} for {count(detectors, 'results file')}"
         raise UserError(f"--names gives {given}: give one for each")

@@ -24,8 +24,8 @@ _READ_BY_MMDETECTION = {
     "categories": {"id": _ID, "name": str},
     "images": {"id": _ID, "file_name": str, "height": int, "width": int},
 }
-_READ_BY_EVALUATION = {
-    "images": dict.fromkeys(("id", "height", "width"), object),
+_READ_BY_EVALUATION: dict[str, dict[str, Any]] = {
+    "images": {"id": object, "height": int | float, "width": int | float},
     "categories": dict.fromkeys(("id", "name"), object),
     "annotations": dict.fromkeys(("id", "image_id", "category_id", "segmentation"), object),
 }

@@ -84,7 +84,7 @@ def is_usable(
     if not mask:
         raise UserError(
             f"{where} (in {image.get('file_name', image['id'])}) has no segmentation, and masks are"
-            " needed"
+            " needed: add it or remove the annotation"
         )
     if not isinstance(mask, list):
         check_rle(mask, image, where)
@@ -98,7 +98,7 @@ def is_usable(
     if any(polygon and max(max(polygon), -min(polygon)) > reach for polygon in mask):
         raise UserError(f"{where}: a polygon lies far outside its image")
     if evaluated and len(mask[0]) <= 4:
-        raise UserError(f"{where}: its first polygon has no three points to evaluate")
+        raise UserError(f"{where}: its first polygon has no three points: correct or remove it")
     return any(len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in mask)
 
 

@@ -6,6 +6,7 @@ It reads detections and annotations only, so the masks may come from any detecto
 from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.results_file import load_results
 
+from .average_precision import average_precisions
 from .evaluate import evaluate_scores
 from .evaluation_result import ScoreEvaluation, as_json
 from .protocol import Protocol, coco_protocol
@@ -15,6 +16,7 @@ __all__ = [
     "Protocol",
     "ScoreEvaluation",
     "as_json",
+    "average_precisions",
     "coco_protocol",
     "evaluate_scores",
     "load_annotations",

@@ -9,9 +9,13 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+from pycocotools.coco import COCO
+
+from msrcnn_mm.coco.detections import Detections
 
 from .matching import match, ranks
-from .overlaps import Bools, Floats, Ints, Overlaps
+from .overlaps import Bools, Floats, Ints, Overlaps, find_overlaps
 from .protocol import AREA_RANGES, RECALLS, Protocol
 
 UNDEFINED = -1.0
@@ -120,6 +124,33 @@ def count_instances(overlaps: Overlaps, area_range: tuple[float, float]) -> Ints
     low, high = area_range
     counts = ~overlaps.crowds & (overlaps.instance_areas >= low) & (overlaps.instance_areas <= high)
     return np.bincount(overlaps.instance_classes[counts], minlength=len(overlaps.bounds) - 1)
+
+
+def average_precisions(
+    coco: COCO,
+    detections: Detections,
+    scores: ArrayLike,
+    protocol: Protocol,
+    iou_type: str = "segm",
+) -> Floats:
+    """Computes pycocotools' APs of detections ranked by any scores.
+
+    Args:
+        coco: The annotations.
+        detections: D detections, of images that ``coco`` knows.
+        scores: (D,), to rank by.
+        protocol: The classes, images and thresholds that count.
+        iou_type: ``segm`` or ``bbox``.
+
+    Returns:
+        (6,): AP, AP50, AP75, APs, APm, APl; each in [0, 1], or :data:`UNDEFINED` without ground
+        truth of that kind.
+
+    Raises:
+        UserError: As :func:`.overlaps.find_overlaps`.
+    """
+    overlaps = find_overlaps(coco, detections, protocol, iou_type)
+    return curves(overlaps, np.asarray(scores, float)[overlaps.detections], protocol).columns()
 
 
 def _curve(correct: Bools, ignored: Bools, instances: int) -> tuple[Floats, Floats]:

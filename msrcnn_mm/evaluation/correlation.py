@@ -121,12 +121,7 @@ def correlate(scores: Floats, true_ious: Floats) -> Correlation:
 
 
 def coefficients(a: Floats, b: Floats) -> tuple[float | None, float | None]:
-    """Returns Pearson's and Spearman's coefficient, in [-1, 1]; None where undefined.
-
-    Args:
-        a: (D,).
-        b: (D,).
-    """
+    """Returns Pearson's and Spearman's coefficient of two (D,) arrays; None where undefined."""
     # SciPy warns and returns nan where a side does not vary, and warns where it hardly does.
     if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return None, None

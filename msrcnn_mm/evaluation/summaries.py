@@ -6,11 +6,13 @@ from terminaltables import AsciiTable
 
 from .average_precision import UNDEFINED
 from .evaluation_result import MaskIouQuality, Ranking, ScoreEvaluation
-from .protocol import CALIBRATED_SCORE, COLUMNS, MASK_SCORE, MASKNESS, ORACLE, words
+from .protocol import COLUMNS, MASK_SCORE, ORACLE, SCORES, words
 
 DEFAULT_ITEMS = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
 COCO_ITEMS = (*DEFAULT_ITEMS, "AR@100", "AR@300", "AR@1000", "AR_s@1000", "AR_m@1000", "AR_l@1000")
 """``CocoMetric``'s ``metric_items``. The numbers in them are names: AR is at ``proposal_nums``."""
+
+_BY_SCORE = SCORES[1:]  # rankings that recover a share of the oracle gap
 
 
 def metric_keys(evaluation: ScoreEvaluation, metrics: Sequence[str]) -> dict[str, float]:
@@ -43,10 +45,10 @@ def metric_keys(evaluation: ScoreEvaluation, metrics: Sequence[str]) -> dict[str
         rankings = evaluation.rankings
         keys.update({f"segm_mAP_{n}": _or_undefined(r.ap["AP"]) for n, r in rankings.items()})
         keys["oracle_gap"] = evaluation.oracle_gap["AP"]
-        shares = {MASK_SCORE: "", MASKNESS: "_maskness", CALIBRATED_SCORE: "_calibrated_score"}
-        for name, key in shares.items():
+        for name in _BY_SCORE:
             if name in rankings:
-                keys[f"recovered_share{key}"] = rankings[name].recovered_share["AP"]
+                key = "recovered_share" if name == MASK_SCORE else f"recovered_share_{name}"
+                keys[key] = rankings[name].recovered_share["AP"]
         quality = evaluation.mask_iou_quality
         if quality is not None:
             keys |= {
@@ -141,7 +143,7 @@ def _gap_line(evaluation: ScoreEvaluation) -> str:
         return "oracle gap: undefined, there is no ground truth"
     shares = {
         name: evaluation.rankings[name].recovered_share["AP"]
-        for name in (MASK_SCORE, MASKNESS, CALIBRATED_SCORE)
+        for name in _BY_SCORE
         if name in evaluation.rankings
     }
     line = f"oracle gap: {percent(gap)} points"

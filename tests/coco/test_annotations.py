@@ -19,6 +19,7 @@ CUT_OFF = encode(BLOBS)["counts"][:-7]
     ("part", "change", "message"),
     [
         ("images", lambda e: e.pop("height"), "image 10 has no valid height"),
+        ("images", lambda e: e.update(width="9"), "image 10 has no valid width"),
         ("categories", lambda e: e.pop("name"), "category 3 has no valid name"),
         ("annotations", lambda e: e.pop("segmentation"), "annotation 1 has no valid segmentation"),
         ("images", lambda e: e.update(id=11), "the image id 11 occurs more than once"),

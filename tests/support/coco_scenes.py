@@ -11,10 +11,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.evaluation.average_precision import curves
+from msrcnn_mm.evaluation import average_precision
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.evaluation_result import ScoreEvaluation
-from msrcnn_mm.evaluation.overlaps import find_overlaps
 from msrcnn_mm.evaluation.protocol import Protocol
 
 SIDE = 120  # pixels: room for instances of all three area ranges of COCO
@@ -172,9 +171,10 @@ def average_precisions(
     iou_type: str = "segm",
 ) -> list[float]:
     """Returns AP, AP50, AP75, APs, APm, APl of detections ranked by scores."""
-    counted = protocol(coco, max_dets)
-    overlaps = find_overlaps(coco, Detections.from_rows(rows), counted, iou_type)
-    return curves(overlaps, np.array(scores)[overlaps.detections], counted).columns().tolist()
+    detections, counted = Detections.from_rows(rows), protocol(coco, max_dets)
+    return average_precision.average_precisions(
+        coco, detections, scores, counted, iou_type
+    ).tolist()
 
 
 def protocol(coco: COCO, max_dets: tuple[int, ...] = (1, 10, 100)) -> Protocol:

@@ -74,15 +74,7 @@ def make_panel(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def draw_line(axes: Axes, ranking: str, x: ArrayLike, y: ArrayLike, **style: Any) -> None:
-    """Draws (P,) points as a line in the colour and line style of a ranking.
-
-    Args:
-        axes: The axes to draw in.
-        ranking: A key of :data:`..score_styles.STYLES`.
-        x: (P,).
-        y: (P,).
-        **style: Other settings of the line, as of ``Axes.plot``.
-    """
+    """Draws a line through (P,) ``x`` and ``y`` in the style of a ranking and of ``Axes.plot``."""
     known = STYLES[ranking]
     axes.plot(x, y, linestyle=known.line, color=known.colour, label=known.name, **style)
 

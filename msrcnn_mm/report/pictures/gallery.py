@@ -69,13 +69,12 @@ def make_gallery(
     Raises:
         UserError: An image is missing, unreadable or not of the annotated size.
     """
-    sizes = {i: (image["height"], image["width"]) for i, image in coco.imgs.items()}
     detections = detector.detections.with_boxes()
     true_ious = np.nan_to_num(detector.true_ious)
     ranks = ranks_in_class(detections, true_ious)
     drawer = MaskDrawer(detections, true_ious, coco, image_dir)
     images = []
-    for example in choose_gallery(detections, true_ious, sizes, count, score_thr, seed):
+    for example in choose_gallery(detections, true_ious, coco, count, score_thr, seed):
         buffer = io.BytesIO()
         figure = drawer.draw_view(example)
         figure.savefig(buffer, format="jpeg", pil_kwargs={"quality": _JPEG_QUALITY})

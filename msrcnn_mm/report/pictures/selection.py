@@ -1,11 +1,11 @@
 """Chooses the images that pictures show, by the scores of their masks and at random."""
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.evaluation.overlaps import Floats, Ints
@@ -25,9 +25,6 @@ MISJUDGED = "mask IoU misjudged"
 
 _GALLERY_PARTS = {DEMOTED: 4, PROMOTED: 2, WRONG_WAY: 2, MISJUDGED: 1}
 _GALLERY_WHOLE = 12
-
-Sizes = Mapping[Any, tuple[int, int]]
-"""Image id -> height and width in pixels."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def ranks_in_class(detections: Detections, true_ious: Column) -> Ranks | None:
 def choose_examples(
     detections: Detections,
     true_ious: Column,
-    sizes: Sizes,
+    coco: COCO,
     count: int,
     score_thr: float,
     seed: int,
@@ -93,7 +90,7 @@ def choose_examples(
     Args:
         detections: D detections with masks and boxes.
         true_ious: (D,), in [0, 1].
-        sizes: Image id -> height and width in pixels.
+        coco: The annotations.
         count: Number of images.
         score_thr: Masks below this class score are left out.
         seed: Seed of the random choice.
@@ -120,13 +117,13 @@ def choose_examples(
     numbers = dict(zip(leads.images, order, strict=True))
     by_image = np.array([numbers.get(i, 0.0) for i in detections.image_ids])
     leads.add(RANDOM, by_image + np.minimum(detections.class_scores, 1) / 2, count - len(leads))
-    return leads.examples(sizes)
+    return leads.examples(coco)
 
 
 def choose_gallery(
     detections: Detections,
     true_ious: Column,
-    sizes: Sizes,
+    coco: COCO,
     count: int,
     score_thr: float,
     seed: int,
@@ -140,7 +137,7 @@ def choose_gallery(
     """
     ranks = ranks_in_class(detections, true_ious)
     if ranks is None:
-        return choose_examples(detections, true_ious, sizes, count, score_thr, seed)
+        return choose_examples(detections, true_ious, coco, count, score_thr, seed)
     leads = _Leads(detections, score_thr)
     for why, worth in _gallery_worth(detections, true_ious, ranks).items():
         leads.add(why, worth, round(count * _GALLERY_PARTS[why] / _GALLERY_WHOLE))
@@ -148,7 +145,7 @@ def choose_gallery(
     for index in np.random.default_rng(seed).permutation(len(others))[: count - len(leads)]:
         masks = leads.images[others[index]]
         leads.chosen[others[index]] = RANDOM, max(masks, key=detections.class_scores.__getitem__)
-    return leads.examples(sizes)
+    return leads.examples(coco)
 
 
 def _gallery_worth(detections: Detections, true_ious: Column, ranks: Ranks) -> dict[str, Floats]:
@@ -207,10 +204,10 @@ class _Leads:
         for mask in best[:count]:
             self.chosen[self._detections.image_ids[mask]] = why, mask
 
-    def examples(self, sizes: Sizes) -> list[Example]:
+    def examples(self, coco: COCO) -> list[Example]:
         """Returns a view of each chosen mask, in the order of the choice."""
         return [
-            example_around(why, mask, self.images[image_id], self._detections, sizes[image_id])
+            example_around(why, mask, self.images[image_id], self._detections, coco.imgs[image_id])
             for image_id, (why, mask) in self.chosen.items()
         ]
 

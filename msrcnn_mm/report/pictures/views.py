@@ -1,6 +1,6 @@
 """Chooses the part of an image that a picture shows, and the masks inside it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,11 @@ class Example:
 
 
 def example_around(
-    why: str, lead: int, others: Sequence[int], detections: Detections, size: tuple[int, int]
+    why: str,
+    lead: int,
+    others: Sequence[int],
+    detections: Detections,
+    image: Mapping[str, Any],
 ) -> Example:
     """Makes a view around a mask, with the masks beside it that do not hide it.
 
@@ -45,11 +49,11 @@ def example_around(
         lead: The mask's position.
         others: Positions of the masks of this image that may be shown.
         detections: D detections with boxes.
-        size: Height and width of the image in pixels.
+        image: The image's entry in the annotations.
     """
     boxes, scores = detections.boxes, detections.class_scores
     assert boxes is not None
-    view = _view_around(boxes[lead], size)
+    view = _view_around(boxes[lead], (image["height"], image["width"]))
     masks = [lead]
     for mask in sorted(others, key=lambda i: scores[i], reverse=True):
         apart = all(_box_iou(boxes[mask], boxes[shown]) < _NEAR_DUPLICATE for shown in masks)

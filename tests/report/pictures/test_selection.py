@@ -27,7 +27,7 @@ from msrcnn_mm.report.pictures.views import Example
 from tests.support.coco_scenes import SIDE, as_coco, detection, random_scene, rectangle
 from tests.support.report_detectors import detector_of, random_detector
 
-SIZES = {10 + i: (SIDE, SIDE) for i in range(99)}
+COCO = as_coco([], 99)
 Masks = list[tuple[float, int, float | None]]
 
 
@@ -43,14 +43,14 @@ def examples(
     seed: int = 0,
 ) -> list[Example]:
     detections = Detections.from_rows(rows)
-    return choose_examples(detections, np.array(ious, float), SIZES, count, thr, seed)
+    return choose_examples(detections, np.array(ious, float), COCO, count, thr, seed)
 
 
 def gallery(
     detector: EvaluatedDetector, count: int = 12, thr: float = 0.3, seed: int = 0
 ) -> list[Example]:
     ious = np.nan_to_num(detector.true_ious)
-    return choose_gallery(detector.detections.with_boxes(), ious, SIZES, count, thr, seed)
+    return choose_gallery(detector.detections.with_boxes(), ious, COCO, count, thr, seed)
 
 
 def reasons(chosen: list[Example]) -> list[tuple[str, int]]:
