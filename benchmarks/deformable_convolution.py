@@ -1,9 +1,9 @@
-"""What a deformable convolution costs on a CPU, ours beside mmcv's operator.
+"""Compares the time of our deformable convolution on a CPU with that of mmcv's operator.
 
     python -m benchmarks.deformable_convolution [--threads N] [--turns N]
 
-The 3x3 layers of a ResNet-18 from c3 to c5, on a batch of two images of 320 x 320, forward pass and
-gradients, with offsets of a pixel's size. The same inputs for both, in turns.
+Measures the 3x3 layers of a ResNet-18 from c3 to c5 on a batch of two images of 320 x 320, forward
+pass and gradients, with offsets of about one pixel. Both get the same inputs and run in turns.
 """
 
 import argparse
@@ -15,13 +15,13 @@ import torch
 from mmcv.ops.modulated_deform_conv import ModulatedDeformConv2dFunction
 from torch import Tensor
 
-from msrcnn_mm.compat.cpu_deformable_convolution import deformable_convolution
+from msrcnn_mm.compat.deformable_convolution import deformable_convolution
 
 LAYERS = {"c3": (128, 40), "c4": (256, 20), "c5": (512, 10)}  # channels, side of the feature map
 
 
 def seconds(operator: Callable[..., Tensor], inputs: list[Tensor]) -> tuple[float, float]:
-    """How long a forward pass takes, and the gradients of all inputs."""
+    """Returns the time of a forward pass and that of the gradients of all inputs, in seconds."""
     start = time.perf_counter()
     out = operator(*inputs, None, 1, 1, 1, 1, 1)
     middle = time.perf_counter()
@@ -30,7 +30,7 @@ def seconds(operator: Callable[..., Tensor], inputs: list[Tensor]) -> tuple[floa
 
 
 def compare(channels: int, side: int, turns: int) -> np.ndarray:
-    """(2, 2) median milliseconds of mmcv's and ours, forward pass and gradients."""
+    """Returns the median milliseconds, (2, 2): mmcv's and ours x forward pass and gradients."""
     torch.manual_seed(0)
     shapes = [(channels, side, side), (18, side, side), (9, side, side)]
     inputs = [torch.randn(2, *shape) for shape in shapes]
@@ -42,7 +42,7 @@ def compare(channels: int, side: int, turns: int) -> np.ndarray:
 
 
 def main() -> None:
-    """Prints both, layer by layer."""
+    """Prints both times for each layer."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1, help="mmcv's operator uses one")
     parser.add_argument("--turns", type=int, default=10, help="of each operator")

@@ -1,10 +1,10 @@
-"""What scoring the same 100 masks of an image costs: YOLACT++'s scorer beside Mask Scoring R-CNN's.
+"""Compares the cost of YOLACT++'s scorer with that of Mask Scoring R-CNN's on 100 masks.
 
-    python -m benchmarks.fast_mask_iou [--device cuda]
+    python -m benchmarks.fast_mask_iou [--device cuda] [--masks N] [--turns N]
 
-Each head with its paper's settings and 80 classes, on the masks that its host would give it: 138 x
-138 prototypes' cells, or 28 x 28 logits of every class beside 256 x 14 x 14 RoI features, which
-are there already. Weights are random; they do not change the time.
+Each head has its paper's settings, 80 classes and random weights. Both get the same masks, in the
+form that their host gives them: probabilities in the 138 x 138 cells of the prototypes, or 28 x 28
+logits of every class and RoI features of 256 x 14 x 14. The time to compute them is not measured.
 """
 
 import argparse
@@ -23,7 +23,7 @@ CLASSES = 80
 
 
 def ellipses(count: int, side: int = 138) -> Tensor:
-    """(count, side, side) probabilities of soft ellipses of many sizes, 0 outside their boxes."""
+    """Returns probabilities of soft ellipses, (count, side, side), 0 outside their boxes."""
     rng = np.random.default_rng(0)
     ys, xs = np.mgrid[:side, :side]
     masks = np.zeros((count, side, side), np.float32)
@@ -39,7 +39,7 @@ def ellipses(count: int, side: int = 138) -> Tensor:
 def in_turns(
     functions: list[Callable[[], Tensor]], device: torch.device, turns: int
 ) -> list[float]:
-    """The median milliseconds of each, the first three turns not counted."""
+    """Returns the median milliseconds of each function, without its first three turns."""
     taken: list[list[float]] = [[] for _ in functions]
     for _ in range(turns + 3):
         for function, times in zip(functions, taken, strict=True):
@@ -52,20 +52,20 @@ def in_turns(
 
 
 def macs(function: Callable[[], Tensor]) -> int:
-    """Multiply-accumulates of convolutions and fully connected layers."""
+    """Returns the multiply-accumulates of convolutions and fully connected layers."""
     with FlopCounterMode(display=False) as counter:
         function()
     return counter.get_total_flops() // 2
 
 
 def parameters(module: nn.Module) -> int:
-    """How many parameters a network has."""
+    """Returns the number of parameters of a network."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
 @torch.no_grad()
 def compare(device: torch.device, count: int, turns: int) -> None:
-    """Prints parameters, MACs and time of both."""
+    """Prints parameters, MACs and time of both heads."""
     torch.manual_seed(0)
     fast, full = FastMaskIoUHead(CLASSES).to(device), MaskIoUHead(num_classes=CLASSES).to(device)
     masks = ellipses(count).to(device)

@@ -1,8 +1,9 @@
-"""Mask IoU targets, ours beside MMDetection's built-in ones: how far from the truth, how fast.
+"""Compares our mask IoU targets with MMDetection's built-in ones: error and time.
 
-    python -m benchmarks.mask_iou_targets [--device cuda]
+    python -m benchmarks.mask_iou_targets [--device cuda] [--repeats N] [--scenes N]
 
-The truth is brute force: each predicted mask pasted at 8 x 8 samples a pixel.
+The error is the difference from a brute-force target, for which each predicted mask is pasted at
+8 x 8 samples a pixel.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from tests.support.three_targets import built_in_targets_of, targets_of, truth_o
 
 
 def accuracy(scenes: int) -> None:
-    """Prints the absolute errors of both over random scenes of four RoIs."""
+    """Prints the absolute errors of both on random scenes of four RoIs."""
     errors: dict[str, list[np.ndarray]] = {"ours": [], "built-in": []}
     for scene in map(random_scene, range(scenes)):
         truth = truth_of(scene)
@@ -37,7 +38,7 @@ def accuracy(scenes: int) -> None:
 
 
 def image_scene(rois: int, instances: int) -> Scene:
-    """An 800 x 1333 image with ellipses of many sizes."""
+    """Returns an image of 800 x 1333 with ellipses of many sizes, and RoIs near them."""
     rng = np.random.default_rng(0)
     ys, xs = np.mgrid[:800, :1333]
     masks = np.zeros((instances, 800, 1333), np.uint8)
@@ -53,7 +54,7 @@ def image_scene(rois: int, instances: int) -> Scene:
 
 
 def speed(device: torch.device, rois: int, instances: int, repeats: int) -> None:
-    """Prints the median times of both, taken in turns, and their ratio."""
+    """Prints the median times of both, run in turns, and their ratio."""
     scene = image_scene(rois, instances)
     masks = BitmapMasks(scene.masks, *scene.masks.shape[1:])
     boxes = torch.from_numpy(scene.boxes).to(device)
@@ -61,7 +62,7 @@ def speed(device: torch.device, rois: int, instances: int, repeats: int) -> None
     logits = torch.from_numpy(scene.logits).to(device)
     sampled = [InstanceData(pos_priors=boxes, pos_assigned_gt_inds=inds)]
     ground_truth = [InstanceData(masks=masks)]
-    mask_targets = (logits > 0).float()  # the built-in gets them from the mask head
+    mask_targets = (logits > 0).float()  # the built-in head gets them from the mask head
     built_in = BuiltInMaskIoUHead()
 
     def ours() -> None:

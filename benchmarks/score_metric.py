@@ -1,11 +1,10 @@
-"""The evaluation of mask scores beside pycocotools' own evaluation of the same file.
+"""Compares the time of our evaluation of mask scores with that of pycocotools.
 
     python -m benchmarks.score_metric [--images 5000]
 
-Makes random scenes of COCO's kind (640 x 480, 80 classes, seven instances and a hundred masks an
-image), writes them as files, and evaluates the files: everything that evaluate_scores says (four
-rankings, calibration, LRP, s_iou's quality) and, in a process of its own, one ranking by
-pycocotools. Both times count from the files to the figures.
+Writes random scenes like COCO's (640 x 480 pixels, 80 classes, 7 instances and 100 masks an image)
+to files. Two processes evaluate them: evaluate_scores, with four rankings, calibration, LRP and the
+quality of s_iou, and pycocotools, with one ranking. Both times include reading the files.
 """
 
 import argparse
@@ -26,7 +25,7 @@ import pycocotools.mask as mask_utils
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from msrcnn_mm.coco.annotation_file import load_annotations
+from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 
@@ -35,7 +34,7 @@ INSTANCES, DETECTIONS = 7, 100
 
 
 def ellipse(centre: np.ndarray, radii: np.ndarray) -> dict[str, Any]:
-    """RLE of an ellipse, made from its runs: a column each."""
+    """Returns the RLE of an ellipse, built from one run per column."""
     x = np.arange(WIDTH)
     half = radii[1] * np.sqrt(np.clip(1 - ((x - centre[0]) / radii[0]) ** 2, 0, None))
     top = np.clip(np.round(centre[1] - half), 0, HEIGHT).astype(int)
@@ -47,7 +46,7 @@ def ellipse(centre: np.ndarray, radii: np.ndarray) -> dict[str, Any]:
 
 
 def write_scenes(folder: Path, images: int) -> None:
-    """Writes ``gt.json`` and ``results.json``: hits, near misses and false alarms."""
+    """Writes ``gt.json`` and ``results.json`` with hits, near misses and false alarms."""
     rng = np.random.default_rng(0)
     annotations: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
@@ -99,7 +98,7 @@ def write_scenes(folder: Path, images: int) -> None:
 
 
 def ours(folder: Path) -> float:
-    """AP by class score, of everything that we compute."""
+    """Returns AP by class score; computes everything else, too."""
     start = time.perf_counter()
     coco = load_annotations(folder / "gt.json")
     results = load_results(folder / "results.json", coco)
@@ -108,7 +107,7 @@ def ours(folder: Path) -> float:
 
 
 def theirs(folder: Path) -> float:
-    """AP by class score, by pycocotools alone."""
+    """Returns pycocotools' AP by class score."""
     start = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO(str(folder / "gt.json"))
@@ -122,8 +121,8 @@ def theirs(folder: Path) -> float:
     return float(evaluation.stats[0])
 
 
-def measured(function: Callable[[Path], float], folder: Path) -> tuple[float, float, float]:
-    """A function's value, time in seconds and this process's most memory in GB."""
+def measure(function: Callable[[Path], float], folder: Path) -> tuple[float, float, float]:
+    """Returns a function's value, its time in seconds and the peak memory of this process in GB."""
     start = time.perf_counter()
     value = function(folder)
     taken = time.perf_counter() - start
@@ -131,7 +130,7 @@ def measured(function: Callable[[Path], float], folder: Path) -> tuple[float, fl
 
 
 def main() -> None:
-    """Runs both, each in a process of its own, and prints the ratio."""
+    """Runs each in its own process and prints the ratio of the times."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=500, help="COCO's val2017 has 5000")
     args = parser.parse_args()
@@ -143,7 +142,7 @@ def main() -> None:
         times, aps = [], []
         for label, function in (("evaluate_scores", ours), ("pycocotools", theirs)):
             with ProcessPoolExecutor(1, context) as process:
-                ap, taken, memory = process.submit(measured, function, folder).result()
+                ap, taken, memory = process.submit(measure, function, folder).result()
             print(f"{label}: {taken:.1f} s, {memory:.1f} GB at most, AP by class score {ap:.6f}")
             times.append(taken)
             aps.append(ap)

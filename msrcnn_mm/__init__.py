@@ -1,22 +1,49 @@
-"""Instance-segmentation scores that mean what they say, inside MMDetection 3.x.
+"""Instance-segmentation scores that mean what they say.
 
-Importing the package registers its modules with MMDetection; those that have the name of one of
-MMDetection's, as ``MaskIoUHead`` and ``MaskScoringRoIHead``, take its place.
+Where MMDetection is installed, importing the package registers its modules with MMDetection.
+Modules that have the name of one of MMDetection's, as ``MaskIoUHead`` and ``MaskScoringRoIHead``,
+take its place. Without MMDetection the package evaluates, calibrates and shows the results of any
+framework, and imports neither torch nor MMDetection's libraries.
 """
 
-from .versions import check_versions
+import sys
+from importlib import import_module
+from typing import Any
 
-check_versions()  # first, so that libraries that do not fit are named before one of them fails
-
-# ruff: noqa: E402
-from .registration import register_all
-
-register_all()
-
-from .models.hosts.mask_scoring_roi_head import MaskScoringRoIHead
-from .models.scorers.fast_mask_iou_head import FastMaskIoUHead
-from .models.scorers.mask_iou_head import MaskIoUHead
-
-__all__ = ["FastMaskIoUHead", "MaskIoUHead", "MaskScoringRoIHead", "__version__"]
+from .registration import is_mmdetection_installed, register_all
 
 __version__ = "0.1.0"
+
+_CLASSES = {
+    "FastMaskIoUHead": "msrcnn_mm.models.scorers.fast_mask_iou_head",
+    "MaskIoUHead": "msrcnn_mm.models.scorers.mask_iou_head",
+    "MaskScoringInferencer": "msrcnn_mm.engine.results.inferencer",
+    "MaskScoringRoIHead": "msrcnn_mm.models.hosts.mask_scoring_roi_head",
+}
+
+__all__ = [*_CLASSES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a class that needs MMDetection when it is first asked for."""
+    if name not in _CLASSES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_CLASSES[name]), name)
+
+
+def _is_run_as_command() -> bool:
+    """Returns whether this import is that of ``python -m msrcnn_mm``.
+
+    Its commands that need MMDetection register themselves; the others need not wait for it. Python
+    sets ``argv[0]`` to the module's file only after this import.
+    """
+    if sys.argv[:1] != ["-m"]:
+        return False
+    following = zip(sys.orig_argv, [*sys.orig_argv[1:], ""], strict=True)
+    return any(
+        word == "-mmsrcnn_mm" or (word == "-m" and name == "msrcnn_mm") for word, name in following
+    )
+
+
+if is_mmdetection_installed() and not _is_run_as_command():
+    register_all()

@@ -4,13 +4,25 @@ import sys
 
 
 class UserError(Exception):
-    """Something the user can put right: the message names the thing and the remedy, in one line."""
+    """An error that the user can correct: one line that names the thing and the remedy."""
 
 
 class SettingError(UserError, ValueError):
     """A value that a setting of a config cannot have."""
 
 
+class CheckpointError(UserError):
+    """A checkpoint that cannot be used: it is unreadable, unsafe, or of another model."""
+
+
+class MissingCheckpointError(CheckpointError, FileNotFoundError):
+    """A checkpoint file that does not exist."""
+
+
+class UnrecognizedError(UserError):
+    """A failure of unknown cause; the commands print its traceback below the line."""
+
+
 def warn(message: str) -> None:
-    """Tells the user of something that is allowed and perhaps not meant."""
+    """Prints a warning on stderr about something that is allowed and perhaps not meant."""
     print(f"warning: {message}", file=sys.stderr, flush=True)

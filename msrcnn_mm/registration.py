@@ -1,32 +1,68 @@
 """Registers the package's modules with MMDetection and applies the patches."""
 
 from importlib import import_module
+from importlib.util import find_spec
+
+from msrcnn_mm.errors import UserError
+
+from .versions import check_versions
 
 _MODULES = (
     "mmdet.models",  # first, so that our classes replace its, not the reverse
-    "msrcnn_mm.engine.cpu_amp",
+    "msrcnn_mm.engine.hooks.calibration",
+    "msrcnn_mm.engine.hooks.checkpoint_fit",
+    "msrcnn_mm.engine.hooks.oracle",
+    "msrcnn_mm.engine.hooks.overwrite_guard",
+    "msrcnn_mm.engine.hooks.run_checks",
     "msrcnn_mm.engine.results.dump",
+    "msrcnn_mm.engine.results.inferencer",
     "msrcnn_mm.engine.results.metric",
     "msrcnn_mm.engine.results.visualizer",
+    "msrcnn_mm.engine.runs.cpu_amp",
     "msrcnn_mm.interop.detectron_convention",
     "msrcnn_mm.interop.yolact_convention",
     "msrcnn_mm.models.hosts.deformable_resnet",
     "msrcnn_mm.models.hosts.mask_scoring_roi_head",
     "msrcnn_mm.models.hosts.mask_scoring_yolact",
+    "msrcnn_mm.models.hosts.yolact",
     "msrcnn_mm.models.hosts.yolact_protonet",
     "msrcnn_mm.models.scorers.fast_mask_iou_head",
     "msrcnn_mm.models.scorers.mask_iou_head",
 )
 
 
+def is_mmdetection_installed() -> bool:
+    """Returns whether MMDetection is installed; imports nothing of it."""
+    return find_spec("mmdet") is not None
+
+
+def require_mmdetection(command: str) -> None:
+    """Registers everything for a command that runs configs.
+
+    Args:
+        command: Its name, for the message.
+
+    Raises:
+        UserError: MMDetection is not installed.
+    """
+    if not is_mmdetection_installed():
+        raise UserError(
+            f'{command} needs MMDetection: pip install "msrcnn_mm[mmdet]" (see docs/install.md)'
+        )
+    register_all()
+
+
 def register_all() -> None:
-    """Registers every module by importing it, and applies the patches; again does nothing."""
+    """Registers every module by importing it, and applies the patches; again does nothing.
+
+    Raises:
+        ImportError: A library that is installed does not fit; the message names it.
+    """
+    check_versions()  # first, so that such a library is named before one of them fails
     for name in _MODULES:
         import_module(name)
-    from .compat.patches import mend_libraries
-    from .engine.checkpoints.loading import load_checkpoint_safely
-    from .engine.results.calibration import let_detectors_calibrate
+    from .compat import apply_patches
+    from .engine.checkpoints.loading import register_safe_loaders
 
-    mend_libraries()
-    load_checkpoint_safely()
-    let_detectors_calibrate()
+    apply_patches()
+    register_safe_loaders()

@@ -1,4 +1,4 @@
-"""The benchmarks run to their end, at their smallest size; what they measure is not tested."""
+"""Runs each benchmark to its end at its smallest size. The measurements are not tested."""
 
 import sys
 from importlib import import_module

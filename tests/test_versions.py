@@ -1,4 +1,4 @@
-"""What somebody with the wrong library reads."""
+"""The messages about libraries of a wrong version."""
 
 import sys
 import types

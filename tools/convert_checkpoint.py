@@ -1,8 +1,8 @@
 """Converts a checkpoint of another codebase, or back: ``python -m msrcnn_mm convert``."""
 
-from msrcnn_mm.cli.arguments import one_line_errors
-from msrcnn_mm.cli.convert import main
+import sys
+
+from msrcnn_mm.__main__ import main
 
 if __name__ == "__main__":
-    with one_line_errors():
-        main()
+    main(["convert", *sys.argv[1:]])

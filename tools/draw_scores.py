@@ -1,8 +1,8 @@
-"""Draws masks with their scores: ``python -m msrcnn_mm draw``."""
+"""Draws masks with their scores and true IoU: ``python -m msrcnn_mm draw``."""
 
-from msrcnn_mm.cli.arguments import one_line_errors
-from msrcnn_mm.cli.draw import main
+import sys
+
+from msrcnn_mm.__main__ import main
 
 if __name__ == "__main__":
-    with one_line_errors():
-        main()
+    main(["draw", *sys.argv[1:]])

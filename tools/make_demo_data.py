@@ -1,8 +1,8 @@
-"""Makes the demo's data: ``python -m msrcnn_mm demo-data``."""
+"""Makes the demo data set: ``python -m msrcnn_mm demo-data``."""
 
-from msrcnn_mm.cli.arguments import one_line_errors
-from msrcnn_mm.cli.demo_data import main
+import sys
+
+from msrcnn_mm.__main__ import main
 
 if __name__ == "__main__":
-    with one_line_errors():
-        main()
+    main(["demo-data", *sys.argv[1:]])

@@ -1,8 +1,8 @@
-"""Tests a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``."""
+"""Tests a checkpoint on a config's test set: ``python -m msrcnn_mm test``."""
 
-from msrcnn_mm.cli.arguments import one_line_errors
-from msrcnn_mm.cli.test import main
+import sys
+
+from msrcnn_mm.__main__ import main
 
 if __name__ == "__main__":
-    with one_line_errors():
-        main()
+    main(["test", *sys.argv[1:]])

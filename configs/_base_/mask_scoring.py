@@ -1,5 +1,6 @@
-# What makes a Mask Scoring R-CNN of a Mask R-CNN; model = _base_.pop("mask_scoring") takes it in.
-# Under a name of its own, as mmengine lets no two bases have a key in common.
+# Turns a Mask R-CNN into a Mask Scoring R-CNN:
+#     _base_ = ["../mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py", "../_base_/mask_scoring.py"]
+#     model = _base_.pop("mask_scoring")
 mask_scoring = dict(
     type="MaskScoringRCNN",
     roi_head=dict(

@@ -1,6 +1,8 @@
-# The paper's own 18 epochs and its test with SoftNMS (section 4.1), taken in by
-# train_cfg, param_scheduler, model = _base_.pop("schedule_18e").values()
-# SGD, its momentum, weight decay and rate for 16 images and the top 100 are MMDetection's as well.
+# Sets the 18 epochs and the SoftNMS of section 4.1 of the paper:
+#     train_cfg = _base_.schedule_18e.train_cfg
+#     param_scheduler = _base_.schedule_18e.param_scheduler
+#     model = _base_.pop("schedule_18e").model
+# The optimizer, its rate for 16 images and the top 100 detections are MMDetection's defaults.
 schedule_18e = dict(
     train_cfg=dict(max_epochs=18),
     param_scheduler=[

@@ -1,4 +1,6 @@
-# 24 epochs, MMDetection's 2x; train_cfg, param_scheduler = _base_.pop("schedule_2x").values()
+# Sets MMDetection's 2x schedule, 24 epochs:
+#     train_cfg = _base_.schedule_2x.train_cfg
+#     param_scheduler = _base_.pop("schedule_2x").param_scheduler
 schedule_2x = dict(
     train_cfg=dict(max_epochs=24),
     param_scheduler=[

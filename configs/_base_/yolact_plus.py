@@ -1,7 +1,10 @@
-# What makes a YOLACT++ of a YOLACT; model = _base_.pop("yolact_plus") takes it in.
-# Each part is one change of the paper's and a switch of its own: an ablation takes in only some.
+# Turns a YOLACT into a YOLACT++:
+#     _base_ = ["yolact_r50_1xb8-55e_coco.py", "../_base_/yolact_plus.py"]
+#     model = _base_.pop("yolact_plus")
+# Each part is one change of the paper; an ablation takes one part:
+#     model = dict(backbone=_base_.pop("yolact_plus").backbone)
 yolact_plus = dict(
-    # Deformable convolutions in c3-c5; in ResNet-101 every third block has one: dcn_interval=3.
+    # Deformable convolutions in c3 to c5. A ResNet-101 adds dcn_interval=3: every third block.
     backbone=dict(
         type="DeformableResNet",
         dcn=dict(type="DCNv2", deform_groups=1),

@@ -1,8 +1,10 @@
-# A narrow Mask Scoring R-CNN, trained from scratch on drawn shapes within minutes on two CPU cores.
-# tools/make_demo_data.py data/demo makes the data.
-_base_ = ["mmdet::_base_/models/mask-rcnn_r50_fpn.py", "mmdet::_base_/default_runtime.py"]
-
-custom_imports = dict(imports=["msrcnn_mm"], allow_failed_imports=False)
+# A narrow Mask Scoring R-CNN that trains from scratch on drawn shapes in minutes on two CPU cores.
+# `make demo` makes the data and runs it.
+_base_ = [
+    "mmdet::_base_/models/mask-rcnn_r50_fpn.py",
+    "mmdet::_base_/default_runtime.py",
+    "../_base_/run_hooks.py",
+]
 
 classes = ("beetle", "ring", "star", "tadpole", "window")
 data_root = "data/demo/"
@@ -11,18 +13,18 @@ epochs = 20
 
 width = 48  # channels of the pyramid and of the heads, where the paper has 256
 head = dict(in_channels=width, conv_out_channels=width, num_classes=len(classes))
-# From scratch the pyramid and the heads, too, learn much faster with normalised features.
+# The pyramid and the heads learn much faster from scratch with batch normalisation.
 norm = dict(type="BN")
 
 model = dict(
     type="MaskScoringRCNN",
-    # No pretrained weights: every layer learns, on batch statistics.
+    # Without pretrained weights every layer learns, on batch statistics.
     backbone=dict(depth=18, base_channels=32, frozen_stages=-1, norm_eval=False, init_cfg=None),
     neck=dict(in_channels=[32, 64, 128, 256], out_channels=width, norm_cfg=norm),
     rpn_head=dict(in_channels=width, feat_channels=width),
     roi_head=dict(
         type="MaskScoringRoIHead",
-        # As many samples a bin as RoIs have feature cells there: mmcv's RoIAlign runs on one core.
+        # Few samples a bin save time: mmcv's RoIAlign runs on one core.
         bbox_roi_extractor=dict(out_channels=width, roi_layer=dict(sampling_ratio=2)),
         bbox_head=dict(
             type="ConvFCBBoxHead",
@@ -115,7 +117,9 @@ param_scheduler = [
 ]
 
 default_hooks = dict(
-    logger=dict(interval=25), checkpoint=dict(interval=epochs // 4, max_keep_ckpts=1)
+    logger=dict(interval=25),
+    checkpoint=dict(interval=epochs // 4, max_keep_ckpts=1),
+    **_base_.pop("run_hooks"),
 )
 randomness = dict(seed=0)
 visualizer = dict(type="MaskScoreVisualizer")

@@ -1,28 +1,33 @@
-# A small YOLACT++, from scratch on drawn shapes: the demo's data, shown at twice their size.
-# tools/make_demo_data.py data/demo makes the data.
-_base_ = ["../yolact_plus/yolact_r50_1xb8-55e_coco.py", "../_base_/yolact_plus.py"]
+# A small YOLACT++ that trains from scratch on the demo's drawn shapes, shown at twice their size.
+# `python -m msrcnn_mm demo-data data/demo` makes the data.
+_base_ = "../yolact_plus/yolact-plus_r50_1xb8-55e_coco.py"
 
 classes = ("beetle", "ring", "star", "tadpole", "window")
 data_root = "data/demo/"
 epochs = 20
 
 width = 48
-model = _base_.pop("yolact_plus")
-model.backbone.update(depth=18, base_channels=32, init_cfg=None)
-model.neck = dict(in_channels=[32, 64, 128, 256], out_channels=width, num_outs=4)
-model.bbox_head.update(num_classes=len(classes), in_channels=width, feat_channels=width)
-model.bbox_head.anchor_generator.update(
-    base_sizes=[8, 16, 32, 64],
-    strides=[8, 16, 32, 64],
-    centers=[(4, 4), (8, 8), (16, 16), (32, 32)],
+model = dict(
+    backbone=dict(depth=18, base_channels=32, init_cfg=None),
+    neck=dict(in_channels=[32, 64, 128, 256], out_channels=width, num_outs=4),
+    bbox_head=dict(
+        num_classes=len(classes),
+        in_channels=width,
+        feat_channels=width,
+        anchor_generator=dict(
+            base_sizes=[8, 16, 32, 64],
+            strides=[8, 16, 32, 64],
+            centers=[(4, 4), (8, 8), (16, 16), (32, 32)],
+        ),
+    ),
+    mask_head=dict(
+        in_channels=width,
+        proto_channels=(width, width, width, None, width, 32),
+        num_classes=len(classes),
+        mask_iou_head=dict(num_classes=len(classes)),
+    ),
+    test_cfg=dict(max_per_img=30),
 )
-model.mask_head.update(
-    in_channels=width,
-    proto_channels=(width, width, width, None, width, 32),
-    num_classes=len(classes),
-)
-model.mask_head.mask_iou_head.num_classes = len(classes)
-model.test_cfg = dict(max_per_img=30)
 
 resize = dict(type="Resize", scale=(256, 256), keep_ratio=True)
 train_pipeline = [

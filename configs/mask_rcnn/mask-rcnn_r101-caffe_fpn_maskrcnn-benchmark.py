@@ -1,3 +1,4 @@
+# Mask R-CNN, ResNet-101, with maskrcnn-benchmark's pixels, boxes and anchors.
 _base_ = "mask-rcnn_r50-caffe_fpn_maskrcnn-benchmark.py"
 model = dict(
     backbone=dict(

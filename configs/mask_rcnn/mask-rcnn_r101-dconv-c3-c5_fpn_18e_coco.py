@@ -1,3 +1,5 @@
 # Mask R-CNN, ResNet-101 DCN+FPN, the paper's 18 epochs: Table 2.
 _base_ = ["mask-rcnn_r101-dconv-c3-c5_fpn_1x_coco.py", "../_base_/schedule_18e.py"]
-train_cfg, param_scheduler, model = _base_.pop("schedule_18e").values()
+train_cfg = _base_.schedule_18e.train_cfg
+param_scheduler = _base_.schedule_18e.param_scheduler
+model = _base_.pop("schedule_18e").model

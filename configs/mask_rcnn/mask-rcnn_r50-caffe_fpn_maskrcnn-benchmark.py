@@ -1,4 +1,4 @@
-# Mask R-CNN with maskrcnn-benchmark's pixels, boxes and anchors, for networks trained there.
+# Mask R-CNN, ResNet-50, with maskrcnn-benchmark's pixels, boxes and anchors.
 _base_ = "mask-rcnn_r50-caffe_fpn_1x_coco.py"
 
 box_coder = dict(type="DetectronBBoxCoder")

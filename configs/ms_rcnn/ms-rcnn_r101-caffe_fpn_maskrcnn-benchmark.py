@@ -1,4 +1,4 @@
-# The same with a ResNet-101.
+# MS R-CNN, ResNet-101, for converted checkpoints of the paper's authors: docs/checkpoints.md.
 _base_ = [
     "../mask_rcnn/mask-rcnn_r101-caffe_fpn_maskrcnn-benchmark.py",
     "../_base_/mask_scoring.py",

@@ -1,5 +1,5 @@
 # Mask R-CNN on microscopy images of cell nuclei, narrow enough to train on two CPU cores.
-# Many small round objects of one class: a fine stride, small anchors, short-range context.
+# The objects are many, small and round, so strides are fine and anchors small.
 _base_ = "../mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py"
 
 data_root = "{{$NUCLEI_ROOT:data/nuclei/}}"

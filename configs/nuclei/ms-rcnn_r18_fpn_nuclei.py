@@ -1,4 +1,4 @@
-# Mask Scoring R-CNN on nuclei: its twin and a MaskIoU head of the twin's width.
+# Mask Scoring R-CNN on nuclei: the Mask R-CNN of this folder and a MaskIoU head of its width.
 _base_ = ["mask-rcnn_r18_fpn_nuclei.py", "../_base_/mask_scoring.py"]
 model = _base_.pop("mask_scoring")
 model.roi_head.mask_iou_head.update(

@@ -1,3 +1,3 @@
 # YOLACT on nuclei with the deformable backbone and the anchors of YOLACT++.
-_base_ = ["yolact-dcn_r18_nuclei.py", "../_base_/yolact_plus.py"]
-model = dict(bbox_head=_base_.pop("yolact_plus").bbox_head)
+_base_ = "yolact-dcn_r18_nuclei.py"
+model = dict(bbox_head=dict(anchor_generator=dict(scales_per_octave=3)))

@@ -1,4 +1,8 @@
 # YOLACT++ on nuclei.
-_base_ = ["yolact-dcn-anchors_r18_nuclei.py", "../_base_/yolact_plus.py"]
-model = dict(mask_head=_base_.pop("yolact_plus").mask_head)
-model["mask_head"].mask_iou_head.num_classes = 1
+_base_ = "yolact-dcn-anchors_r18_nuclei.py"
+model = dict(
+    mask_head=dict(
+        type="MaskScoringYOLACTProtonet",
+        mask_iou_head=dict(type="FastMaskIoUHead", num_classes=1),
+    )
+)

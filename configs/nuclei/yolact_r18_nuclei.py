@@ -1,5 +1,5 @@
 # YOLACT on microscopy images of cell nuclei, narrow enough to train on two CPU cores.
-# Many small round objects of one class, shown at twice their size.
+# The objects are many, small and round, so images are shown at twice their size.
 _base_ = "../yolact_plus/yolact_r50_1xb8-55e_coco.py"
 
 data_root = "{{$NUCLEI_ROOT:data/nuclei/}}"
@@ -38,7 +38,7 @@ train_pipeline = [
     dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
     dict(type="RandomCrop", crop_size=(160, 160)),
     dict(type="Resize", scale=(320, 320), keep_ratio=True),
-    # the mask loss divides by the box's area, so slivers at the crop's edge would rule it
+    # The mask loss divides by the box's area: slivers at the crop's edge would dominate it.
     dict(type="FilterAnnotations", min_gt_bbox_wh=(4.0, 4.0)),
     dict(type="RandomFlip", prob=0.75, direction=["horizontal", "vertical", "diagonal"]),
     dict(type="PhotoMetricDistortion"),

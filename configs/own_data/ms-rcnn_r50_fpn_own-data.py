@@ -1,40 +1,19 @@
-# Mask Scoring R-CNN on your own COCO-format data: say where they are and what their classes are.
-# docs/own_data.md tells how, step by step.
+# Mask Scoring R-CNN on your own COCO-style data. Edit the four lines below; see docs/own_data.md.
 _base_ = "../ms_rcnn/ms-rcnn_r50_fpn_1x_coco.py"
 
 data_root = "{{$DATA_ROOT:data/mine}}"
-classes = ("cat",)  # as in the annotation files and in their order; one class needs the comma too
-
+classes = ("cat",)  # in the order of the annotation files; a single class needs the comma
 train_images, train_annotations = "train/", "train.json"
 val_images, val_annotations = "val/", "val.json"
 
-# Everything below follows from the lines above.
-num_classes = len(classes)
+# The rest follows from these lines.
 metainfo = dict(classes=classes)
-model = dict(
-    roi_head=dict(
-        bbox_head=dict(num_classes=num_classes),
-        mask_head=dict(num_classes=num_classes),
-        mask_iou_head=dict(num_classes=num_classes),
-    )
-)
-train_dataloader = dict(
-    dataset=dict(
-        data_root=data_root,
-        ann_file=train_annotations,
-        data_prefix=dict(img=train_images),
-        metainfo=metainfo,
-    )
-)
-val_dataloader = dict(
-    dataset=dict(
-        data_root=data_root,
-        ann_file=val_annotations,
-        data_prefix=dict(img=val_images),
-        metainfo=metainfo,
-    )
-)
-test_dataloader = val_dataloader
-val_evaluator = dict(ann_file=data_root + "/" + val_annotations)
-test_evaluator = val_evaluator
-default_hooks = dict(logger=dict(interval=10))  # few images make short epochs
+data = dict(data_root=data_root, metainfo=metainfo)
+train_data = dict(ann_file=train_annotations, data_prefix=dict(img=train_images), **data)
+val_data = dict(ann_file=val_annotations, data_prefix=dict(img=val_images), **data)
+train_dataloader = dict(dataset=train_data)
+val_dataloader = test_dataloader = dict(dataset=val_data)
+val_evaluator = test_evaluator = dict(ann_file=f"{data_root}/{val_annotations}")
+head = dict(num_classes=len(classes))
+model = dict(roi_head=dict(bbox_head=head, mask_head=head, mask_iou_head=head))
+default_hooks = dict(logger=dict(interval=10))  # a small data set has few iterations an epoch

@@ -1,3 +1,3 @@
-# YOLACT, ResNet-101, with YOLACT++'s re-scoring alone: MMDetection's YOLACT checkpoints fit it.
-_base_ = ["yolact_r101_1xb8-55e_coco.py", "../_base_/yolact_plus.py"]
-model = dict(mask_head=_base_.pop("yolact_plus").mask_head)
+# YOLACT, ResNet-101, with only the re-scoring of YOLACT++, for MMDetection's YOLACT checkpoints.
+_base_ = "yolact-rescoring_r50_1xb8-55e_coco.py"
+model = dict(backbone=dict(depth=101, init_cfg=dict(checkpoint="torchvision://resnet101")))

@@ -1,5 +1,5 @@
 # YOLACT, ResNet-50, the authors' schedule: 800,000 iterations of 8 images, 54 epochs of COCO.
-# SGD, its rate, momentum and weight decay are those of MMDetection's YOLACT.
+# The optimizer is that of MMDetection's YOLACT.
 _base_ = "yolact_r50_1xb8-55e_coco.py"
 train_cfg = dict(_delete_=True, type="IterBasedTrainLoop", max_iters=800_000, val_interval=20_000)
 train_dataloader = dict(sampler=dict(type="InfiniteSampler"))

@@ -1,4 +1,4 @@
-# YOLACT, ResNet-50, for the authors' checkpoints, which tools/convert_checkpoint.py makes ours.
+# YOLACT, ResNet-50, for converted checkpoints of the authors: docs/checkpoints.md.
 _base_ = "yolact_r50_1xb8-800k_coco.py"
 
 model = dict(
@@ -19,12 +19,15 @@ model = dict(
     test_cfg=dict(nms_pre=-1),
 )
 
-# They resize floats: rounded to whole grey values between, pixels differ by up to one half. The
-# first step of each pipeline reads the image.
-test_pipeline = _base_.test_pipeline
-test_pipeline[0].to_float32 = True
-train_pipeline = _base_.train_pipeline
-train_pipeline[0].to_float32 = True
+# The authors resize float images. Rounding to whole grey values first changes pixels by up to 0.5.
+train_pipeline = [
+    dict(step, to_float32=True) if step["type"] == "LoadImageFromFile" else step
+    for step in _base_.train_pipeline
+]
+test_pipeline = [
+    dict(step, to_float32=True) if step["type"] == "LoadImageFromFile" else step
+    for step in _base_.test_pipeline
+]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader

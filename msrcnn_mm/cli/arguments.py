@@ -1,28 +1,49 @@
-"""Argument parsing and the end of a command, shared by all commands."""
+"""Argument parsing, and the exit of a command, for all commands."""
 
 import argparse
 import math
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
-from msrcnn_mm.errors import UserError
+from msrcnn_mm.errors import UnrecognizedError, UserError
+
+
+def command_line() -> list[str]:
+    """Returns the words behind ``python`` with which this process was started."""
+    script, *words = sys.argv
+    if Path(script).parts[-2:] == ("msrcnn_mm", "__main__.py"):
+        return ["-m", "msrcnn_mm", *words]
+    return [script, *words]
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """A parser of the command line whose mistakes are one line."""
+    """A parser of the command line whose errors are one line.
+
+    Args:
+        **kwargs: Those of ``argparse.ArgumentParser``.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        started = command_line()
+        name = Path(started[0]).name
+        if started[:2] == ["-m", "msrcnn_mm"]:
+            name = " ".join(["python", *started[:3]])
+        super().__init__(**{"prog": name, **kwargs})
 
     def error(self, message: str) -> NoReturn:
-        """Raises a :class:`UserError` in place of argparse's usage text."""
+        """Raises a :class:`UserError` instead of printing argparse's usage text."""
         raise UserError(f"{message} (see {self.prog} --help)")
 
 
 def number(text: str) -> float:
-    """The ``type`` of an option that is a number; infinities are numbers, ``nan`` is none.
+    """Converts the value of an option to a number; infinities are allowed, ``nan`` is not.
 
     Raises:
-        ValueError: It is none, which the parser reports with the option's name.
+        ValueError: It is no number; the parser reports it with the option's name.
     """
     value = float(text)
     if math.isnan(value):
@@ -34,8 +55,8 @@ def number(text: str) -> float:
 def one_line_errors() -> Iterator[None]:
     """Ends the process with ``error: MESSAGE`` on stderr and status 2 on a :class:`UserError`.
 
-    Every tool wraps its ``main`` in it, so that bad input never shows a traceback, while a defect
-    of our own still does. An interruption from the keyboard ends it quietly, with status 130.
+    Bad input thus shows no traceback, and a defect of the package does. A failure of unknown cause
+    shows both. An interruption from the keyboard ends the process with status 130.
     """
     try:
         yield
@@ -44,4 +65,6 @@ def one_line_errors() -> Iterator[None]:
         sys.exit(130)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        if isinstance(error, UnrecognizedError):
+            traceback.print_exception(error.__cause__)
         sys.exit(2)

@@ -1,7 +1,7 @@
 """Converts another codebase's checkpoint to ours, or one of ours to its codebase's.
 
-Which of the two, and which codebase, is told by the names of the weights. Known: the Mask Scoring
-R-CNN authors' maskrcnn-benchmark, and the YOLACT authors' own (YOLACT and YOLACT++). MMDetection's
+The names of the weights decide which of the two, and which codebase: the Mask Scoring R-CNN
+authors' maskrcnn-benchmark, or the YOLACT authors' own (YOLACT and YOLACT++). MMDetection's
 checkpoints need no conversion.
 """
 
@@ -13,9 +13,8 @@ from pathlib import Path
 import torch
 from mmengine.runner import CheckpointLoader
 
-import msrcnn_mm  # noqa: F401  # makes loading safe
-from msrcnn_mm.engine.checkpoints.loading import CheckpointError, require_file
-from msrcnn_mm.errors import UserError, warn
+from msrcnn_mm.engine.checkpoints.loading import require_file
+from msrcnn_mm.errors import CheckpointError, UserError, warn
 from msrcnn_mm.interop import maskrcnn_benchmark, yolact_checkpoints
 from msrcnn_mm.interop.conversion import convert
 
@@ -34,10 +33,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def save(checkpoint: dict, path: Path) -> None:
-    """Writes a checkpoint whole or not at all.
+    """Writes a checkpoint completely or not at all.
 
     Raises:
-        UserError: if it cannot be written.
+        UserError: It cannot be written.
     """
     writable_folder(path.parent, "OUT")
     part = path.with_name(f"{path.name}.part-{os.getpid()}")
@@ -51,10 +50,10 @@ def save(checkpoint: dict, path: Path) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Reads, converts, writes, and says what it did.
+    """Reads a checkpoint, converts and writes it, and prints what it did.
 
     Raises:
-        UserError: if the one file cannot be read or converted, or the other exists.
+        UserError: The file cannot be read or converted, or the other exists.
     """
     args = parse_args(argv)
     require_file(args.old)

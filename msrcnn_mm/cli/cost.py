@@ -1,8 +1,8 @@
-"""What detectors cost: parameters and multiply-accumulates (MACs) part by part, and time.
+"""Counts parameters and multiply-accumulates (MACs) of detectors part by part, and times them.
 
-A RoI head's cost an image is for the numbers of RoIs that the test config allows: proposals for
-boxes, detections for masks. MACs are those of convolutions, fully connected layers and matrix
-products; RoIAlign, NMS, normalisation, activations and pasting of masks are left out.
+A RoI head's MACs an image are those of as many RoIs as the test config allows: proposals for boxes,
+detections for masks. MACs of convolutions, fully connected layers and matrix products are counted;
+RoIAlign, NMS, normalisation, activations and pasting of masks are left out.
 """
 
 import argparse
@@ -15,7 +15,6 @@ import torch
 from mmengine.device import get_device
 from terminaltables import AsciiTable
 
-import msrcnn_mm  # noqa: F401  # registers our modules, for stock configs too
 from msrcnn_mm.engine.config.file import load_config
 from msrcnn_mm.engine.cost.count import Cost, count_cost
 from msrcnn_mm.engine.cost.random_run import build
@@ -49,17 +48,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     args = parser.parse_args(argv)
     if min(args.shape) < 1:
-        parser.error(f"--shape: height and width are at least 1, not {args.shape}")
+        parser.error(f"--shape: height and width must be integers >= 1, not {args.shape}")
     if args.time is not None and args.time < 1:
-        parser.error(f"--time: at least 1 image, not {args.time}")
+        parser.error(f"--time: must be an integer >= 1, not {args.time}")
     return args
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Counts each config's cost, and times them if asked to.
+    """Counts the cost of each config's detector, and times them with ``--time``.
 
     Raises:
-        UserError: A config cannot be read, has no model, or one that cannot be built or run.
+        UserError: A config cannot be read, has no model, or its model cannot be built or run.
     """
     args = parse_args(argv)
     shape = (args.shape[0], args.shape[1])
@@ -83,25 +82,25 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def progress(text: str) -> None:
-    """Tells the user what is going on, apart from the results."""
+    """Prints progress on stderr, apart from the results."""
     print(text, file=sys.stderr, flush=True)
 
 
 class Progress:
-    """Says every two seconds how far the timing is."""
+    """Prints every two seconds how far the timing is."""
 
     def __init__(self) -> None:
         self._last = time.monotonic()
 
     def show(self, done: int, total: int) -> None:
-        """Takes note of the images done and of those to do."""
+        """Prints the images done and the total, if two seconds have passed."""
         if time.monotonic() - self._last > 2 and done < total:
             progress(f"{done} of {total} images timed, the first of each to warm up")
             self._last = time.monotonic()
 
 
 def cost_table(cost: Cost) -> str:
-    """A row a part, and the whole."""
+    """Formats a cost: one row for each part, and the sum."""
     rows = [["part", "parameters", "RoIs", "MACs an RoI", "MACs an image"]]
     for part in cost.parts:
         an_roi = "-" if part.macs_an_roi is None else amount(part.macs_an_roi)
@@ -112,7 +111,7 @@ def cost_table(cost: Cost) -> str:
 
 
 def time_table(names: Sequence[str], timings: Sequence[Timing]) -> str:
-    """A row a config, each compared with the first."""
+    """Formats timings: one row for each config, compared with the first."""
     first = median(timings[0].seconds)
     rows = [["config", "masks", "ms an image", "fastest", "ratio"]]
     for name, timing in zip(names, timings, strict=True):
@@ -123,7 +122,7 @@ def time_table(names: Sequence[str], timings: Sequence[Timing]) -> str:
 
 
 def aligned(rows: list[list[str]], footing: bool = False) -> str:
-    """A table with its numbers to the right, perhaps with a last row set apart."""
+    """Formats a table with numbers to the right; a footing is set apart."""
     table = AsciiTable(rows)
     table.inner_footing_row_border = footing
     table.justify_columns = dict.fromkeys(range(1, len(rows[0])), "right")
@@ -131,7 +130,7 @@ def aligned(rows: list[list[str]], footing: bool = False) -> str:
 
 
 def amount(count: float) -> str:
-    """A large number in G, M or k: ``0.39 G``, ``14.3 M``."""
+    """Formats a large number in G, M or k: ``0.39 G``, ``14.3 M``."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if count >= 0.1 * size:
             scaled = count / size

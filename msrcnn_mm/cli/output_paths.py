@@ -1,21 +1,23 @@
-"""Where results go: what is wrong with a place is said before anything is computed for it."""
+"""Validates output paths before a run starts."""
 
 import os
 from pathlib import Path
 
-from mmengine.hooks import Hook
-from mmengine.runner import Runner
-
 from msrcnn_mm.errors import UserError
-
-_READ = ("img_path", "seg_map_path")  # of an image, as data sets have them
 
 
 def writable_folder(path: str | Path, option: str) -> Path:
-    """Makes a folder, and makes sure that a file can be written in it.
+    """Makes a folder and checks that a file can be written in it.
+
+    Args:
+        path: The folder.
+        option: The option that named it, for the message.
+
+    Returns:
+        The folder, ``~`` expanded.
 
     Raises:
-        UserError: if not, naming the option that asked for it.
+        UserError: A file is in the way, or nothing can be written there.
     """
     folder = Path(path).expanduser()
     probe = folder / f".write-test-{os.getpid()}"
@@ -31,50 +33,19 @@ def writable_folder(path: str | Path, option: str) -> Path:
 
 
 def refuse_inputs(out: str | Path, option: str, *inputs: str | Path | None) -> None:
-    """Makes sure that writing a file does not end one that was read.
+    """Checks that a file to write is none of those that are read.
 
     Args:
-        out: the file to write.
-        option: what named it.
-        *inputs: the files that are read; None is none.
+        out: The file to write.
+        option: The option that named it, for the message.
+        *inputs: The files that are read; None is ignored.
 
     Raises:
-        UserError: if it is one of these, naming the option.
+        UserError: It is one of these.
     """
     for name in inputs:
         if name is not None and _same_file(out, name):
             raise UserError(f"{option} {out}: is read as well and would be lost; name a new file")
-
-
-class KeepImagesHook(Hook):
-    """Ends a test before MMDetection's hook draws over the images that it reads.
-
-    Args:
-        folder: where that hook draws, each picture by the name of its image.
-        option: what named it.
-    """
-
-    def __init__(self, folder: str | Path, option: str) -> None:
-        self.folder, self.option = Path(folder), option
-
-    def before_test(self, runner: Runner) -> None:
-        """Compares what will be drawn with what is read.
-
-        Raises:
-            UserError: if a file is both, naming the option.
-        """
-        if not any(self.folder.iterdir()):
-            return
-        dataset = runner.test_loop.dataloader.dataset
-        images = [dataset.get_data_info(index) for index in range(len(dataset))]
-        names = {info[key] for info in images for key in _READ if info.get(key)}
-        read = {Path(name).expanduser().resolve() for name in names}
-        for name in (Path(info["img_path"]).name for info in images if info.get("img_path")):
-            if (self.folder / name).resolve() in read:
-                raise UserError(
-                    f"{self.option} {self.folder}: {name} is read from there and would be lost; "
-                    "name a new folder"
-                )
 
 
 def _same_file(one: str | Path, other: str | Path) -> bool:

@@ -1,1 +1,1 @@
-"""Annotations, results files and run-length encodings in COCO's formats, read and written."""
+"""Reads, checks and writes annotations, results and run-length encodings in COCO's formats."""

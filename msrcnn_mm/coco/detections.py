@@ -1,96 +1,16 @@
-"""The one form in which evaluation handles detections: COCO's results format, plus our fields."""
+"""Holds detections as columns, from the results file to every figure."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-import torch
-from mmdet.structures.mask import encode_mask_results
+import pycocotools.mask as mask_utils
 from numpy.typing import NDArray
+from pycocotools.coco import COCO
 
-Detection = dict[str, Any]
-"""One entry of a COCO results file.
-
-``image_id``, ``category_id``, ``bbox`` (``[x, y, w, h]``, pixels), ``score`` (the class score) and,
-where the detector has them, ``segmentation`` (compressed RLE of the full image, ``counts`` a
-``str``), ``mask_iou`` (in [0, 1]), ``mask_score`` and ``foreground_prob`` (the mean probability of
-the mask's foreground, in [0, 1]; times ``score`` it is maskness); and, where a calibration was
-applied, ``calibrated_score`` (in [0, 1]).
-"""
-
-_SCORE_FIELDS = {
-    "mask_ious": "mask_iou",
-    "mask_scores": "mask_score",
-    "foreground_probs": "foreground_prob",
-    "calibrated_scores": "calibrated_score",
-}
-SCORE_ENTRIES = tuple(_SCORE_FIELDS.values())
-"""What an entry may carry beside ``score``."""
-
-
-def to_arrays(prediction: Mapping[str, Any]) -> dict[str, Any]:
-    """Takes what evaluation needs from one image's ``pred_instances`` off its device.
-
-    Args:
-        prediction: ``bboxes`` (D, 4) as ``x1, y1, x2, y2`` in pixels, ``labels`` (D,), ``scores``
-            (D,) and, optionally, ``masks`` (D, H, W) or a list of D RLEs, and ``mask_ious``,
-            ``mask_scores``, ``foreground_probs`` and ``calibrated_scores``, each (D,).
-
-    Returns:
-        The same fields as NumPy arrays, ``masks`` as a list of D RLEs.
-    """
-    fields = ("bboxes", "labels", "scores", *_SCORE_FIELDS)
-    arrays = {name: prediction[name].cpu().numpy() for name in fields if name in prediction}
-    if "masks" in prediction:
-        masks = prediction["masks"]
-        arrays["masks"] = (
-            encode_mask_results(masks.detach().cpu().numpy())
-            if isinstance(masks, torch.Tensor)
-            else masks
-        )
-    return arrays
-
-
-def to_detections(
-    arrays: Mapping[str, Any], image_id: int | str, category_ids: Sequence[int]
-) -> list[Detection]:
-    """Writes one image's predictions in COCO's results format.
-
-    Numbers become Python floats exactly as MMDetection's ``CocoMetric`` makes them, so that an
-    evaluation of these detections agrees with its own to the last bit.
-
-    Args:
-        arrays: As from :func:`to_arrays`.
-        image_id: The image's id in the annotations.
-        category_ids: Category id of each label.
-
-    Returns:
-        D detections, in the order of ``arrays``.
-    """
-    extra = {entry: arrays[field] for field, entry in _SCORE_FIELDS.items() if field in arrays}
-    detections = []
-    for i, label in enumerate(arrays["labels"]):
-        x1, y1, x2, y2 = arrays["bboxes"][i].tolist()
-        detection: Detection = {
-            "image_id": image_id,
-            "category_id": category_ids[label],
-            "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "score": float(arrays["scores"][i]),
-        }
-        if "masks" in arrays:
-            detection["segmentation"] = _with_text_counts(arrays["masks"][i])
-        detection.update({entry: float(values[i]) for entry, values in extra.items()})
-        detections.append(detection)
-    return detections
-
-
-def _with_text_counts(rle: Mapping[str, Any]) -> dict[str, Any]:
-    """``rle`` with ``counts`` as JSON can hold it."""
-    counts = rle["counts"]
-    text = counts.decode() if isinstance(counts, bytes) else counts
-    return {"size": list(rle["size"]), "counts": text}
-
+from msrcnn_mm.errors import UserError
 
 Rle = dict[str, Any]
 """A COCO run-length encoding: ``size`` ([height, width]) and ``counts`` (compressed, a ``str``)."""
@@ -98,12 +18,17 @@ Rle = dict[str, Any]
 Column = NDArray[np.float64]
 """(D,), one value a detection; NaN where it has none."""
 
-_ENTRIES = {
+SCORE_ENTRIES = {
     "mask_ious": "mask_iou",
     "mask_scores": "mask_score",
     "foreground_probs": "foreground_prob",
     "calibrated_scores": "calibrated_score",
 }
+"""Column -> its entry in a row of a results file, of the scores beside ``score``."""
+
+_ENTRIES = frozenset(
+    ("image_id", "category_id", "segmentation", "bbox", "score", *SCORE_ENTRIES.values())
+)
 
 
 @dataclass(frozen=True)
@@ -118,16 +43,19 @@ class Detections:
         category_ids: (D,), category ids of the annotations.
         class_scores: (D,), s_cls; ``score`` in a results file.
         masks: D compressed RLEs of the whole image; None if the results hold no masks.
-        boxes: (D, 4), x, y, width, height in pixels; None if the results hold no boxes.
+        boxes: (D, 4), x, y, width, height in pixels, NaN for a detection without a box; None if no
+            detection has one.
         mask_ious: (D,), s_iou in [0, 1], as the results have it; None if no detection has one.
         mask_scores: (D,), s_cls * s_iou; None if no detection has one.
         foreground_probs: (D,), mean probability of the mask's foreground, in [0, 1]; None if no
             detection has one.
         calibrated_scores: (D,), in [0, 1]; None if no detection has one.
+        extras: D mappings with the other entries of the rows, which :meth:`to_rows` gives back;
+            None if no row has any.
     """
 
     image_ids: list[Any]
-    category_ids: list[int]
+    category_ids: list[Any]
     class_scores: Column
     masks: list[Rle] | None = None
     boxes: NDArray[np.float64] | None = None
@@ -135,38 +63,40 @@ class Detections:
     mask_scores: Column | None = None
     foreground_probs: Column | None = None
     calibrated_scores: Column | None = None
+    extras: list[dict[str, Any]] | None = None
 
     def __len__(self) -> int:
         return len(self.class_scores)
 
     @classmethod
     def from_rows(cls, rows: Sequence[Mapping[str, Any]]) -> "Detections":
-        """Makes columns of the rows of a results file, which have been checked.
+        """Makes columns of the rows of a results file.
 
         Args:
             rows: D mappings with ``image_id``, ``category_id``, ``score`` and, all or none of them,
-                ``segmentation`` and ``bbox``; ``mask_iou``, ``mask_score``, ``foreground_prob`` and
-                ``calibrated_score`` where a detection has them.
+                ``segmentation``; ``bbox``, ``mask_iou``, ``mask_score``, ``foreground_prob`` and
+                ``calibrated_score`` where a detection has them. Their types have been checked.
         """
-        first = rows[0] if rows else {}
+        extras = None
+        if not all(row.keys() <= _ENTRIES for row in rows):
+            extras = [{k: row[k] for k in row if k not in _ENTRIES} for row in rows]
+        masks = [row["segmentation"] for row in rows if "segmentation" in row]
+        boxes = None
+        if any("bbox" in row for row in rows):
+            absent = [math.nan] * 4
+            boxes = np.array([row.get("bbox", absent) for row in rows], float)
         return cls(
             image_ids=[row["image_id"] for row in rows],
             category_ids=[row["category_id"] for row in rows],
             class_scores=np.array([row["score"] for row in rows], float),
-            masks=[row["segmentation"] for row in rows] if "segmentation" in first else None,
-            boxes=(
-                np.array([row["bbox"] for row in rows], float).reshape(-1, 4)
-                if "bbox" in first
-                else None
-            ),
-            mask_ious=_column(rows, "mask_iou"),
-            mask_scores=_column(rows, "mask_score"),
-            foreground_probs=_column(rows, "foreground_prob"),
-            calibrated_scores=_column(rows, "calibrated_score"),
+            masks=masks or None,
+            boxes=boxes,
+            **{name: _column(rows, entry) for name, entry in SCORE_ENTRIES.items()},
+            extras=extras,
         )
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """The rows of a results file; a value that a detection lacks is left out."""
+        """Returns the rows of a results file, without the values that a detection lacks."""
         rows: list[dict[str, Any]] = [
             {"image_id": image_id, "category_id": category_id, "score": score}
             for image_id, category_id, score in zip(
@@ -174,19 +104,57 @@ class Detections:
             )
         ]
         for index, row in enumerate(rows):
-            if self.boxes is not None:
+            if self.boxes is not None and not np.isnan(self.boxes[index, 0]):
                 row["bbox"] = self.boxes[index].tolist()
             if self.masks is not None:
                 row["segmentation"] = self.masks[index]
-        for name, entry in _ENTRIES.items():
+            if self.extras is not None:
+                row.update(self.extras[index])
+        for name, entry in SCORE_ENTRIES.items():
             column = getattr(self, name)
             if column is not None:
                 for place in np.flatnonzero(~np.isnan(column)).tolist():
                     rows[place][entry] = float(column[place])
         return rows
 
+    @classmethod
+    def concatenate(cls, parts: Sequence["Detections"]) -> "Detections":
+        """Joins the detections of several images or files.
+
+        Args:
+            parts: In the order of the result; all or none of those with detections have masks. A
+                score that only some parts have is NaN in the others.
+        """
+        parts = [part for part in parts if len(part)]
+        joined: dict[str, Any] = {}
+        for field in fields(cls):
+            values = [getattr(part, field.name) for part in parts]
+            if all(value is None for value in values):
+                joined[field.name] = None
+            elif field.name in ("boxes", *SCORE_ENTRIES):
+                shape = (4,) if field.name == "boxes" else ()
+                joined[field.name] = np.concatenate(
+                    [
+                        np.full((len(part), *shape), np.nan) if value is None else value
+                        for part, value in zip(parts, values, strict=True)
+                    ]
+                )
+            elif field.name == "class_scores":
+                joined[field.name] = np.concatenate(values)
+            elif field.name == "extras":
+                joined[field.name] = [
+                    extra
+                    for part, value in zip(parts, values, strict=True)
+                    for extra in value or [{}] * len(part)
+                ]
+            else:
+                joined[field.name] = [item for value in values for item in value or ()]
+        if not parts:
+            joined |= {"image_ids": [], "category_ids": [], "class_scores": np.zeros(0)}
+        return cls(**joined)
+
     def select(self, index: NDArray[Any]) -> "Detections":
-        """The detections at the given positions, or where a (D,) boolean mask is true."""
+        """Returns the detections at the given positions, or where a (D,) boolean mask is true."""
         positions = np.arange(len(self))[index]
         picked: dict[str, Any] = {}
         for field in fields(self):
@@ -195,8 +163,18 @@ class Detections:
                 value = [value[i] for i in positions]
             elif value is not None:
                 value = value[positions]
+                if field.name in SCORE_ENTRIES and np.isnan(value).all():
+                    value = None
             picked[field.name] = value
         return Detections(**picked)
+
+    def with_boxes(self) -> "Detections":
+        """Returns the detections, each that lacks a box with the box around its mask."""
+        boxes = np.full((len(self), 4), np.nan) if self.boxes is None else self.boxes.copy()
+        for index in np.flatnonzero(np.isnan(boxes[:, 0])).tolist():
+            assert self.masks is not None
+            boxes[index] = mask_utils.toBbox(self.masks[index])
+        return replace(self, boxes=boxes)
 
     @property
     def maskness(self) -> Column | None:
@@ -204,6 +182,55 @@ class Detections:
         if self.foreground_probs is None:
             return None
         return self.class_scores * self.foreground_probs
+
+    @property
+    def implied_mask_ious(self) -> Column | None:
+        """(D,), s_iou; where the results leave it out, mask score / class score.
+
+        0 where the class score is 0; None if no detection has an s_iou or a mask score.
+        """
+        if self.mask_scores is None:
+            return self.mask_ious
+        ratios = np.divide(
+            self.mask_scores,
+            self.class_scores,
+            where=self.class_scores != 0,
+            out=np.zeros(len(self)),
+        )
+        if self.mask_ious is None:
+            return ratios
+        return np.where(np.isnan(self.mask_ious), ratios, self.mask_ious)
+
+    def check_fit(self, coco: COCO) -> None:
+        """Checks that the detections belong to the images of an annotation file.
+
+        Raises:
+            UserError: A score is not a finite number, an image is not annotated, or a mask is of
+                another size than its image.
+        """
+        for name, entry in {"class_scores": "score", **SCORE_ENTRIES}.items():
+            column = getattr(self, name)
+            if column is not None:
+                bad = ~np.isfinite(column) if name == "class_scores" else np.isinf(column)
+                if bad.any():
+                    index = int(bad.argmax())
+                    raise UserError(
+                        f"detection {index} has a {entry} that is not a finite number: "
+                        f"{column[index]}"
+                    )
+        sizes = {i: [image.get("height"), image.get("width")] for i, image in coco.imgs.items()}
+        for index, image_id in enumerate(self.image_ids):
+            if image_id not in sizes:
+                raise UserError(
+                    f"detection {index} is of image {image_id!r}, which the annotations do not have"
+                )
+        for index, rle in enumerate(self.masks or ()):
+            size = sizes[self.image_ids[index]]
+            if list(rle["size"]) != size:
+                raise UserError(
+                    f"detection {index} has a mask of height, width {list(rle['size'])}, but its "
+                    f"image {self.image_ids[index]} is {size}"
+                )
 
 
 def _column(rows: Sequence[Mapping[str, Any]], entry: str) -> Column | None:

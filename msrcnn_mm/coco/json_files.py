@@ -1,8 +1,9 @@
-"""JSON files, read and written."""
+"""Reads and writes JSON files."""
 
 import json
 import os
 import tempfile
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,25 @@ def read_json(path: Path) -> Any:
     """Reads a JSON file.
 
     Raises:
-        UserError: It cannot be read, or is no JSON.
+        UserError: The file cannot be read, is not JSON, or begins with a byte order mark, at which
+            pycocotools stops.
     """
     try:
-        return json.loads(path.read_text())
+        raw = path.read_bytes()
+        if raw.startswith(BOM_UTF8):
+            raise UserError(f"{path} begins with a byte order mark: save it as UTF-8 without BOM")
+        return json.loads(raw)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:  # no JSON, or no text at all
-        raise UserError(f"{path} is not JSON: {error}") from error
+    except ValueError as error:  # not JSON, or not text at all
+        raise UserError(f"{path} is not valid JSON: {error}") from error
 
 
 def write_json(content: Any, path: Path) -> None:
-    """Writes a JSON file in one step: no reader ever sees half of it.
+    """Writes a JSON file in one step: a reader never sees half of it.
 
     Raises:
-        UserError: It cannot be written.
+        UserError: The file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +40,7 @@ def write_json(content: Any, path: Path) -> None:
         try:
             with os.fdopen(handle, "w") as file:
                 json.dump(content, file)
-            Path(partial).chmod(0o644)  # mkstemp's is for its owner alone
+            Path(partial).chmod(0o644)  # mkstemp gives a file that only its owner can read
             Path(partial).replace(path)
         except BaseException:
             Path(partial).unlink(missing_ok=True)

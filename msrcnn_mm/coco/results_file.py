@@ -1,9 +1,7 @@
-"""Results files in COCO's format.
-
-Results are written from a test run and read from any framework.
-"""
+"""Reads and writes results files in COCO's format, whatever framework made them."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,67 +10,91 @@ from pycocotools.coco import COCO
 
 from msrcnn_mm.errors import UserError
 
-from .checks import damaged, is_box, mismatch, rle_problem
-from .detections import SCORE_ENTRIES, Detection
-from .json_files import read_json
-from .rle import fill
+from .detections import SCORE_ENTRIES, Detections
+from .json_files import read_json, write_json
+from .rle import are_complete
+from .shapes import is_box, is_rle
 
 
-def load_results(path: str | Path, coco: COCO | None = None) -> list[Detection]:
-    """Reads instance segmentation results in COCO's format, whatever framework wrote them.
+def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
+    """Reads instance segmentation results in COCO's format and checks them.
 
     Args:
         path: A JSON list of ``{image_id, category_id, segmentation, score, ...}``.
-        coco: The annotations the results should belong to; checked if given.
+        coco: The annotations that the results should belong to; checked if given.
 
     Returns:
         The detections, uncompressed RLEs compressed.
 
     Raises:
-        UserError: The file is missing or no such list; an entry lacks a field, has a score that is
-            not a finite number, no RLE or a damaged one, or an image, category or size that
+        UserError: The file is missing or is not such a list; an entry lacks a field, has a score
+            that is not a finite number, no RLE or a damaged one, or an image, category or size that
             ``coco`` does not know.
     """
     path = Path(path)
     results = read_json(path)
     if not isinstance(results, list):
-        raise UserError(f"{path} is no list of detections: it is not a COCO results file")
-    for index, detection in enumerate(results):
-        problem = _problem(detection, coco)
+        raise UserError(f"{path} is not a list of detections: give a COCO results file")
+    for index, row in enumerate(results):
+        problem = _problem(row, coco)
         if problem:
             raise UserError(f"{path}: detection {index} {problem}")
-    masks = [detection["segmentation"] for detection in results]
-    sound = fill([rle["counts"] for rle in masks], [math.prod(rle["size"]) for rle in masks])
-    if not sound.all():
-        index = int(sound.argmin())
-        raise UserError(f"{path}: detection {index} {damaged(masks[index])}")
-    for detection, rle in zip(results, masks, strict=True):
+    masks = [row["segmentation"] for row in results]
+    complete = are_complete([rle["counts"] for rle in masks], [math.prod(m["size"]) for m in masks])
+    if not complete.all():
+        index = int(complete.argmin())
+        raise UserError(
+            f"{path}: detection {index} has a damaged run-length encoding: its runs do not add up"
+            f" to {masks[index]['size']} pixels"
+        )
+    for row, rle in zip(results, masks, strict=True):
         if isinstance(rle["counts"], list):
             compressed = mask_utils.frPyObjects(rle, *rle["size"])
-            detection["segmentation"] = {
-                "size": rle["size"],
-                "counts": compressed["counts"].decode(),
-            }
-    return results
+            row["segmentation"] = {"size": rle["size"], "counts": compressed["counts"].decode()}
+    return Detections.from_rows(results)
 
 
-def _problem(detection: Any, coco: COCO | None) -> str | None:
-    """What is wrong with one entry of a results file, to follow "detection N"."""
-    if not isinstance(detection, dict):
-        return "is no object"
+def write_results(detections: Detections, path: str | Path) -> None:
+    """Writes a results file in one step: a reader never sees half of it.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    write_json(detections.to_rows(), Path(path))
+
+
+def _problem(row: Any, coco: COCO | None) -> str | None:
+    """Returns what is wrong with a row, to follow "detection N"; None if nothing is."""
+    if not isinstance(row, dict):
+        return "is not an object"
     for field in ("image_id", "category_id", "segmentation", "score"):
-        if field not in detection:
+        if field not in row:
             return f"has no '{field}'"
-    for field in ("score", *SCORE_ENTRIES):
-        value = detection.get(field, 0.0)
+    for field in ("score", *SCORE_ENTRIES.values()):
+        value = row.get(field, 0.0)
         if not isinstance(value, int | float) or not math.isfinite(value):
             return f"has a {field} that is not a finite number: {value}"
-    if "bbox" in detection and not is_box(detection["bbox"]):
-        return f"has a bbox that is not four finite numbers: {detection['bbox']}"
+    if "bbox" in row and not is_box(row["bbox"]):
+        return f"has a bbox that is not four finite numbers: {row['bbox']}"
     for field in ("image_id", "category_id"):
-        if not isinstance(detection[field], int | str):
-            return f"has no valid {field}: {detection[field]}"
-    problem = rle_problem(detection["segmentation"])
-    if problem or coco is None:
-        return problem
-    return mismatch(detection, coco)
+        if not isinstance(row[field], int | str):
+            return f"has no valid {field}: {row[field]}"
+    if not is_rle(row["segmentation"]):
+        return "has a segmentation that is not a run-length encoding {size, counts}"
+    return None if coco is None else _mismatch(row, coco)
+
+
+def _mismatch(row: Mapping[str, Any], coco: COCO) -> str | None:
+    """Returns what of a row does not fit the annotations' images and categories."""
+    image = coco.imgs.get(row["image_id"])
+    if image is None:
+        return f"is of image {row['image_id']!r}, which the annotations do not have"
+    if row["category_id"] not in coco.cats:
+        return f"is of category {row['category_id']!r}, which the annotations do not have"
+    size = [image["height"], image["width"]]
+    if row["segmentation"]["size"] != size:
+        return (
+            f"has a mask of height, width {row['segmentation']['size']}, but its image"
+            f" {row['image_id']} is {size}"
+        )
+    return None

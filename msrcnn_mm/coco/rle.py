@@ -1,7 +1,7 @@
-"""Run-length encodings as COCO writes them.
+"""Checks that run-length encodings in COCO's format are complete.
 
-Their runs need not add up to an image: pycocotools decodes an encoding that is cut off into
-whatever the memory holds, without a word.
+pycocotools decodes an encoding whose runs do not add up to the image without an error, into
+whatever the memory holds.
 """
 
 from collections.abc import Sequence
@@ -9,11 +9,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-_CHARACTERS = 1 << 14  # looked at in one go, so few that they stay in the processor's cache
+Counts = str | list[int]
+"""The runs of an encoding: compressed, or as numbers."""
+
+_CHARACTERS = 1 << 14  # examined at once, few enough to stay in the processor's cache
 
 
-def fill(counts: Sequence[str | list], pixels: Sequence[int]) -> NDArray[np.bool_]:
-    """Which encodings are sound: their runs are runs, and add up to a mask's pixels.
+def are_complete(counts: Sequence[Counts], pixels: Sequence[int]) -> NDArray[np.bool_]:
+    """Returns which encodings are complete: their runs are valid and add up to the mask's pixels.
 
     Args:
         counts: Of D encodings, each compressed or a list.
@@ -22,30 +25,38 @@ def fill(counts: Sequence[str | list], pixels: Sequence[int]) -> NDArray[np.bool
     Returns:
         (D,).
     """
-    sound = np.zeros(len(counts), bool)
-    some: list[int] = []
-    waiting = 0
+    complete = np.zeros(len(counts), bool)
+    texts: list[str] = []
+    places: list[int] = []
+    characters = 0
+
+    def flush() -> None:
+        complete[places] = _are_complete(texts, [pixels[place] for place in places])
+        texts.clear()
+        places.clear()
+
     for index, runs in enumerate(counts):
         if isinstance(runs, list):
             valid = all(type(run) is int and 0 <= run < 1 << 32 for run in runs)
-            sound[index] = valid and bool(runs) and sum(runs) == pixels[index]
+            complete[index] = valid and bool(runs) and sum(runs) == pixels[index]
             continue
-        some.append(index)
-        waiting += len(runs)
-        if waiting >= _CHARACTERS:
-            sound[some] = _fill([counts[i] for i in some], [pixels[i] for i in some])
-            some, waiting = [], 0
-    sound[some] = _fill([counts[i] for i in some], [pixels[i] for i in some])
-    return sound
+        texts.append(runs)
+        places.append(index)
+        characters += len(runs)
+        if characters >= _CHARACTERS:
+            flush()
+            characters = 0
+    flush()
+    return complete
 
 
-def fills(counts: str | list, height: int, width: int) -> bool:
-    """Whether the runs of one encoding are sound and add up to a mask of that size."""
-    return bool(fill([counts], [height * width])[0])
+def is_complete(counts: Counts, height: int, width: int) -> bool:
+    """Returns whether the runs of one encoding are valid and add up to a mask of that size."""
+    return bool(are_complete([counts], [height * width])[0])
 
 
-def _fill(counts: Sequence, pixels: Sequence[int]) -> NDArray[np.bool_]:
-    """The same of compressed encodings.
+def _are_complete(counts: Sequence[str], pixels: Sequence[int]) -> NDArray[np.bool_]:
+    """Returns which compressed encodings are complete.
 
     Each character has five bits of a run, the lowest first, and says whether more follow; from the
     fourth on a run is the difference to the one before the last.
@@ -54,23 +65,23 @@ def _fill(counts: Sequence, pixels: Sequence[int]) -> NDArray[np.bool_]:
     codes = np.frombuffer(b"".join(encoded), np.uint8) - np.uint8(48)  # less wraps to more
     sizes = np.array([len(text) for text in encoded], np.int64)
     last = sizes.cumsum() - 1
-    sound = sizes > 0
+    complete = sizes > 0
     # a last character that promises more would take the next encoding's first
-    sound[sound] = codes[last[sound]] < 32
-    sound[np.searchsorted(last, np.flatnonzero(codes > 63))] = False
-    if not sound.all():
-        codes, sizes = codes[np.repeat(sound, sizes)], sizes[sound]
+    complete[complete] = codes[last[complete]] < 32
+    complete[np.searchsorted(last, np.flatnonzero(codes > 63))] = False
+    if not complete.all():
+        codes, sizes = codes[np.repeat(complete, sizes)], sizes[complete]
     filled = np.zeros(len(counts), bool)
     if codes.size:
-        filled[sound] = _sums(codes, sizes) == np.array(pixels)[sound]
+        filled[complete] = _sums(codes, sizes) == np.array(pixels)[complete]
     return filled
 
 
 def _sums(codes: NDArray[np.uint8], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The sum of the runs of each of D encodings; -1 where a run is none.
+    """Returns the sum of the runs of each of D encodings; -1 where a run is not valid.
 
     Args:
-        codes: Their characters less 48, below 64; each encoding's last is below 32.
+        codes: The characters of all encodings less 48, below 64; each encoding's last is below 32.
         sizes: (D,), how many characters each has, at least one.
     """
     ends = np.flatnonzero(codes < 32)
@@ -83,7 +94,7 @@ def _sums(codes: NDArray[np.uint8], sizes: NDArray[np.int64]) -> NDArray[np.int6
         values[longer] |= bits << 5 * place
     values -= (codes[ends] & np.uint8(16)).astype(np.int64) << 5 * np.minimum(lengths, 7) - 4
 
-    # Sums of every other value, over all encodings; less what was before an encoding's own.
+    # Sums of every other value over all encodings, less those before the encoding's own values.
     sums = np.empty_like(values)
     sums[0::2], sums[1::2] = values[0::2].cumsum(), values[1::2].cumsum()
     many = np.diff(np.searchsorted(ends, sizes.cumsum()), prepend=0)

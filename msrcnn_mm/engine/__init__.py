@@ -1,1 +1,1 @@
-"""What a run of MMDetection needs: configs, checks, checkpoints, metrics and hooks."""
+"""Parts of a run of MMDetection: configs, checks, checkpoints, hooks, results, cost."""

@@ -1,4 +1,4 @@
-"""AP of detections in one order: pycocotools' numbers, to the last bit.
+"""Computes AP of detections in one order, equal to pycocotools' to the last bit.
 
 Shape shorthand: D detections, T IoU thresholds, R recalls, K classes, A area ranges, M numbers of
 detections that count.
@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
 
-from msrcnn_mm.coco.detections import Detection
+from msrcnn_mm.coco.detections import Detections
 
 from .matching import match, ranks
 from .overlaps import Bools, Floats, Ints, Overlaps, find_overlaps
 from .protocol import AREA_RANGES, RECALLS, Protocol
 
 UNDEFINED = -1.0
-"""pycocotools' AP where nothing was there to be found."""
+"""pycocotools' AP where there is no ground truth."""
 
 
 @dataclass(frozen=True)
@@ -44,36 +44,36 @@ class Curves:
         max_dets: int = -1,
         category: int | slice = slice(None),
     ) -> float:
-        """Mean precision, in [0, 1] or :data:`UNDEFINED`.
+        """Returns the mean precision, in [0, 1] or :data:`UNDEFINED`.
 
         Args:
-            iou: At this IoU threshold; over all without.
+            iou: At this IoU threshold; by default over all.
             area: Number of the area range.
             max_dets: Which of the protocol's ``max_dets``.
-            category: Number of the class; over all without.
+            category: Number of the class; by default over all.
         """
         thresholds = np.asarray(self.protocol.iou_thrs)
         at: Any = slice(None) if iou is None else thresholds == iou
         return _mean_defined(self.precision[at][:, :, category, area, max_dets])
 
     def recalls(self, category: int | slice = slice(None)) -> dict[str, float]:
-        """The other six numbers of ``COCOeval.summarize``: ``AR@N``, ``ARs``, ``ARm``, ``ARl``."""
+        """Returns ``COCOeval.summarize``'s last six: ``AR@N``, ``ARs``, ``ARm``, ``ARl``."""
         of_class = self.recall[:, category]
         named = {f"AR@{n}": of_class[..., 0, m] for m, n in enumerate(self.protocol.max_dets)}
         by_size = {f"AR{size}": of_class[..., a, -1] for a, size in enumerate("sml", start=1)}
         return {name: _mean_defined(values) for name, values in (named | by_size).items()}
 
     def columns(self, category: int | slice = slice(None)) -> Floats:
-        """(6,), the first six numbers of ``COCOeval.summarize``: AP, AP50, AP75, APs, APm, APl.
+        """Returns ``COCOeval.summarize``'s first six numbers: AP, AP50, AP75, APs, APm, APl.
 
-        ``COCOeval`` knows AP at 100 detections only.
+        AP is at the protocol's ``ap_max_dets``; ``COCOeval`` has it at 100 detections only.
         """
         whole = self.ap(max_dets=self._ap_index, category=category)
         by_iou = [self.ap(iou, category=category) for iou in (0.5, 0.75)]
         return np.array([whole, *by_iou, *(self.ap(area=a, category=category) for a in (1, 2, 3))])
 
     def ap_by_iou(self, category: int | slice = slice(None)) -> list[float]:
-        """AP at each threshold; AP is their mean."""
+        """Returns AP at each IoU threshold; AP is their mean."""
         return [
             self.ap(iou, max_dets=self._ap_index, category=category)
             for iou in np.asarray(self.protocol.iou_thrs)
@@ -85,7 +85,7 @@ class Curves:
 
 
 def curves(overlaps: Overlaps, scores: Floats, protocol: Protocol) -> Curves:
-    """Precision and recall of all classes, sizes and numbers of detections.
+    """Computes precision and recall of all classes, sizes and numbers of detections.
 
     Args:
         overlaps: Of D detections.
@@ -121,7 +121,7 @@ def curves(overlaps: Overlaps, scores: Floats, protocol: Protocol) -> Curves:
 
 
 def count_instances(overlaps: Overlaps, area_range: tuple[float, float]) -> Ints:
-    """(K,), how many instances of each class count in an area range."""
+    """Returns the (K,) numbers of instances of each class that count in an area range."""
     low, high = area_range
     counts = ~overlaps.crowds & (overlaps.instance_areas >= low) & (overlaps.instance_areas <= high)
     return np.bincount(overlaps.instance_classes[counts], minlength=len(overlaps.bounds) - 1)
@@ -129,12 +129,12 @@ def count_instances(overlaps: Overlaps, area_range: tuple[float, float]) -> Ints
 
 def average_precisions(
     coco: COCO,
-    detections: Sequence[Detection],
+    detections: Detections,
     scores: Sequence[float] | NDArray[np.float64],
     protocol: Protocol,
     iou_type: str = "segm",
 ) -> Floats:
-    """APs by pycocotools of ``detections`` ranked by ``scores``.
+    """Computes pycocotools' APs of ``detections`` ranked by ``scores``.
 
     Args:
         coco: The annotations.
@@ -152,12 +152,12 @@ def average_precisions(
 
 
 def _curve(correct: Bools, ignored: Bools, instances: int) -> tuple[Floats, Floats]:
-    """(T, R) best precision at each recall or beyond, and (T,) the highest recall.
+    """Returns (T, R) best precision at each recall or beyond, and (T,) the highest recall.
 
     Args:
         correct: (T, D), best-ranked detection first.
         ignored: (T, D).
-        instances: How many there are to find.
+        instances: Number of instances to find.
     """
     precision = np.zeros((len(correct), len(RECALLS)))
     if not correct.shape[1]:
@@ -165,7 +165,7 @@ def _curve(correct: Bools, ignored: Bools, instances: int) -> tuple[Floats, Floa
     true = np.cumsum(correct, axis=1, dtype=float)
     false = np.cumsum(~(correct | ignored), axis=1, dtype=float)
     recall = true / instances
-    # pycocotools' own operations in its own order, so that rounding is the same
+    # pycocotools' operations in its order, so that rounding is the same
     raw = true / (false + true + np.spacing(1))
     best = np.maximum.accumulate(raw[:, ::-1], axis=1)[:, ::-1]
     for t, reached in enumerate(recall):

@@ -1,24 +1,21 @@
-"""Boundary IoU (Cheng et al., "Boundary IoU", CVPR 2021): does the outline fit, too?
+"""Computes Boundary IoU (Cheng et al., "Boundary IoU", CVPR 2021).
 
-Mask IoU of a large object forgives an outline that is off by many pixels. Boundary IoU compares
+Mask IoU of a large object tolerates an outline that is off by many pixels. Boundary IoU compares
 only the pixels of each mask that lie within a distance of its outline: 2% of the image's diagonal.
 As in the authors' COCO evaluation, a pair counts by the smaller of its two IoUs, because the
-boundary of a mask inside a ring says nothing of what fills it, and a crowd region by mask IoU.
+boundary of a mask inside a ring does not depend on what fills the ring, and a crowd region counts
+by mask IoU.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-import cv2
 import numpy as np
 import pycocotools.mask as mask_utils
-from numpy.typing import NDArray
 from pycocotools.coco import COCO
 
-from msrcnn_mm.coco.detections import Detection
+from msrcnn_mm.coco.detections import Detections, Rle
 
-from .overlaps import Overlaps, progress
+from .overlaps import Bools, Overlaps, progress
 
 DILATION = 0.02
 """Width of a boundary, in diagonals of the image."""
@@ -26,7 +23,7 @@ DILATION = 0.02
 
 @dataclass(frozen=True)
 class Boundary:
-    """The pixels of a mask that are near its outline, in the mask's box.
+    """Pixels of a mask near its outline, in the mask's box.
 
     Attributes:
         pixels: (H, W), bool.
@@ -34,13 +31,13 @@ class Boundary:
         y: Row of its upper edge.
     """
 
-    pixels: NDArray[np.bool_]
+    pixels: Bools
     x: int
     y: int
 
     @classmethod
-    def of(cls, rle: dict[str, Any]) -> "Boundary":
-        """The boundary of a mask; where the image cuts the mask is outline, too.
+    def of(cls, rle: Rle) -> "Boundary":
+        """Returns the boundary of a mask; the image's edge is outline where it cuts the mask.
 
         Args:
             rle: Of a mask with at least one pixel.
@@ -48,13 +45,11 @@ class Boundary:
         height, width = rle["size"]
         reach = max(1, round(DILATION * float(np.sqrt(height**2 + width**2))))
         x, y, w, h = (int(side) for side in mask_utils.toBbox(rle))
-        mask = np.ascontiguousarray(mask_utils.decode(rle)[y : y + h, x : x + w])
-        kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-        inner = cv2.erode(mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-        return cls((mask - inner).astype(bool), x, y)
+        mask = mask_utils.decode(rle)[y : y + h, x : x + w].astype(bool)
+        return cls(mask & ~eroded(mask, reach), x, y)
 
     def iou(self, other: "Boundary") -> float:
-        """Pixels in both by pixels in either, in [0, 1]."""
+        """Returns pixels in both / pixels in either, in [0, 1]."""
         left, top = max(self.x, other.x), max(self.y, other.y)
         right = min(self.x + self.pixels.shape[1], other.x + other.pixels.shape[1])
         bottom = min(self.y + self.pixels.shape[0], other.y + other.pixels.shape[0])
@@ -67,10 +62,34 @@ class Boundary:
         return both / (np.count_nonzero(self.pixels) + np.count_nonzero(other.pixels) - both)
 
 
+def eroded(mask: Bools, reach: int) -> Bools:
+    """Returns the pixels of a mask whose square neighbourhood lies in the mask.
+
+    Args:
+        mask: (H, W).
+        reach: Half the side of the square in pixels, its centre left out.
+
+    Returns:
+        (H, W); pixels outside the array belong to no mask.
+    """
+    inner = mask
+    for _ in range(2):  # rows, then columns
+        covered = 1  # pixels that each value of inner stands for
+        while covered < 2 * reach + 1:
+            step = min(covered, 2 * reach + 1 - covered)
+            inner = inner[step:] & inner[:-step]
+            covered += step
+        inner = inner.T
+    whole = np.zeros_like(mask)
+    if inner.size:
+        whole[reach:-reach, reach:-reach] = inner
+    return whole
+
+
 def boundary_overlaps(
-    overlaps: Overlaps, coco: COCO, detections: Sequence[Detection], least: float
+    overlaps: Overlaps, coco: COCO, detections: Detections, least: float
 ) -> Overlaps:
-    """The same overlaps, each IoU cut down to Boundary IoU where that is smaller.
+    """Returns the overlaps, each IoU replaced by Boundary IoU where that is smaller.
 
     Args:
         overlaps: Of masks.
@@ -78,6 +97,7 @@ def boundary_overlaps(
         detections: What ``overlaps`` was made of.
         least: Pairs with a mask IoU below this are left out: they count at no threshold.
     """
+    masks = detections.masks or []
     kept = overlaps.ious >= min(least, 1 - 1e-10)
     pairs, ious = overlaps.pairs[kept], overlaps.ious[kept]
     of_instances: dict[int, Boundary] = {}
@@ -88,10 +108,10 @@ def boundary_overlaps(
             continue
         if overlaps.groups[d] != group:
             group = overlaps.groups[d]
-            of_instances.clear()  # those of other images are not met again
+            of_instances.clear()  # pairs are sorted by class and image
         if d != detection:
             detection = d
-            mine = Boundary.of(detections[overlaps.detections[d]]["segmentation"])
+            mine = Boundary.of(masks[overlaps.detections[d]])
         if g not in of_instances:
             of_instances[g] = Boundary.of(coco.annToRLE(overlaps.instances[g]))
         ious[index] = min(ious[index], mine.iou(of_instances[g]))

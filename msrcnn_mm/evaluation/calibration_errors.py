@@ -1,32 +1,32 @@
-"""How far scores are from what they should say: LaECE_0, LaACE_0 and D-ECE.
+"""Computes calibration errors of scores: LaECE_0, LaACE_0 and D-ECE.
 
 LaECE_0 and LaACE_0 (Kuzucu et al., "On Calibration of Object Detectors: Pitfalls, Evaluation and
-Baselines", ECCV 2024) ask a score to be the IoU of a detection that finds an instance and 0 for a
-false alarm, so that a detector cannot be calibrated by cutting masks badly. D-ECE (Kueppers et al.,
-"Multivariate Confidence Calibration for Object Detection", CVPR Workshops 2020) asks it to be the
-share of detections that are correct at an IoU threshold; ours is the one of confidence alone.
+Baselines", ECCV 2024) compare a score with the IoU of a detection that finds an instance and with 0
+for a false alarm, so that badly cut masks count as errors. D-ECE (Kueppers et al., "Multivariate
+Confidence Calibration for Object Detection", CVPR Workshops 2020) compares it with the share of
+detections that are correct at an IoU threshold; this is the variant of confidence alone.
 
 Bins are of equal width, open below and closed above, the first closed at 0 too.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
+from .evaluation_result import CalibrationErrors, ClassScore, ReliabilityBin
 from .overlaps import Floats, Ints
-from .score_evaluation import CalibrationErrors, ReliabilityBin
 
 LAECE_BINS = 25
 DECE_BINS = 10
-DECE_IOU = 0.5
 
 
 def laece(scores: Floats, found: Floats) -> float | None:
-    """LaECE_0 of one class: mean over bins, weighted by count, of |mean score - mean IoU|.
+    """Returns LaECE_0 of one class: the mean over bins of |mean score - mean IoU|, by count.
 
     Args:
         scores: (D,), in [0, 1].
-        found: (D,), IoU of a correct detection (any overlap will do), 0 of a false alarm.
+        found: (D,), IoU of a correct detection (any overlap makes one), 0 of a false alarm.
 
     Returns:
         In [0, 1], 0 best; None without a detection.
@@ -35,15 +35,20 @@ def laece(scores: Floats, found: Floats) -> float | None:
 
 
 def laace(scores: Floats, found: Floats) -> float | None:
-    """LaACE_0 of one class: mean of |score - IoU|, each detection a bin of its own.
+    """Returns LaACE_0 of one class: the mean of |score - IoU|, each detection a bin of its own.
 
-    Args, Returns: As of :func:`laece`.
+    Args:
+        scores: (D,), in [0, 1].
+        found: (D,), as of :func:`laece`.
+
+    Returns:
+        In [0, 1], 0 best; None without a detection.
     """
     return float(np.abs(scores - found).mean()) if len(scores) else None
 
 
 def dece(scores: Floats, correct: Floats) -> float | None:
-    """D-ECE: mean over 10 bins, weighted by count, of |mean score - share of correct ones|.
+    """Returns D-ECE: the mean over 10 bins of |mean score - share of correct ones|, by count.
 
     Args:
         scores: (D,), in [0, 1], of all classes together.
@@ -56,30 +61,28 @@ def dece(scores: Floats, correct: Floats) -> float | None:
 
 
 def calibration_errors(
-    scores: Floats, found: Floats, found_half: Floats, classes: Ints
+    scores: Floats, found: Floats, found_half: Floats, classes: Sequence[ClassScore]
 ) -> CalibrationErrors:
-    """All of it, for one score.
+    """Returns all calibration errors of one score.
 
     Args:
-        scores: (D,), in [0, 1].
-        found: (D,), IoU with the instance found where any overlap will do, 0 for a false alarm,
-            NaN for what does not count.
-        found_half: (D,), the same where IoU 0.5 is asked for.
-        classes: (D,), of classes with ground truth; detections of others belong in no figure.
+        scores: (D,), in [0, 1], of the detections of classes with ground truth.
+        found: (D,), IoU with the instance found, where any overlap makes a match; 0 for a false
+            alarm, NaN for what does not count.
+        found_half: (D,), the same where a match needs IoU 0.5.
+        classes: Each class's own errors.
     """
-    counts = ~np.isnan(found)
-    by_class = [counts & (classes == k) for k in np.unique(classes)]
     at_half = ~np.isnan(found_half)
     return CalibrationErrors(
-        laece=_mean([laece(scores[own], found[own]) for own in by_class]),
-        laace=_mean([laace(scores[own], found[own]) for own in by_class]),
+        laece=_mean([one.laece for one in classes]),
+        laace=_mean([one.laace for one in classes]),
         dece=dece(scores[at_half], (found_half[at_half] > 0).astype(float)),
         bins=_reliability(scores, found, found_half),
     )
 
 
 def bin_numbers(scores: Floats, bins: int) -> Ints:
-    """(D,), the bin of each score in [0, 1]."""
+    """Returns the (D,) bin numbers of (D,) scores in [0, 1]."""
     return np.maximum(np.searchsorted(np.linspace(0, 1, bins + 1), scores, side="left") - 1, 0)
 
 

@@ -1,39 +1,41 @@
-"""How well scores go with the true IoU of the masks they belong to.
+"""Correlates scores with the true IoU of their masks.
 
-The figures 2 and 5 of Mask Scoring R-CNN (Huang et al., CVPR 2019) in numbers. A class score says
-little of the mask; s_iou should say all of it.
+These are the figures 2 and 5 of Mask Scoring R-CNN (Huang et al., CVPR 2019) in numbers.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-from msrcnn_mm.coco.detections import Detection
+from msrcnn_mm.coco.detections import Detections
 
-SCORES = {"class score": "score", "mask IoU": "mask_iou", "mask score": "mask_score"}
-"""Our word for each score -> its field in a results file."""
+from .evaluation_result import MaskIouQuality
+from .overlaps import Bools, Floats
+from .protocol import CORRECT_IOU, MATCHED_IOU
 
-MATCHED_IOU = 0.5
-"""True IoU from which on a mask is of an instance, and not a false alarm."""
+CORRELATED = {"class score": "class_scores", "mask IoU": "mask_ious", "mask score": "mask_scores"}
+"""Our word for each score -> its column in :class:`Detections`."""
+
+GOOD_IOU = 0.75
+"""True IoU above which a mask is well cut, for the AUROC of s_iou."""
 
 NUM_BINS = 10
 
 
 @dataclass(frozen=True)
 class Bin:
-    """The masks whose score is in [low, high); the last bin has 1 too.
+    """Masks whose score is in [low, high); the last bin includes 1.
 
     Attributes:
         low: The least score.
-        high: The score from which on the next bin has it.
-        count: How many masks.
-        mean_true_iou: Of theirs; None without a mask.
+        high: Scores are below this.
+        count: Number of masks.
+        mean_true_iou: None without a mask.
     """
 
     low: float
@@ -44,10 +46,10 @@ class Bin:
 
 @dataclass(frozen=True)
 class Correlation:
-    """How a score goes with the true IoU over a set of masks.
+    """Correlation of a score with the true IoU over a set of masks.
 
     Attributes:
-        count: D, how many masks.
+        count: D, number of masks.
         pearson: Coefficient of the linear relation, in [-1, 1]; None where it is undefined, because
             there are fewer than two masks, or all have one score or one true IoU.
         spearman: The same of the ranks, ties sharing their mean rank.
@@ -62,79 +64,84 @@ class Correlation:
 
 @dataclass(frozen=True)
 class ScorePoints:
-    """What one score says of each mask, and what is true.
+    """One score of each mask, and the true IoU.
 
     Attributes:
         scores: (D,), usually in [0, 1].
         true_ious: (D,), in [0, 1].
     """
 
-    scores: NDArray[np.float64]
-    true_ious: NDArray[np.float64]
+    scores: Floats
+    true_ious: Floats
 
     @cached_property
     def all(self) -> Correlation:
-        """Over all masks: false alarms, whose true IoU is near 0, included."""
+        """Correlation over all masks, false alarms included."""
         return correlate(self.scores, self.true_ious)
 
     @cached_property
     def matched(self) -> Correlation:
-        """Over the masks that are of an instance: quality alone, without false alarms."""
-        hit = self.true_ious >= MATCHED_IOU
+        """Correlation over the masks of true IoU 0.5 or more, false alarms left out."""
+        hit = self.true_ious >= CORRECT_IOU
         return correlate(self.scores[hit], self.true_ious[hit])
 
 
 def score_points(
-    detections: Sequence[Detection], true_ious: NDArray[np.float64], score_thr: float
+    detections: Detections, true_ious: Floats, score_thr: float
 ) -> dict[str, ScorePoints]:
-    """Sets each score of the detections against their true IoU.
+    """Pairs each score of the detections with their true IoU.
 
     Args:
-        detections: D detections; those without a score's field are left out of that score.
+        detections: D detections; those without a score are left out of that score.
         true_ious: (D,), the true IoU of each.
         score_thr: Detections below this class score are left out of all.
 
     Returns:
-        Word of :data:`SCORES` -> its points; scores that no detection has are absent.
+        Word of :data:`CORRELATED` -> its points; scores that no detection has are absent.
     """
-    kept = [
-        (detection, iou)
-        for detection, iou in zip(detections, true_ious, strict=True)
-        if detection["score"] >= score_thr
-    ]
     points = {}
-    for word, field in SCORES.items():
-        pairs = [(d[field], iou) for d, iou in kept if field in d]
-        if pairs:
-            scores, ious = np.array(pairs, np.float64).T
-            points[word] = ScorePoints(scores, ious)
+    for word, column in CORRELATED.items():
+        scores = getattr(detections, column)
+        if scores is not None:
+            kept = (detections.class_scores >= score_thr) & ~np.isnan(scores)
+            if kept.any():
+                points[word] = ScorePoints(scores[kept], true_ious[kept])
     return points
 
 
-def correlate(scores: NDArray[np.float64], true_ious: NDArray[np.float64]) -> Correlation:
-    """The coefficients, and the mean true IoU by score.
+def correlate(scores: Floats, true_ious: Floats) -> Correlation:
+    """Returns the coefficients, and the mean true IoU by score.
 
     Args:
         scores: (D,).
         true_ious: (D,), in [0, 1].
     """
-    pearson = spearman = None
-    # SciPy warns and answers nan where a side does not vary, and warns where it hardly does.
-    if len(scores) > 1 and np.ptp(scores) > 0 and np.ptp(true_ious) > 0:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", stats.NearConstantInputWarning)
-            pearson = _defined(stats.pearsonr(scores, true_ious).statistic)
-            spearman = _defined(stats.spearmanr(scores, true_ious).statistic)
+    pearson, spearman = coefficients(scores, true_ious)
     return Correlation(len(scores), pearson, spearman, _bins(scores, true_ious))
 
 
+def coefficients(a: Floats, b: Floats) -> tuple[float | None, float | None]:
+    """Returns Pearson's and Spearman's coefficient, in [-1, 1]; None where undefined.
+
+    Args:
+        a: (D,).
+        b: (D,).
+    """
+    # SciPy warns and returns nan where a side does not vary, and warns where it hardly does.
+    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return None, None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.NearConstantInputWarning)
+        return _defined(stats.pearsonr(a, b).statistic), _defined(stats.spearmanr(a, b).statistic)
+
+
 def _defined(coefficient: float) -> float | None:
-    """A coefficient in [-1, 1]; None for the nan of values that differ by rounding alone."""
+    """Clips a coefficient to [-1, 1]; returns None for the nan of values that hardly vary."""
     return float(np.clip(coefficient, -1, 1)) if np.isfinite(coefficient) else None
 
 
-def _bins(scores: NDArray[np.float64], true_ious: NDArray[np.float64]) -> list[Bin]:
-    """Scores out of [0, 1], as other frameworks may have them, are in the first and last bin."""
+def _bins(scores: Floats, true_ious: Floats) -> list[Bin]:
+    """Bins true IoUs by score; scores outside [0, 1] are in the first and the last bin."""
     index = np.clip(np.floor(scores * NUM_BINS), 0, NUM_BINS - 1).astype(int)
     counts = np.bincount(index, minlength=NUM_BINS)
     sums = np.bincount(index, true_ious, NUM_BINS)
@@ -150,12 +157,50 @@ def _bins(scores: NDArray[np.float64], true_ious: NDArray[np.float64]) -> list[B
 
 
 def report(points: Mapping[str, ScorePoints], score_thr: float) -> dict[str, Any]:
-    """What a JSON file can hold of the correlations; ``None`` for what is undefined."""
+    """Returns the correlations as JSON holds them; ``None`` for what is undefined."""
     return {
         "score_thr": score_thr,
-        "matched_true_iou": MATCHED_IOU,
+        "matched_true_iou": CORRECT_IOU,
         "scores": {
             word.replace(" ", "_").lower(): {"all": asdict(p.all), "matched": asdict(p.matched)}
             for word, p in points.items()
         },
     }
+
+
+def mask_iou_quality(mask_ious: Floats, true_ious: Floats) -> MaskIouQuality:
+    """Computes errors and correlations of s_iou over the masks that are of an instance.
+
+    Masks of no object (true IoU below :data:`.protocol.MATCHED_IOU`) are left out, because s_iou is
+    the IoU with an instance and the scorer has never seen any other. Masks of an instance that
+    another mask found as well are not, because s_iou is about the mask alone.
+
+    Args:
+        mask_ious: (D,), s_iou; NaN for a mask that has none, which is left out.
+        true_ious: (D,), in [0, 1].
+
+    Returns:
+        Figures that too few masks, or equal values, leave undefined are None.
+    """
+    matched = (true_ious >= MATCHED_IOU) & ~np.isnan(mask_ious)
+    said, true = mask_ious[matched], true_ious[matched]
+    errors = said - true
+    pearson, spearman = coefficients(said, true)
+    return MaskIouQuality(
+        masks=len(said),
+        mean_absolute_error=float(np.abs(errors).mean()) if len(said) else None,
+        bias=float(errors.mean()) if len(said) else None,
+        pearson=pearson,
+        spearman=spearman,
+        auroc=_auroc(said, true > GOOD_IOU),
+    )
+
+
+def _auroc(values: Floats, positive: Bools) -> float | None:
+    """Returns the share of (positive, negative) pairs in which the positive's value is higher."""
+    if positive.all() or not positive.any():
+        return None
+    # imported here because it takes a second, and only results with s_iou need it
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(positive, values))

@@ -1,65 +1,70 @@
-"""One evaluation of everything: masks are compared with the ground truth once, then ranked."""
+"""Evaluates masks by every score: compares them with the ground truth once, then ranks them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
 from pycocotools.coco import COCO
 
-from msrcnn_mm.coco.detections import Detection
+from msrcnn_mm.coco.detections import Detections
 
 from .average_precision import UNDEFINED, Curves, count_instances, curves
 from .boundary import boundary_overlaps
 from .calibration_errors import calibration_errors, laace, laece
-from .found import found_ious
-from .lrp import LRP_IOU, class_lrp, mean_lrp
-from .mask_iou_quality import mask_iou_quality
-from .overlaps import Floats, Ints, Overlaps, find_overlaps, progress
-from .protocol import AREA_RANGES, CLASS_SCORE, COLUMNS, ORACLE, Protocol, coco_protocol
-from .score_columns import ScoreColumns, in_unit_interval, notes_on
-from .score_evaluation import (
+from .correlation import mask_iou_quality
+from .evaluation_result import (
     Aps,
     CalibrationErrors,
     ClassEvaluation,
-    ClassLrp,
     ClassScore,
     DetectionColumns,
     Ranking,
     ScoreEvaluation,
 )
+from .lrp import class_lrp, mean_lrp
+from .matching import matched_ious
+from .overlaps import Floats, Ints, Overlaps, find_overlaps, progress
+from .protocol import (
+    AREA_RANGES,
+    CLASS_SCORE,
+    COLUMNS,
+    CORRECT_IOU,
+    ORACLE,
+    Protocol,
+    coco_protocol,
+)
+from .rankings import in_unit_interval, ranking_notes, ranking_scores
 
-# Two rankings that differ in nothing have APs that differ in rounding at most.
-_NO_GAP = 1e-9
+_NO_GAP = 1e-9  # equal rankings may differ by rounding
 
 
 def evaluate_scores(
     coco: COCO,
-    detections: Sequence[Detection],
+    detections: Detections,
     protocol: Protocol | None = None,
     boundary: bool = False,
 ) -> ScoreEvaluation:
-    """Says what the scores of masks are worth.
+    """Evaluates masks by every score that they have.
 
     Args:
         coco: The annotations.
-        detections: D masks in COCO's results format, with ``mask_iou``, ``mask_score``,
-            ``foreground_prob`` and ``calibrated_score`` where they have them.
-        protocol: What counts; COCO's own without.
+        detections: D masks, with the scores that they have.
+        protocol: What counts; by default COCO's own.
         boundary: Whether to rank by Boundary IoU as well; see :mod:`.boundary`.
 
     Returns:
-        The evaluation; :func:`.score_evaluation.as_json` makes plain data of it.
+        The evaluation; :func:`.evaluation_result.as_json` makes plain data of it.
 
     Raises:
-        UserError: A detection lacks a field, has a score that is no finite number, is of an image
-            that the annotations do not have or has a mask of another size than its image; two
-            annotations have the same id, or one has no area.
+        UserError: The detections have no masks; one has a score that is not a finite number, is of
+            an image that the annotations do not have, or has a mask of another size than its
+            image; two annotations have the same id, or one has no area.
     """
     protocol = protocol or coco_protocol(coco)
     overlaps = find_overlaps(coco, detections, protocol)
-    scores = ScoreColumns.of(detections)
-    true_ious = _spread(overlaps.true_ious(), overlaps, len(detections))
-    by_ranking = scores.rankings(true_ious)
+    true_ious = overlaps.spread(overlaps.best_ious(), len(detections))
+    by_ranking = ranking_scores(detections, true_ious)
+    mask_ious = detections.implied_mask_ious
     instances = count_instances(overlaps, AREA_RANGES[0])
 
     in_order = {name: values[overlaps.detections] for name, values in by_ranking.items()}
@@ -92,33 +97,31 @@ def evaluate_scores(
         boundary=by_boundary,
         oracle_gap=gap,
         mask_iou_quality=(
-            None
-            if scores.mask_ious is None
-            else mask_iou_quality(scores.mask_ious, np.nan_to_num(true_ious))
+            None if mask_ious is None else mask_iou_quality(mask_ious, np.nan_to_num(true_ious))
         ),
         calibration_errors={
             name: part.calibration_errors
             for name, part in parts.items()
             if part.calibration_errors is not None
         },
-        lrp={
-            name: mean_lrp([lrp for lrp in part.lrps if lrp is not None])
-            for name, part in parts.items()
-        },
+        lrp={name: part.lrp for name, part in parts.items()},
         classes=_classes(coco, protocol, overlaps, instances, measured, parts),
-        notes=[*_notes(overlaps, instances, len(detections)), *notes_on(by_ranking, scores)],
+        notes=[
+            *_notes(overlaps, instances, len(detections)),
+            *ranking_notes(by_ranking, detections),
+        ],
         detections=DetectionColumns(
-            image_ids=[d["image_id"] for d in detections],
-            category_ids=[d["category_id"] for d in detections],
-            class_scores=scores.class_scores,
-            mask_ious=scores.mask_ious,
-            mask_scores=scores.mask_scores,
-            maskness=scores.maskness,
-            calibrated_scores=scores.calibrated_scores,
+            image_ids=detections.image_ids,
+            category_ids=detections.category_ids,
+            class_scores=detections.class_scores,
+            mask_ious=mask_ious,
+            mask_scores=detections.mask_scores,
+            maskness=detections.maskness,
+            calibrated_scores=detections.calibrated_scores,
             true_ious=true_ious,
-            areas=_spread(overlaps.areas, overlaps, len(detections)),
+            areas=overlaps.spread(overlaps.areas, len(detections)),
             matched_ious={
-                name: _spread(part.found, overlaps, len(detections)) for name, part in parts.items()
+                name: overlaps.spread(part.found, len(detections)) for name, part in parts.items()
             },
         ),
     )
@@ -128,29 +131,22 @@ class _ScoreParts:
     """Calibration and LRP of one score, overall and by class.
 
     Attributes:
-        found: (D,), IoU with the instance found, any overlap will do.
-        calibration: None for a score outside [0, 1].
-        by_class: K classes' calibration and LRP.
-        lrps: LRP of the classes; None for those without ground truth.
+        found: (D,), IoU with the instance found, where any overlap makes a match.
+        calibration_errors: None for a score outside [0, 1].
+        by_class: Calibration and LRP of K classes.
+        lrp: Mean over classes with ground truth.
     """
 
     def __init__(
         self, overlaps: Overlaps, scores: Floats, protocol: Protocol, instances: Ints
     ) -> None:
-        self.found, half = found_ious(overlaps, scores, protocol, (0.0, LRP_IOU))
-        honest = in_unit_interval(scores)
-        classes = np.repeat(np.arange(len(instances)), np.diff(overlaps.bounds))
-        known = instances[classes] > 0
-        self.calibration_errors: CalibrationErrors | None = None
-        if honest:
-            self.calibration_errors = calibration_errors(
-                scores[known], self.found[known], half[known], classes[known]
-            )
+        self.found, half = matched_ious(overlaps, scores, protocol, (0.0, CORRECT_IOU))
+        calibratable = in_unit_interval(scores)
         self.by_class: list[ClassScore] = []
         for k, (start, end) in enumerate(pairwise(overlaps.bounds)):
             own, found, at_half = scores[start:end], self.found[start:end], half[start:end]
             counted, counted_half = ~np.isnan(found), ~np.isnan(at_half)
-            calibrated = honest and instances[k] > 0
+            calibrated = calibratable and instances[k] > 0
             lrp = None
             if instances[k]:
                 lrp = class_lrp(own[counted_half], at_half[counted_half], int(instances[k]))
@@ -161,17 +157,23 @@ class _ScoreParts:
                     lrp=lrp,
                 )
             )
-        self.lrps: list[ClassLrp | None] = [score.lrp for score in self.by_class]
+        self.lrp = mean_lrp([score.lrp for score in self.by_class if score.lrp is not None])
+        self.calibration_errors: CalibrationErrors | None = None
+        if calibratable:
+            known = np.repeat(instances > 0, np.diff(overlaps.bounds))
+            self.calibration_errors = calibration_errors(
+                scores[known], self.found[known], half[known], self.by_class
+            )
 
 
 def rankings_of(
     measured: Mapping[str, Curves], category: int | slice = slice(None)
 ) -> tuple[dict[str, Ranking], Aps]:
-    """AP by each ranking, and the oracle gap by column.
+    """Returns AP by each ranking, and the oracle gap by column.
 
     Args:
         measured: Ranking -> its curves, the class score's among them.
-        category: Number of a class; all without.
+        category: Number of a class; by default all.
     """
     aps = {name: _named(curve.columns(category)) for name, curve in measured.items()}
     gap: Aps = dict.fromkeys(COLUMNS)
@@ -179,7 +181,7 @@ def rankings_of(
         gap = {c: _difference(aps[ORACLE][c], aps[CLASS_SCORE][c]) for c in COLUMNS}
 
     def share(name: str, column: str) -> float | None:
-        """1 is the oracle, below 0 is harm; None where there is no gap to recover a share of."""
+        """Returns 1 for the oracle, below 0 for a loss; None where there is no gap."""
         whole = gap[column]
         won = _difference(aps[name][column], aps[CLASS_SCORE][column])
         return None if won is None or whole is None or whole < _NO_GAP else won / whole
@@ -238,13 +240,6 @@ def _notes(overlaps: Overlaps, instances: Ints, given: int) -> list[str]:
             " it counts as a false alarm: number annotations from 1"
         )
     return notes
-
-
-def _spread(values: Floats, overlaps: Overlaps, total: int) -> Floats:
-    """(D,), in the order of the results; NaN for detections that do not count."""
-    spread = np.full(total, np.nan)
-    spread[overlaps.detections] = values
-    return spread
 
 
 def _named(values: Floats) -> Aps:

@@ -1,34 +1,34 @@
-"""Localisation Recall Precision error (Oksuz et al., "One Metric to Measure Them All", TPAMI 2021).
+"""Computes the Localisation Recall Precision error.
 
-Calibration forgives misses: a detector that finds one easy instance and is sure of it is perfectly
-calibrated. LRP counts badly cut masks, false alarms and misses in one figure, and says from which
-score on detections are worth keeping.
+(Oksuz et al., "One Metric to Measure Them All", TPAMI 2021.) Calibration errors do not count
+misses: a detector that finds one easy instance with certainty is perfectly calibrated. LRP counts
+badly cut masks, false alarms and misses in one figure, and gives the score threshold of the least
+error.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from .evaluation_result import ClassLrp, Lrp, LrpError
 from .overlaps import Floats
-from .score_evaluation import ClassLrp, Lrp, LrpError
-
-LRP_IOU = 0.5
+from .protocol import CORRECT_IOU
 
 
 def class_lrp(scores: Floats, found: Floats, instances: int) -> ClassLrp:
-    """LRP of one class: of all detections, and at the score threshold where it is least.
+    """Returns LRP of one class: of all detections, and at the score threshold where it is least.
 
     With N_TP detections that found an instance at IoU 0.5 or more, N_FP that did not and N_FN
     instances that none found,
 
         LRP = (sum of (1 - IoU) / (1 - 0.5) over the N_TP, + N_FP + N_FN) / (N_TP + N_FP + N_FN).
 
-    Detections of equal score stand or fall together: a threshold cannot part them.
+    A threshold keeps all detections of equal score, or none.
 
     Args:
         scores: (D,), of the detections that count.
         found: (D,), IoU of a detection that is correct at IoU 0.5, 0 of a false alarm.
-        instances: How many there are to find, at least 1.
+        instances: Number of instances to find, at least 1.
 
     Returns:
         Errors in [0, 1]. Of several best thresholds the highest.
@@ -42,7 +42,7 @@ def class_lrp(scores: Floats, found: Floats, instances: int) -> ClassLrp:
     false = np.arange(1, len(found) + 1) - true
     lost: Floats = true - np.cumsum(found)  # sum of 1 - IoU
     missed = instances - true
-    errors = (lost / (1 - LRP_IOU) + false + missed) / (true + false + missed)
+    errors = (lost / (1 - CORRECT_IOU) + false + missed) / (true + false + missed)
 
     def at(last: int) -> LrpError:
         some = bool(true[last])
@@ -59,7 +59,7 @@ def class_lrp(scores: Floats, found: Floats, instances: int) -> ClassLrp:
 
 
 def mean_lrp(classes: Sequence[ClassLrp]) -> Lrp:
-    """Mean over classes, each figure over those in which it is defined."""
+    """Returns the mean over classes, each figure over those in which it is defined."""
 
     def mean(errors: Sequence[LrpError]) -> LrpError:
         def of(values: Sequence[float | None]) -> float | None:

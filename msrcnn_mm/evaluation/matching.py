@@ -1,7 +1,7 @@
-"""Which detection finds which instance: COCO's matching, best-ranked detection first.
+"""Matches detections with instances as COCO does, best-ranked detection first.
 
-pycocotools asks every detection about every instance at every threshold, in Python. Here the
-best-ranked detections of all images take their turn together, then the second ones, and so on.
+pycocotools compares every detection with every instance at every threshold, in Python. Here the
+best-ranked detections of all images are matched together, then the second ones, and so on.
 
 Shape shorthand: D detections, P pairs, T thresholds.
 """
@@ -12,13 +12,14 @@ from itertools import pairwise
 import numpy as np
 
 from .overlaps import Bools, Floats, Ints, Overlaps
+from .protocol import AREA_RANGES, Protocol
 
 NONE = -1
 
 
 @dataclass(frozen=True)
 class Matches:
-    """What detections found, taken in one order.
+    """Matches of detections taken in one order.
 
     Attributes:
         pairs: (T, D), the pair by which a detection found an instance, :data:`NONE` without.
@@ -33,11 +34,11 @@ class Matches:
 
 
 def ranks(overlaps: Overlaps, scores: Floats) -> Ints:
-    """(D,), place of each detection among those of its class and image: 0 for the best.
+    """Returns the (D,) places of detections among those of their class and image, from 0.
 
     Args:
         overlaps: Of D detections.
-        scores: (D,), what to rank by; of equal ones the one given first is better.
+        scores: (D,), what to rank by; of equal ones the first is better.
     """
     order = np.lexsort((-scores, overlaps.groups))
     places = np.empty(len(order), np.int64)
@@ -53,7 +54,7 @@ def match(
     area_range: tuple[float, float],
     max_det: int,
 ) -> Matches:
-    """Gives instances to detections.
+    """Matches detections with instances.
 
     At each threshold a detection takes the instance that overlaps most of those that are free and
     count, or else of those that are ignored: crowd regions, which are never used up, and instances
@@ -62,16 +63,16 @@ def match(
     Args:
         overlaps: Of D detections.
         places: (D,), as from :func:`ranks`.
-        thresholds: (T,), least IoU of a match; 0 asks for any overlap.
+        thresholds: (T,), least IoU of a match; at 0 any overlap makes one.
         area_range: Smallest and largest area in pixels of the instances that count.
-        max_det: How many of the best-ranked detections of a class in an image count.
+        max_det: Number of best-ranked detections of a class in an image that count.
     """
     thresholds = np.minimum(thresholds, 1 - 1e-10)[:, None]  # as pycocotools
     counts = ~(overlaps.crowds | _outside(overlaps.instance_areas, area_range))
     detection, instance = overlaps.pairs.T
     near = np.flatnonzero((overlaps.ious >= thresholds.min()) & (places[detection] < max_det))
     turns = _turns(overlaps.groups, places, detection[near])
-    # Of a detection's pairs the last that is possible is the one to take.
+    # sorted so that a detection takes the last of its pairs that is possible
     near = near[
         np.lexsort(
             (instance[near], overlaps.ious[near], counts[instance[near]], detection[near], turns)
@@ -94,7 +95,7 @@ def match(
         taken[t[used], instance[pair[used]]] = True
 
     matched = found != NONE
-    of_match = np.append(instance, 0)[found]  # the appended one stands for no pair at all
+    of_match = np.append(instance, 0)[found]  # the appended 0 is for those without a pair
     known = matched & np.append(overlaps.findable, False)[of_match]
     correct = known & np.append(counts, False)[of_match]
     by_match = matched & ~np.append(counts, False)[of_match]
@@ -102,8 +103,32 @@ def match(
     return Matches(found, correct, by_match | (~known & outside))
 
 
+def matched_ious(
+    overlaps: Overlaps, scores: Floats, protocol: Protocol, thresholds: tuple[float, ...]
+) -> Floats:
+    """Returns the IoU of each detection with the instance that it finds.
+
+    Args:
+        overlaps: Of D detections.
+        scores: (D,), what to rank by.
+        protocol: Its ``ap_max_dets`` best-ranked detections of a class in an image count.
+        thresholds: T least IoUs of a match; at 0 any overlap makes one.
+
+    Returns:
+        (T, D): the IoU of a correct detection; 0 for a false alarm, also for one that finds what
+        another has found; NaN for one that does not count, in a crowd region or beyond the most
+        detections.
+    """
+    places = ranks(overlaps, scores)
+    matches = match(overlaps, places, np.array(thresholds), AREA_RANGES[0], protocol.ap_max_dets)
+    ious = np.append(overlaps.ious, 0)[matches.pairs]
+    found = np.where(matches.correct & (matches.pairs != NONE), ious, 0)
+    found[matches.ignored | (places >= protocol.ap_max_dets)] = np.nan
+    return found
+
+
 def _turns(groups: Ints, places: Ints, detection: Ints) -> Ints:
-    """(P,), when each pair's detection comes up among the detections of its group with pairs."""
+    """Returns the (P,) places of each pair's detection among its group's detections with pairs."""
     distinct, back = np.unique(detection, return_inverse=True)
     order = np.lexsort((places[distinct], groups[distinct]))
     sorted_groups = groups[distinct][order]

@@ -1,14 +1,15 @@
-"""Which detections overlap which instances, by how much: computed once, for all rankings.
+"""Computes which detections overlap which instances and by how much, once for all rankings.
 
-Only pairs that overlap are kept. Detections and instances are held class by class, in each class
-image by image, in each image as they were given: pycocotools' own order, which settles ties.
+Only pairs that overlap are kept. Detections and instances are ordered by class, then by image, then
+as they were given: this is pycocotools' order, which decides ties.
 
 Shape shorthand: D detections, G instances (crowd regions too), P overlapping pairs, K classes.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pycocotools.mask as mask_utils
@@ -16,14 +17,16 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from tqdm import tqdm
 
-from msrcnn_mm.coco.checks import check_detections, check_instances
-from msrcnn_mm.coco.detections import Detection
+from msrcnn_mm.coco.detections import Detections, Rle
+from msrcnn_mm.errors import UserError
 
 from .protocol import Protocol
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+
+_T = TypeVar("_T")
 
 _MOST_AT_ONCE = 200  # pycocotools.mask.area overflows from 256 RLEs on under numpy 2
 
@@ -59,53 +62,82 @@ class Overlaps:
     pairs: Ints
     ious: Floats
 
-    def true_ious(self) -> Floats:
-        """(D,), IoU of each detection with the instance it fits best, crowd regions left out."""
+    def best_ious(self) -> Floats:
+        """Returns (D,) IoUs with the best-fitting instance, crowd regions left out."""
         best = np.zeros(len(self.detections))
         single = ~self.crowds[self.pairs[:, 1]]
         np.maximum.at(best, self.pairs[single, 0], self.ious[single])
         return best
 
+    def spread(self, values: Floats, total: int) -> Floats:
+        """Returns (D,) values in the order of all results, NaN for those that do not count."""
+        spread = np.full(total, np.nan)
+        spread[self.detections] = values
+        return spread
+
 
 def find_overlaps(
-    coco: COCO, detections: Sequence[Detection], protocol: Protocol, iou_type: str = "segm"
+    coco: COCO, detections: Detections, protocol: Protocol, iou_type: str = "segm"
 ) -> Overlaps:
     """Computes every IoU that an evaluation needs, once.
 
     Args:
         coco: The annotations.
-        detections: With ``segmentation``, or for ``bbox`` with ``bbox``.
+        detections: With masks, or for ``bbox`` with boxes.
         protocol: Which classes and images count.
         iou_type: ``segm`` or ``bbox``.
 
     Raises:
-        UserError: A detection is of an image that ``coco`` does not have, or of another size, or
-            lacks a field; two annotations have the same id, or one has no area.
+        UserError: The detections lack masks or boxes, or do not fit the annotations' images; two
+            annotations have the same id, or one has no area.
+    """
+    _check_instances(coco)
+    detections.check_fit(coco)
+    return overlaps_of(coco, detections, protocol.category_ids, protocol.image_ids, iou_type)
+
+
+def overlaps_of(
+    coco: COCO,
+    detections: Detections,
+    category_ids: Iterable[Any],
+    image_ids: Iterable[Any],
+    iou_type: str = "segm",
+) -> Overlaps:
+    """Computes the IoUs of some classes and images, of checked annotations and detections.
+
+    Raises:
+        UserError: The detections lack masks or boxes.
     """
     masks = iou_type == "segm"
-    shape = "segmentation" if masks else "bbox"
-    check_instances(coco)
-    check_detections(coco, detections, shape)
-    classes = {category_id: k for k, category_id in enumerate(sorted(set(protocol.category_ids)))}
-    images = {image_id: i for i, image_id in enumerate(sorted(set(protocol.image_ids)))}
+    shapes: Any = detections.masks if masks else detections.boxes
+    if len(detections) and (shapes is None or (not masks and np.isnan(shapes).any())):
+        field = "segmentation" if masks else "bbox"
+        raise UserError(f"detections have no '{field}', which {iou_type} is computed from")
+    classes = {category_id: k for k, category_id in enumerate(sorted(set(category_ids)))}
+    images = {image_id: i for i, image_id in enumerate(sorted(set(image_ids)))}
 
-    positions, groups = _in_order(detections, classes, images)
+    positions, groups = _in_order(detections.category_ids, detections.image_ids, classes, images)
     annotations = [a for image_id in images for a in coco.imgToAnns.get(image_id, [])]
-    order, instance_groups = _in_order(annotations, classes, images)
+    order, instance_groups = _in_order(
+        [a["category_id"] for a in annotations],
+        [a["image_id"] for a in annotations],
+        classes,
+        images,
+    )
     instances = [annotations[i] for i in order]
     crowds = np.array([bool(a.get("iscrowd", 0)) for a in instances], bool)
 
-    shapes = [detections[i][shape] for i in positions]
+    counted: list[Any] = [] if shapes is None else [shapes[i] for i in positions]
     truths = [coco.annToRLE(a) if masks else a["bbox"] for a in instances]
-    pairs, ious = _pairwise(shapes, groups, truths, instance_groups, crowds)
+    pairs, ious = _pairwise(counted, groups, truths, instance_groups, crowds)
     return Overlaps(
         detections=positions,
         groups=groups,
         bounds=np.searchsorted(groups, np.arange(len(classes) + 1) * len(images)),
-        areas=mask_areas(shapes) if masks else np.array([w * h for _, _, w, h in shapes], float),
+        areas=mask_areas(counted) if masks else np.array([w * h for _, _, w, h in counted], float),
         instances=instances,
         instance_classes=instance_groups // max(1, len(images)),
-        instance_areas=np.array([a["area"] for a in instances], float),
+        instance_areas=np.array([a.get("area", np.nan) for a in instances], float),
         crowds=crowds,
         findable=np.array([a["id"] != 0 for a in instances], bool),
         pairs=pairs,
@@ -113,27 +145,40 @@ def find_overlaps(
     )
 
 
-def mask_areas(rles: Sequence[dict[str, Any]]) -> Floats:
-    """Pixels of each RLE."""
+def mask_areas(rles: Sequence[Rle]) -> Floats:
+    """Returns the number of pixels of each RLE."""
     starts = range(0, len(rles), _MOST_AT_ONCE)
     parts = [mask_utils.area(list(rles[i : i + _MOST_AT_ONCE])) for i in starts]
     return np.concatenate([np.zeros(0), *parts])
 
 
-def progress(steps: Iterable[Any], what: str, total: int | None = None) -> Iterable[Any]:
-    """Shows how far a loop is in a terminal, once it has taken two seconds."""
-    return tqdm(steps, desc=what, total=total, delay=2, disable=None, leave=False)
+def progress(steps: Iterable[_T], what: str, total: int | None = None) -> Iterable[_T]:
+    """Shows the progress of a loop in a terminal, once it has taken two seconds."""
+    bar: Iterable[_T] = tqdm(steps, desc=what, total=total, delay=2, disable=None, leave=False)
+    return bar
+
+
+def _check_instances(coco: COCO) -> None:
+    """Checks what pycocotools accepts and gets a wrong AP from: an id given twice, no area."""
+    annotations = coco.dataset.get("annotations", [])
+    if len(coco.anns) != len(annotations):
+        ids = Counter(a["id"] for a in annotations)
+        raise UserError(f"two annotations have the id {ids.most_common(1)[0][0]}: number them anew")
+    for annotation in annotations:
+        if "area" not in annotation:
+            raise UserError(f"annotation {annotation['id']} has no 'area'")
 
 
 def _in_order(
-    items: Sequence[dict[str, Any]], classes: dict[int, int], images: dict[Any, int]
+    category_ids: Sequence[Any],
+    image_ids: Sequence[Any],
+    classes: dict[Any, int],
+    images: dict[Any, int],
 ) -> tuple[Ints, Ints]:
-    """Positions of the items that count, by class, then image, then as given; and their groups."""
-    groups = np.full(len(items), -1, np.int64)
-    for position, item in enumerate(items):
-        k, i = classes.get(item["category_id"]), images.get(item["image_id"])
-        if k is not None and i is not None:
-            groups[position] = k * len(images) + i
+    """Returns the positions of the items that count, in order, and their groups."""
+    k = np.array([classes.get(category_id, -1) for category_id in category_ids], np.int64)
+    i = np.array([images.get(image_id, -1) for image_id in image_ids], np.int64)
+    groups = np.where((k < 0) | (i < 0), -1, k * len(images) + i)
     order = np.argsort(groups, kind="stable")
     order = order[np.searchsorted(groups[order], 0) :]
     return order, groups[order]
@@ -142,7 +187,7 @@ def _in_order(
 def _pairwise(
     shapes: list[Any], groups: Ints, truths: list[Any], instance_groups: Ints, crowds: Bools
 ) -> tuple[Ints, Floats]:
-    """(P, 2) pairs that overlap and their (P,) IoUs, by detection, then instance."""
+    """Returns (P, 2) pairs that overlap and their (P,) IoUs, by detection, then instance."""
     shared = np.intersect1d(groups, instance_groups)
     ends = [np.searchsorted(g, [shared, shared + 1]).T for g in (groups, instance_groups)]
     pairs, ious = [np.zeros((0, 2), np.int64)], [np.zeros(0)]

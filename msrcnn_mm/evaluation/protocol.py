@@ -1,4 +1,4 @@
-"""What an evaluation is computed over, and the names of its parts."""
+"""Defines what an evaluation is computed over, and the names of its parts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +17,19 @@ CALIBRATED_SCORE = "calibrated_score"
 ORACLE = "oracle"
 
 OF_DETECTORS = (CLASS_SCORE, MASK_SCORE, MASKNESS)
-"""The scores that a detector can give a mask."""
+"""Scores that a detector can give a mask."""
 
 SCORES = (*OF_DETECTORS, CALIBRATED_SCORE)
-"""Those, and what a calibration makes of one of them."""
+"""All scores: those of detectors, and what a calibration makes of one of them."""
 
-RANKINGS = (*SCORES, ORACLE)
-"""What masks are ranked by: those scores, and one that only the ground truth can tell."""
+CORRECT_IOU = 0.5
+"""IoU from which on a detection is correct, for LRP, D-ECE and the correlations."""
+
+MATCHED_IOU = 0.1
+"""True IoU from which on a mask is of an instance, well or badly, and no false alarm.
+
+As in TIDE (Bolya et al., ECCV 2020).
+"""
 
 COLUMNS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
@@ -31,12 +37,12 @@ AREA_RANGES = ((0.0, 1e10), (0.0, 32.0**2), (32.0**2, 96.0**2), (96.0**2, 1e10))
 """COCO's sizes in pixels, both ends included: all, small, medium, large."""
 
 RECALLS = np.linspace(0, 1, 101)
-"""Where COCO's AP reads precision."""
+"""Recalls at which COCO's AP reads precision."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What an AP is computed over.
+    """Classes, images, thresholds and numbers of detections that count.
 
     Attributes:
         category_ids: The categories that count.
@@ -55,17 +61,17 @@ class Protocol:
 
 
 def coco_protocol(coco: COCO, max_dets: int = 100) -> Protocol:
-    """COCO's own: all images and categories, IoUs from 0.5 to 0.95.
+    """Returns COCO's protocol: all images and categories, IoUs from 0.5 to 0.95.
 
     Args:
         coco: The annotations.
-        max_dets: How many detections of a class in an image count; COCO's is 100.
+        max_dets: Number of detections of a class in an image that count; 100 in COCO.
 
     Raises:
-        UserError: That is below 1.
+        UserError: ``max_dets`` is below 1.
     """
     if max_dets < 1:
-        raise UserError(f"max_dets is at least 1, not {max_dets}")
+        raise UserError(f"max_dets must be an integer >= 1, not {max_dets}")
     return Protocol(
         category_ids=coco.getCatIds(),
         image_ids=coco.getImgIds(),

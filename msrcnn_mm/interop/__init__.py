@@ -1,1 +1,1 @@
-"""Weights and conventions of other codebases."""
+"""Weights and conventions of other codebases: maskrcnn-benchmark, Detectron, YOLACT."""

@@ -1,13 +1,13 @@
-"""Boxes, anchors, RoIs and masks as Detectron and maskrcnn-benchmark count pixels.
+"""Boxes, anchors, RoIs and masks in the pixel convention of Detectron and maskrcnn-benchmark.
 
-There a box is its first and its last pixel, so its width is x2 - x1 + 1, and a feature's value lies
-at the corner of its cell. MMDetection's boxes are edges, and values lie at the centres of cells.
-Networks that learnt the one are off by half a pixel and more under the other.
+There a box is its first and its last pixel: its width is x2 - x1 + 1, and a feature's value lies at
+the corner of its cell. MMDetection's boxes are edges, and values lie at the centres of cells. A
+network trained with one convention is off by half a pixel or more under the other.
 
-A config takes these classes in the place of MMDetection's to reproduce the numbers of such a
-network (`configs/ms_rcnn/ms-rcnn_r50-caffe_fpn_maskrcnn-benchmark.py`). None has weights of its
-own. They say what testing needs, and what regression learns; a training's assignment of anchors and
-RoIs to objects stays MMDetection's.
+A config names these classes instead of MMDetection's to reproduce the results of such a network
+(``configs/ms_rcnn/ms-rcnn_r50-caffe_fpn_maskrcnn-benchmark.py``; ``docs/interop.md`` lists the
+differences). They have no weights. They cover the test and the regression targets; in training,
+anchors and RoIs are assigned to objects as in MMDetection.
 
 Shape shorthand: R boxes, C classes, M mask side.
 """
@@ -32,10 +32,10 @@ _LARGEST_GROWTH = math.log(1000 / 16)
 
 @TASK_UTILS.register_module()
 class DetectronAnchorGenerator(AnchorGenerator):
-    """Anchors around the pixel in the middle of a cell, with sides rounded before they are scaled.
+    """Generates anchors around a cell's middle pixel, with sides rounded before scaling.
 
-    MMDetection's ``AnchorGenerator`` does not round and centres on the cell's corner; its
-    ``LegacyAnchorGenerator`` rounds corners, after scaling: 46 x 22 pixels where these are 48 x 24.
+    MMDetection's ``AnchorGenerator`` does not round, and centres anchors on the cell's corner. Its
+    ``LegacyAnchorGenerator`` rounds corners after scaling, to 46 x 22 pixels instead of 48 x 24.
     """
 
     def gen_single_level_base_anchors(
@@ -45,19 +45,19 @@ class DetectronAnchorGenerator(AnchorGenerator):
         ratios: Tensor,
         center: tuple[float, float] | None = None,
     ) -> Tensor:
-        """The anchors of the first cell.
+        """Computes the anchors of the first cell.
 
         Args:
             base_size: side of a cell in pixels.
-            scales: anchors' sides in cells, for a square one.
+            scales: sides of square anchors, in cells.
             ratios: height / width.
-            center: not used; AnchorGenerator's way to place anchors elsewhere.
+            center: not used.
 
         Returns:
-            (ratios * scales, 4) first and last pixels, ratio by ratio.
+            (ratios * scales, 4) first and last pixels, grouped by ratio.
         """
         ratios, scales = ratios.double(), scales.double()
-        widths = (base_size**2 / ratios).sqrt().round()  # halves go to the even number, as NumPy's
+        widths = (base_size**2 / ratios).sqrt().round()  # rounds halves to even, as NumPy does
         heights = (widths * ratios).round()
         reach_x = (widths[:, None] * scales - 1).flatten() / 2
         reach_y = (heights[:, None] * scales - 1).flatten() / 2
@@ -68,10 +68,10 @@ class DetectronAnchorGenerator(AnchorGenerator):
 
 @TASK_UTILS.register_module()
 class DetectronBBoxCoder(LegacyDeltaXYWHBBoxCoder):
-    """Box regression (R-CNN, appendix C) on widths of x2 - x1 + 1.
+    """Encodes and decodes boxes (R-CNN, appendix C) with widths of x2 - x1 + 1.
 
-    It encodes as MMDetection's ``LegacyDeltaXYWHBBoxCoder`` does. That one decodes to boxes that
-    reach half a pixel further on each side, and also keeps boxes from shrinking below 1 / 62.5.
+    Encodes as MMDetection's ``LegacyDeltaXYWHBBoxCoder``. That class decodes to boxes that extend
+    half a pixel further on each side, and limits shrinking to 1 / 62.5.
     """
 
     def decode(
@@ -84,13 +84,13 @@ class DetectronBBoxCoder(LegacyDeltaXYWHBBoxCoder):
         """Applies regression outputs to boxes.
 
         Args:
-            bboxes: (R, 4) anchors or RoIs.
-            pred_bboxes: (R, 4 k) outputs: k boxes for each.
-            max_shape: height and width of the image, to whose pixels boxes are clipped.
+            bboxes: (R, 4) anchors or RoIs, first and last pixels.
+            pred_bboxes: (R, 4 k) outputs, for k boxes each.
+            max_shape: height and width of the image, to which boxes are clipped.
             wh_ratio_clip: not used; growth is limited to 62.5 times.
 
         Returns:
-            (R, 4 k) boxes.
+            (R, 4 k) boxes, first and last pixels.
         """
         boxes = get_box_tensor(bboxes)
         deltas = pred_bboxes.reshape(len(boxes), -1, 4)
@@ -108,28 +108,28 @@ class DetectronBBoxCoder(LegacyDeltaXYWHBBoxCoder):
 
 @MODELS.register_module()
 class DetectronRoIExtractor(SingleRoIExtractor):
-    """Chooses an RoI's pyramid level by sides of x2 - x1 + 1 (FPN, equation 1)."""
+    """Assigns RoIs to pyramid levels by sides of x2 - x1 + 1 (FPN, Lin et al. 2017, equation 1)."""
 
     def map_roi_levels(self, rois: Tensor, num_levels: int) -> Tensor:
-        """Levels of RoIs.
+        """Returns the level of each RoI.
 
         Args:
             rois: (R, 5) image index and box.
-            num_levels: how many levels there are.
+            num_levels: number of levels.
 
         Returns:
-            (R,) indices of levels.
+            (R,) indices in [0, num_levels).
         """
         sides = rois[:, 3:] - rois[:, 1:3] + 1
         scale = sides.prod(dim=1).sqrt()
-        # 224 pixels belong to the third level; the 1e-6 is theirs and keeps them there
+        # 224 pixels belong to the third level; Detectron's 1e-6 keeps them there
         levels = torch.floor(2 + torch.log2(scale / (4 * self.finest_scale) + 1e-6))
         return levels.clamp(0, num_levels - 1).long()
 
 
 @MODELS.register_module()
 class DetectronMaskHead(FCNMaskHead):
-    """Puts masks into the image by whole pixels, and hands boxes on as MMDetection's edges."""
+    """Pastes masks at whole pixels, and returns boxes as MMDetection's edges."""
 
     def _predict_by_feat_single(
         self,
@@ -141,23 +141,22 @@ class DetectronMaskHead(FCNMaskHead):
         rescale: bool = False,
         activate_map: bool = False,
     ) -> Tensor:
-        """Masks of one image.
+        """Pastes the masks of one image.
 
-        Boxes are brought to the original image's size in place, as ``FCNMaskHead`` does, and
-        their far edges moved behind their last pixel, so that what evaluates and draws them finds
-        the widths that maskrcnn-benchmark reports.
+        Scales ``bboxes`` in place, as ``FCNMaskHead`` does, and moves their far edges behind their
+        last pixel: evaluation and drawing see the widths that maskrcnn-benchmark reports.
 
         Args:
             mask_preds: (R, C or 1, M, M) mask logits, or probabilities with ``activate_map``.
-            bboxes: (R, 4) boxes in the network's input; changed.
+            bboxes: (R, 4) boxes in pixels of the network's input; changed in place.
             labels: (R,) classes.
             img_meta: the image's ``ori_shape`` and ``scale_factor``.
-            rcnn_test_cfg: has ``mask_thr_binary``.
-            rescale: whether masks and boxes are brought to the original image's size.
-            activate_map: whether ``mask_preds`` are probabilities already.
+            rcnn_test_cfg: settings with ``mask_thr_binary``.
+            rescale: whether masks and boxes are scaled to the original image's size.
+            activate_map: whether ``mask_preds`` are probabilities.
 
         Returns:
-            (R, height, width) booleans.
+            (R, height, width) bool.
         """
         height, width = img_meta["ori_shape"][:2]
         scale_x, scale_y = img_meta["scale_factor"]
@@ -181,21 +180,21 @@ class DetectronMaskHead(FCNMaskHead):
 
 
 def _paste(mask: Tensor, box: Tensor, height: int, width: int, threshold: float) -> Tensor:
-    """Resizes a mask to its box's pixels, with a border of zeros that the box grows by.
+    """Pastes a mask, padded with a border of zeros by which its box grows, into an image.
 
     Args:
         mask: (M, M) probabilities.
         box: (4,) first and last pixel.
-        height: of the image.
-        width: of the image.
+        height: height of the image.
+        width: width of the image.
         threshold: probability above which a pixel is foreground.
 
     Returns:
-        (height, width) booleans.
+        (height, width) bool.
     """
     middle = (box[2:] + box[:2]) * 0.5
     reach = (box[2:] - box[:2]) * 0.5 * ((mask.shape[-1] + 2) / mask.shape[-1])
-    # whole pixels towards zero, as an integer cast has it
+    # truncated towards zero, as by an integer cast
     x1, y1, x2, y2 = (int(edge) for edge in torch.cat((middle - reach, middle + reach)).tolist())
     size = max(y2 - y1 + 1, 1), max(x2 - x1 + 1, 1)
     padded = F.pad(mask, (1, 1, 1, 1))[None, None]
@@ -210,13 +209,13 @@ def _paste(mask: Tensor, box: Tensor, height: int, width: int, threshold: float)
 
 @TRANSFORMS.register_module()
 class TruncatedResize(Resize):
-    """Scales the short side to its length exactly and cuts the long one's fraction off.
+    """Resizes the short side to its length exactly and truncates the long side to whole pixels.
 
-    MMDetection's ``Resize`` rounds both. It keeps the aspect ratio, whatever ``keep_ratio`` says.
+    MMDetection's ``Resize`` rounds both. Always keeps the aspect ratio; ``keep_ratio`` is not read.
     """
 
     def _resize_img(self, results: dict[str, Any]) -> None:
-        """Resizes the image and notes its new shape and scale."""
+        """Resizes the image and stores its new shape and scale in ``results``."""
         image = results.get("img")
         if image is None:
             return
@@ -234,7 +233,7 @@ class TruncatedResize(Resize):
 
 
 def _truncated_size(width: int, height: int, scale: tuple[int, int]) -> tuple[int, int]:
-    """New width and height: the short side is the scale's, unless the long one would exceed its."""
+    """Returns the width and height whose short side is the scale's, or shorter to fit its long."""
     short, long = min(width, height), max(width, height)
     side = min(scale)
     if long / short * side > max(scale):

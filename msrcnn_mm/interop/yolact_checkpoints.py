@@ -1,66 +1,22 @@
-"""YOLACT and YOLACT++ checkpoints of the authors' code, to ours and back.
+"""Checkpoints of the YOLACT authors' code: YOLACT and YOLACT++.
 
-Their code (github.com/dbolya/yolact) stores nothing but weights. The networks are the same, weight
-by weight, on a ResNet-50 or ResNet-101. What in a checkpoint differs:
-
-- the names, and the order of the FPN's layers: their first is of the coarsest level, C5;
-- the background: first of each anchor's classes in their class score, last in ours. Their mask IoU
-  and their semantic segmentation have none, as ours. The classes follow it in COCO's order, by
-  which their label map numbers its categories: the order is ours, too;
-- the semantic segmentation's channels: MMDetection trains a class in the one before its own, and
-  the first class in the last;
-- a bias in their deformable convolutions, which MMDetection's have none of. It goes into the mean
-  that the next batch norm subtracts: the same but for rounding. Both are kept beside our weights,
-  so that they come back bit by bit; where that mean was trained further, it stays as it is and the
-  bias becomes zero;
-- a third downsampling layer of the FPN in files of their version 1.0, and the backbone under a
-  second name in still older ones: neither they nor we use them; they are kept, too.
-
-What is the same, though it might not be: an anchor's values are neighbours in the heads' channels;
-offsets' and masks' channels of a deformable convolution (18 offsets, row before column at each of
-its nine points, then 9 masks); the stride of a block is in its 3x3 convolution; box variances 0.1,
-0.1, 0.2, 0.2; the layers of the prototypes by number, with bilinear upsampling.
-
-What the two do otherwise, and what `configs/yolact_plus/*_authors.py` do about it:
-
-=====================  =================================  ======================================
-                       theirs                             met by
-=====================  =================================  ======================================
-deformable             each block of C3 to C5, or each    ``DeformableResNet``
-convolutions           third one (ResNet-101)
-FPN                    ReLU behind P3 to P5; P6 from      ``YOLACTFPN``
-                       there, P7 from P6 (MMDetection's
-                       YOLACT: P6 from C5, no ReLU)
-anchors                ratios 1, 1/2, 2 (width / height)  ``YOLACTAnchorGenerator``
-                       within each scale; YOLACT's all
-                       square, by an old mistake; centred
-                       in image side / feature side
-boxes                  cut to the image after NMS         ``AuthorsYOLACTHead``
-NMS                    a box stays with all classes if    ``AuthorsYOLACTHead``, ``nms_pre=-1``
-                       one exceeds the threshold
-resizing               on floats, to a square             ``to_float32``, ``keep_ratio=False``
-image                  BGR means 103.94, 116.78, 123.68,  MMDetection's YOLACT has the same
-                       deviations 57.38, 57.12, 58.40,
-                       then made RGB
-=====================  =================================  ======================================
-
-What remains: boxes that they report are cut to whole pixels, ours are not; MMDetection limits a
-box's growth to 62.5 times its anchor; batch norm, matching of anchors and losses of a training are
-MMDetection's way.
+``docs/interop.md`` lists what differs in the checkpoints and in the conventions around them.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from msrcnn_mm.engine.checkpoints.loading import CheckpointError
+from msrcnn_mm.errors import CheckpointError
 
 from .conversion import (
     Conversion,
     Format,
+    class_options,
+    convention_warnings,
     keys_left_out,
     mapping_in,
     require_bottlenecks,
@@ -68,39 +24,26 @@ from .conversion import (
     require_shapes,
     weights_of,
 )
-from .yolact_tensors import COUNTER, NamedTensor, Network, deformable_biases, named_tensors
+from .named_tensors import COUNTER, NamedTensor
+from .yolact_tensors import Network, deformable_biases, named_tensors
 
 _KEPT = "yolact"
-# what their own loading skips: a third downsampling layer, the backbone under its older name
+# Weights that their code skips: a third downsampling layer (files of version 1.0), and the backbone
+# under its older name.
 _UNUSED = re.compile(r"fpn\.downsample_layers\.([2-9]|\d\d+)\.|backbone\.layer\d")
 _OTHER_BACKBONES = {
     "backbone._preconv.0.weight": "DarkNet-53",
     "backbone.layers.0.0.weight": "VGG-16",
 }
 _P6 = "neck.fpn_convs.3.conv.weight"
-_CONVENTION = ("YOLACTFPN", "YOLACTAnchorGenerator")  # what a training by their convention names
-
-
-def _are_theirs(names: Collection[str]) -> bool:
-    """Whether these are names of a YOLACT of the authors' code, with any backbone."""
-    return _all_start(names, "proto_net.", "prediction_layers.")
-
-
-def _are_ours(names: Collection[str]) -> bool:
-    """Whether these are names of a YOLACT of MMDetection."""
-    return _all_start(names, "mask_head.protonet.", "bbox_head.conv_coeff.")
-
-
-def _all_start(names: Collection[str], *starts: str) -> bool:
-    return all(any(name.startswith(start) for name in names) for start in starts)
 
 
 def _network(weights: Mapping[str, Any], block: str, score: str, plus: tuple[str, ...]) -> Network:
-    """Reads a network's depth, kind and number of classes off its weights.
+    """Reads a network's depth, kind and number of classes from its weights.
 
     Args:
-        weights: all of them.
-        block: start of a name that only a ResNet-101 has.
+        weights: all weights.
+        block: prefix of names that only a ResNet-101 has.
         score: name of the class score's bias.
         plus: parts of names that only a YOLACT++ has.
     """
@@ -118,7 +61,7 @@ def _to_ours(checkpoint: Mapping) -> Conversion:
     for name, backbone in _OTHER_BACKBONES.items():
         if name in weights:
             raise CheckpointError(
-                f"its backbone is a {backbone} ({name}); ResNet-50 and ResNet-101 are known"
+                f"its backbone is a {backbone} ({name}); only ResNet-50 and -101 can be converted"
             )
     network = _network(
         weights,
@@ -133,7 +76,7 @@ def _to_ours(checkpoint: Mapping) -> Conversion:
     biases = deformable_biases(network)
     require_shapes(weights, shapes | {bias: shapes[mean] for bias, mean in biases.items()})
 
-    state_dict = {t.ours: _turned(weights[t.theirs], t.turned, -1) for t in table}
+    state_dict = {t.ours: t.to_ours(weights[t.theirs]) for t in table}
     names = {t.theirs: t.ours for t in table}
     folded: dict[str, Tensor] = {}
     for bias, mean in biases.items():
@@ -155,7 +98,7 @@ def _is_unused(name: str, value: Any) -> bool:
 
 
 def _present(network: Network, weights: Mapping[str, Any], theirs: bool) -> list[NamedTensor]:
-    """The network's tensors, without counters that the weights do not have."""
+    """Names the network's weights, without counters that the checkpoint does not have."""
     return [
         t
         for t in named_tensors(network)
@@ -163,41 +106,23 @@ def _present(network: Network, weights: Mapping[str, Any], theirs: bool) -> list
     ]
 
 
-def _turned(value: Tensor, rows: int, by: int) -> Tensor:
-    """Brings the first of each group of rows behind the others, or back.
-
-    Args:
-        value: (groups * rows, ...) a weight or bias.
-        rows: in a group; none where nothing is to be moved.
-        by: -1, or 1 for back.
-    """
-    if not rows:
-        return value
-    return value.reshape(-1, rows, *value.shape[1:]).roll(by, dims=1).reshape(value.shape)
-
-
 def _config(network: Network) -> str:
     return f"configs/yolact_plus/yolact{'-plus' * network.plus}_r{network.depth}_authors.py"
 
 
 def _options(network: Network) -> str:
-    """What else to set: another number of classes than the config's, another size of images."""
-    options = ""
-    if network.classes != 80:
-        heads = ["bbox_head", "mask_head"] + ["mask_head.mask_iou_head"] * network.plus
-        settings = " ".join(f"model.{head}.num_classes={network.classes}" for head in heads)
-        options = (
-            f", your data's classes in the order of the training, and --cfg-options {settings}"
-        )
+    """Returns advice on what else to set: classes, Pascal's anchors, the size of images."""
+    heads = ["bbox_head", "mask_head"] + ["mask_head.mask_iou_head"] * network.plus
+    options = class_options(network.classes, heads)
     if network.classes == 20 and not network.plus:
         anchors = "model.bbox_head.anchor_generator"
         options += (
-            f"; if it is theirs for Pascal, add {anchors}.square=False"
+            f"; if it was trained on Pascal, add {anchors}.square=False"
             f" {anchors}.sides=32,64,128,256,512"
         )
     if network.depth == 101 and not network.plus:
         config = _config(network).removesuffix(".py")
-        options += f"; if it is theirs for 400 or 700 pixels, {config}_im400.py or ..._im700.py"
+        options += f"; for images of 400 or 700 pixels, with {config}_im400.py or ..._im700.py"
     return options
 
 
@@ -214,8 +139,8 @@ def _to_theirs(checkpoint: Mapping) -> Conversion:
     extra = weights.get(_P6)
     if isinstance(extra, Tensor) and extra.shape[1:2] == (2048,):
         raise CheckpointError(
-            f"its P6 is made from C5, as MMDetection's YOLACT makes it, and theirs from P5 ({_P6})"
-            "; for our configs it needs no conversion"
+            f"its P6 comes from C5, as in MMDetection's YOLACT, and theirs from P5 ({_P6}); use it "
+            "with MMDetection's configs, without conversion"
         )
     table = _present(network, weights, theirs=False)
     require_shapes(weights, {t.ours: t.shape for t in table})
@@ -229,7 +154,7 @@ def _to_theirs(checkpoint: Mapping) -> Conversion:
     wanted = {n: tuple(v.shape) for n, v in unused.items() if _is_unused(str(n), v)}
     require_kept("unused weights", unused, wanted)
 
-    model = {t.theirs: _turned(weights[t.ours], t.turned, 1) for t in table}
+    model = {t.theirs: t.to_theirs(weights[t.ours]) for t in table}
     for bias, mean in biases.items():
         model[bias] = torch.zeros_like(model[mean])
         if folded and torch.equal(folded[mean] - folded[bias], model[mean]):
@@ -240,7 +165,7 @@ def _to_theirs(checkpoint: Mapping) -> Conversion:
         found=f"a {network} of ours",
         advice=f"use it with the authors' {_their_config(network)}",
         left_out=keys_left_out(checkpoint, "state_dict", _KEPT),
-        warnings=_warnings(checkpoint),
+        warnings=convention_warnings(checkpoint, ["YOLACTFPN", "YOLACTAnchorGenerator"]),
     )
 
 
@@ -252,22 +177,11 @@ def _their_config(network: Network) -> str:
     return config
 
 
-def _warnings(checkpoint: Mapping) -> tuple[str, ...]:
-    """That ours was trained with another config than the authors' convention needs."""
-    config = str(mapping_in(checkpoint, "meta").get("cfg") or "")
-    if not config or all(part in config for part in _CONVENTION):
-        return ()
-    return (
-        "it was trained with another config than that of the authors' convention: their code will "
-        "take its features, anchors and perhaps its images otherwise",
-    )
-
-
 FORMAT = Format(
     name="the YOLACT authors",
     ours="a YOLACT",
-    are_theirs=_are_theirs,
-    are_ours=_are_ours,
+    their_prefixes=("proto_net.", "prediction_layers."),
+    our_prefixes=("mask_head.protonet.", "bbox_head.conv_coeff."),
     to_ours=_to_ours,
     to_theirs=_to_theirs,
 )

@@ -1,8 +1,8 @@
-"""YOLACT's features, anchors and boxes as the authors' code has them.
+"""YOLACT's features, anchors and boxes in the convention of the authors' code.
 
-A config takes these classes in the place of MMDetection's for a checkpoint of theirs
-(`configs/yolact_plus/yolact_r50_authors.py`). None has weights of other names or shapes than
-MMDetection's class with the same settings.
+A config names these classes instead of MMDetection's for a checkpoint of the authors
+(``configs/yolact_plus/yolact_r50_authors.py``; ``docs/interop.md`` lists the differences). Their
+weights have the names and shapes of MMDetection's classes.
 """
 
 import math
@@ -23,15 +23,15 @@ _LEVELS = range(3, 8)  # P3 to P7
 
 @MODELS.register_module()
 class YOLACTFPN(FPN):
-    """An FPN with a ReLU behind its levels from the backbone, from which it makes the others.
+    """An FPN with a ReLU after P3 to P5, and P6 and P7 computed from P5.
 
-    MMDetection's YOLACT has no ReLU and makes P6 from C5.
+    MMDetection's YOLACT has no ReLU and computes P6 from C5.
 
     Args:
-        in_channels: of the backbone's features.
-        out_channels: of all levels.
+        in_channels: channels of the backbone's features.
+        out_channels: channels of all levels.
         num_outs: number of levels.
-        **kwargs: further arguments of ``FPN``, but not ``add_extra_convs``.
+        **kwargs: arguments of ``FPN`` other than ``add_extra_convs``.
     """
 
     def __init__(
@@ -44,16 +44,16 @@ class YOLACTFPN(FPN):
 
 @TASK_UTILS.register_module()
 class YOLACTAnchorGenerator(AnchorGenerator):
-    """Anchors in the authors' order, on a grid that divides the image's sides evenly.
+    """Generates anchors in the authors' order, on a grid that divides the image's sides evenly.
 
-    The shapes 1:1, 1:2 and 2:1 (width : height) follow each other within a scale.
+    Anchors are grouped by scale; within a scale the shapes are 1:1, 1:2 and 2:1 (width : height).
 
     Args:
         image_size: side of the square images in pixels.
-        sides: of the smallest square anchor of each level, in pixels.
-        scales_per_octave: number of scales from that side to less than twice as much.
-        square: whether all anchors are squares as wide as these shapes would be, an old mistake
-            that the authors' YOLACT was trained with.
+        sides: side of the smallest square anchor of each level, in pixels.
+        scales_per_octave: number of scales from that side to less than twice that side.
+        square: whether all anchors are squares as wide as these shapes, a mistake that the authors'
+            YOLACT was trained with.
     """
 
     def __init__(
@@ -78,9 +78,9 @@ class YOLACTAnchorGenerator(AnchorGenerator):
 
 @MODELS.register_module()
 class AuthorsYOLACTHead(YOLACTHead):
-    """Chooses boxes as the authors' code does: fast NMS before they are cut to the image.
+    """Selects boxes as the authors' code does: fast NMS before boxes are clipped to the image.
 
-    A box takes part, with all its classes, if one of them exceeds the threshold.
+    A box enters NMS with all its classes if the score of one exceeds the threshold.
     """
 
     def _bbox_post_process(
@@ -93,22 +93,22 @@ class AuthorsYOLACTHead(YOLACTHead):
         img_meta: dict | None = None,
         **kwargs: Any,
     ) -> InstanceData:
-        """Results of one image.
+        """Selects the detections of one image.
 
         Args:
-            multi_bboxes: (A, 4) boxes of all anchors.
-            multi_scores: (A, C + 1) their class scores, the background's last.
-            multi_coeffs: (A, prototypes) their coefficients.
-            cfg: the test's settings.
-            rescale: whether to bring boxes to the original image's size.
-            img_meta: the image's sizes.
+            multi_bboxes: (A, 4) boxes of all anchors, in pixels of the network's input.
+            multi_scores: (A, C + 1) class scores, the background's last.
+            multi_coeffs: (A, prototypes) mask coefficients.
+            cfg: test settings.
+            rescale: whether boxes are scaled to the original image's size.
+            img_meta: the image's ``ori_shape``, ``img_shape`` and ``scale_factor``.
             **kwargs: not used.
 
         Returns:
-            ``bboxes``, ``scores``, ``labels``, ``coeffs``, best first.
+            ``bboxes``, ``scores``, ``labels`` and ``coeffs``, in descending order of scores.
         """
         chosen = (multi_scores[:, :-1] > cfg.score_thr).any(dim=1).nonzero()[:, 0]
-        if not len(chosen):  # NMS of none fails; of one below the threshold, it leaves none
+        if not len(chosen):  # MMDetection's NMS fails without a box; it drops one of low score
             chosen = chosen.new_zeros(1)
         else:
             cfg = ConfigDict(cfg, score_thr=-1.0)

@@ -1,21 +1,26 @@
-"""The weights of the authors' YOLACT and YOLACT++: their names, our names, shapes."""
+"""The weights of the authors' YOLACT and YOLACT++: their names, ours, and shapes."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+from .named_tensors import BLOCKS, NamedTensor, resnet, with_bias
+
 _DEFORMABLE_EVERY = {50: 1, 101: 3}  # block of C3 to C5 in YOLACT++
-# a batch norm's; early torch has none, so it may be missing
-COUNTER = "num_batches_tracked"
-_SCORER = (1, 8, 16, 32, 64, 128)  # channels in YOLACT++'s scorer; the classes follow
+_SCORER = (1, 8, 16, 32, 64, 128)  # input channels of the scorer's convolutions
 
 
 class Network(NamedTuple):
-    """What a checkpoint's weights tell of its network."""
+    """The network of a checkpoint.
+
+    Attributes:
+        depth: of the ResNet, 50 or 101.
+        plus: whether it is a YOLACT++, with deformable convolutions, nine anchors and a scorer.
+        classes: C, without the background.
+    """
 
     depth: int
-    plus: bool  # YOLACT++: deformable convolutions, nine anchors, a scorer
-    classes: int  # without the background
+    plus: bool
+    classes: int
 
     def __str__(self) -> str:
         name = "YOLACT++" if self.plus else "YOLACT"
@@ -23,95 +28,57 @@ class Network(NamedTuple):
 
     @property
     def anchors(self) -> int:
-        """How many a cell has."""
+        """Anchors per cell."""
         return 9 if self.plus else 3
 
 
-class NamedTensor(NamedTuple):
-    """One tensor in both checkpoints."""
-
-    theirs: str
-    ours: str
-    shape: tuple[int, ...]
-    turned: int = 0  # rows in each group of which the first is our last
+def _block_name(stage: int, block: int) -> str:
+    return f"backbone.layers.{stage}.{block}"
 
 
-def _with_bias(theirs: str, ours: str, *shape: int, turned: int = 0) -> Iterator[NamedTensor]:
-    yield NamedTensor(f"{theirs}.weight", f"{ours}.weight", shape, turned)
-    yield NamedTensor(f"{theirs}.bias", f"{ours}.bias", shape[:1], turned)
-
-
-def _normed(theirs: str, ours: str, norm: str, *shape: int) -> Iterator[NamedTensor]:
-    """A convolution without a bias, and its batch norm."""
-    yield NamedTensor(f"{theirs}.weight", f"{ours}.weight", shape)
-    theirs, ours = (f"{name.rpartition('.')[0]}.{norm}" for name in (theirs, ours))
-    for part in ("weight", "bias", "running_mean", "running_var"):
-        yield NamedTensor(f"{theirs}.{part}", f"{ours}.{part}", shape[:1])
-    yield NamedTensor(f"{theirs}.{COUNTER}", f"{ours}.{COUNTER}", ())
-
-
-def _backbone(depth: int, plus: bool) -> Iterator[NamedTensor]:
-    yield from _normed("backbone.conv1", "backbone.conv1", "bn1", 64, 3, 7, 7)
-    channels = 64
-    for stage, blocks in enumerate(_BLOCKS[depth]):
-        width = 64 * 2**stage
-        for block in range(blocks):
-            theirs, ours = f"backbone.layers.{stage}.{block}", f"backbone.layer{stage + 1}.{block}"
-            shapes = ((width, channels, 1, 1), (width, width, 3, 3), (4 * width, width, 1, 1))
-            for i, shape in enumerate(shapes, 1):
-                yield from _normed(f"{theirs}.conv{i}", f"{ours}.conv{i}", f"bn{i}", *shape)
-            if block == 0:
-                names = f"{theirs}.downsample.0", f"{ours}.downsample.0"
-                yield from _normed(*names, "1", 4 * width, channels, 1, 1)
-            if plus and _is_deformable(depth, stage, block):
-                names = f"{theirs}.conv2.conv_offset_mask", f"{ours}.conv2.conv_offset"
-                yield from _with_bias(*names, 27, width, 3, 3)
-            channels = 4 * width
-
-
-def _is_deformable(depth: int, stage: int, block: int) -> bool:
-    return stage > 0 and block % _DEFORMABLE_EVERY[depth] == 0
+def _deformable_blocks(network: Network) -> Iterator[tuple[int, int]]:
+    """Yields stage and block, both from 0, of each deformable convolution."""
+    if network.plus:
+        for stage in (1, 2, 3):
+            for block in range(0, BLOCKS[network.depth][stage], _DEFORMABLE_EVERY[network.depth]):
+                yield stage, block
 
 
 def named_tensors(network: Network) -> Iterator[NamedTensor]:
-    """All tensors of a network, but for the biases of deformable convolutions."""
-    yield from _backbone(network.depth, network.plus)
-    for i in range(3):  # theirs from the coarsest level on
+    """Names all weights of a network, without the biases of deformable convolutions."""
+    yield from resnet(network.depth, "backbone.conv1", _block_name, counters=True)
+    for stage, block in _deformable_blocks(network):
+        theirs = f"{_block_name(stage, block)}.conv2.conv_offset_mask"
+        ours = f"backbone.layer{stage + 1}.{block}.conv2.conv_offset"
+        yield from with_bias(theirs, ours, 27, 64 * 2**stage, 3, 3)
+    for i in range(3):  # their first layers are those of the coarsest level
         lateral, out = f"fpn.lat_layers.{i}", f"fpn.pred_layers.{i}"
         channels, level = (2048, 1024, 512)[i], 2 - i
-        yield from _with_bias(lateral, f"neck.lateral_convs.{level}.conv", 256, channels, 1, 1)
-        yield from _with_bias(out, f"neck.fpn_convs.{level}.conv", 256, 256, 3, 3)
+        yield from with_bias(lateral, f"neck.lateral_convs.{level}.conv", 256, channels, 1, 1)
+        yield from with_bias(out, f"neck.fpn_convs.{level}.conv", 256, 256, 3, 3)
     for i in range(2):
         names = f"fpn.downsample_layers.{i}", f"neck.fpn_convs.{i + 3}.conv"
-        yield from _with_bias(*names, 256, 256, 3, 3)
-    for i in (0, 2, 4, 8):  # a ReLU behind each, upsampling at 6
-        yield from _with_bias(f"proto_net.{i}", f"mask_head.protonet.{i}", 256, 256, 3, 3)
-    yield from _with_bias("proto_net.10", "mask_head.protonet.10", 32, 256, 1, 1)
+        yield from with_bias(*names, 256, 256, 3, 3)
+    for i in (0, 2, 4, 8):  # a ReLU follows each; layer 6 upsamples
+        yield from with_bias(f"proto_net.{i}", f"mask_head.protonet.{i}", 256, 256, 3, 3)
+    yield from with_bias("proto_net.10", "mask_head.protonet.10", 32, 256, 1, 1)
 
     head, anchors, classes = "prediction_layers.0", network.anchors, network.classes
-    yield from _with_bias(f"{head}.upfeature.0", "bbox_head.head_convs.0.conv", 256, 256, 3, 3)
-    yield from _with_bias(f"{head}.bbox_layer", "bbox_head.conv_reg", 4 * anchors, 256, 3, 3)
-    rows = anchors * (classes + 1)
-    names = f"{head}.conf_layer", "bbox_head.conv_cls"
-    yield from _with_bias(*names, rows, 256, 3, 3, turned=classes + 1)
-    yield from _with_bias(f"{head}.mask_layer", "bbox_head.conv_coeff", 32 * anchors, 256, 3, 3)
-    names = "semantic_seg_conv", "mask_head.segm_branch.segm_conv"
-    yield from _with_bias(*names, classes, 256, 1, 1, turned=classes)
+    yield from with_bias(f"{head}.upfeature.0", "bbox_head.head_convs.0.conv", 256, 256, 3, 3)
+    yield from with_bias(f"{head}.bbox_layer", "bbox_head.conv_reg", 4 * anchors, 256, 3, 3)
+    scores = f"{head}.conf_layer", "bbox_head.conv_cls"
+    yield from with_bias(*scores, anchors * (classes + 1), 256, 3, 3, rotated=classes + 1)
+    yield from with_bias(f"{head}.mask_layer", "bbox_head.conv_coeff", 32 * anchors, 256, 3, 3)
+    segmentation = "semantic_seg_conv", "mask_head.segm_branch.segm_conv"
+    yield from with_bias(*segmentation, classes, 256, 1, 1, rotated=classes)
     if network.plus:
         for i, channels in enumerate(_SCORER):
             names = f"maskiou_net.maskiou_net.{2 * i}", f"mask_head.mask_iou_head.convs.{i}"
             after, side = (classes, 1) if i == 5 else (_SCORER[i + 1], 3)
-            yield from _with_bias(*names, after, channels, side, side)
+            yield from with_bias(*names, after, channels, side, side)
 
 
 def deformable_biases(network: Network) -> dict[str, str]:
-    """Their biases of deformable convolutions, and the means that take them up, by their names."""
-    if not network.plus:
-        return {}
-    return {
-        f"{block}.conv2.bias": f"{block}.bn2.running_mean"
-        for stage, blocks in enumerate(_BLOCKS[network.depth])
-        for i in range(blocks)
-        if _is_deformable(network.depth, stage, i)
-        for block in [f"backbone.layers.{stage}.{i}"]
-    }
+    """Maps the biases of deformable convolutions to the batch norms' means that absorb them."""
+    blocks = [_block_name(*block) for block in _deformable_blocks(network)]
+    return {f"{block}.conv2.bias": f"{block}.bn2.running_mean" for block in blocks}

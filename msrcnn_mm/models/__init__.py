@@ -1,1 +1,1 @@
-"""What trains: hosts, scorers and their targets."""
+"""Networks that train: hosts, scorers and their targets."""

@@ -1,25 +1,24 @@
-"""Checks of settings that several modules have."""
+"""Checks of the settings that a config gives to hosts and scorers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msrcnn_mm.errors import SettingError
 
 
 def require_flag(setting: str, value: Any) -> None:
-    """Makes sure that a setting is True or False.
-
-    Raises:
-        SettingError: if it is neither, naming the setting.
-    """
+    """Raises ``SettingError`` if a setting is not a bool."""
     if not isinstance(value, bool):
-        raise SettingError(f"{setting}={value!r} is neither True nor False")
+        raise SettingError(f"{setting}={value!r} must be True or False")
 
 
-def require_whole(setting: str, value: Any, least: int) -> None:
-    """Makes sure that a setting is a whole number from the least one on.
-
-    Raises:
-        SettingError: if it is not, naming the setting.
-    """
+def require_integer(setting: str, value: Any, least: int) -> None:
+    """Raises ``SettingError`` if a setting is not an integer, or is below ``least``."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise SettingError(f"{setting}={value!r} is no whole number from {least} on")
+        raise SettingError(f"{setting}={value!r} must be an integer >= {least}")
+
+
+def require_choice(setting: str, value: Any, choices: Sequence[str]) -> None:
+    """Raises ``SettingError`` if a setting is none of the choices."""
+    if value not in choices:
+        raise SettingError(f"{setting}={value!r} must be one of {', '.join(choices)}")

@@ -1,8 +1,8 @@
-"""Calibrators: fitted after training, they bring a score nearer to the IoU that it should say.
+"""Calibrators, which are fitted after training and bring a score nearer to the mask's IoU.
 
-They are fitted on results and annotations (:func:`fit_calibration`), kept as a small JSON file
+They are fitted on results and annotations (:func:`fit_calibration`), stored as a small JSON file
 (:class:`CalibrationFile`) and applied to results (:func:`add_calibrated_scores`) or, by
-``model.test_cfg.calibration``, to what a detector predicts.
+``model.test_cfg.calibration``, to the predictions of a detector.
 """
 
 from .calibration_file import METHODS, CalibrationFile, read_calibration

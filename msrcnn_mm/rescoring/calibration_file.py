@@ -1,4 +1,4 @@
-"""A fitted calibrator with all that using it takes, as a small JSON file of numbers and names."""
+"""Stores a fitted calibrator as a small JSON file of numbers and names."""
 
 import hashlib
 import json
@@ -8,13 +8,14 @@ from typing import Any
 
 from pycocotools.coco import COCO
 
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.json_files import read_json, write_json
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats
 from msrcnn_mm.evaluation.protocol import OF_DETECTORS
-from msrcnn_mm.evaluation.score_columns import ScoreColumns, score_and_factors
 
 from .exponents import Exponents
+from .factors import score_and_factors
 from .isotonic import Isotonic
 from .temperature import Temperature
 
@@ -31,14 +32,14 @@ METHODS: dict[str, type[Calibrator]] = {
 
 @dataclass(frozen=True)
 class CalibrationFile:
-    """A calibrator, the score it is of, and what it was fitted on.
+    """A calibrator, the score that it calibrates, and what it was fitted on.
 
     Attributes:
         method: Name of the calibrator.
         score: ``class_score``, ``mask_score`` or ``maskness``.
-        calibrator: Fitted.
+        calibrator: The fitted calibrator.
         annotations: Name of the annotation file it was fitted on.
-        detections: How many detections it was fitted on.
+        detections: Number of detections it was fitted on.
         images: A fingerprint of each image, see :func:`fingerprints`, sorted.
     """
 
@@ -68,24 +69,24 @@ class CalibrationFile:
         }
         write_json(content, Path(path))
 
-    def apply(self, columns: ScoreColumns) -> Floats:
-        """(D,) calibrated scores in [0, 1], in double precision.
+    def apply(self, detections: Detections) -> Floats:
+        """Returns (D,) calibrated scores in [0, 1], in double precision.
 
         Raises:
             UserError: The detections lack the score, or have one outside [0, 1].
         """
-        scores, factors = score_and_factors(columns, self.score)
+        scores, factors = score_and_factors(detections, self.score)
         by_factor = isinstance(self.calibrator, Exponents)
         return self.calibrator.apply(factors if by_factor else scores)
 
     def refuse_same_images(self, coco: COCO) -> None:
-        """Makes sure that nothing is judged on images that the calibration was fitted on.
+        """Refuses annotations of images that the calibration was fitted on.
 
         Args:
-            coco: The annotations to judge by.
+            coco: The annotations to evaluate by.
 
         Raises:
-            UserError: Both have images in common.
+            UserError: An image is among those.
         """
         prints = fingerprints(coco)
         common = set(self.images) & prints.keys()
@@ -99,17 +100,18 @@ class CalibrationFile:
 
 
 def fingerprints(coco: COCO) -> dict[str, str]:
-    """Fingerprint -> file name of each image.
+    """Returns fingerprint -> file name of each image.
 
-    An image is known by its file name, its size and the boxes annotated in it, not by its id: ids
-    start anew in a split's own file, and the first images of two data sets may share id and name.
+    A fingerprint is made of the image's file name, its size and the boxes annotated in it, not of
+    its id: ids start anew in each split's file, and the first images of two data sets may share id
+    and name.
     """
     prints = {}
     for image_id, image in coco.imgs.items():
         boxes = sorted([round(v) for v in a.get("bbox", ())] for a in coco.imgToAnns[image_id])
         known_by = [image.get("file_name"), image["height"], image["width"], boxes]
         digest = hashlib.sha256(json.dumps(known_by).encode()).hexdigest()
-        # 48 bits: by chance two of 5000 and 5000 images are alike once in ten million files
+        # 48 bits: two of 5000 and 5000 images agree by chance once in ten million files
         prints[digest[:12]] = str(image.get("file_name"))
     return prints
 
@@ -123,8 +125,8 @@ def read_calibration(path: str | Path) -> CalibrationFile:
     content = read_json(Path(path))
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(
-            f"{path} is no calibration of this version ({FORMAT!r}): make one by"
-            " tools/analysis/calibrate.py fit"
+            f"{path} is not a calibration of this version ({FORMAT!r}): make one by"
+            " python -m msrcnn_mm calibrate fit"
         )
     try:
         method, score, fitted_on = content["method"], content["score"], content["fitted_on"]
@@ -148,5 +150,5 @@ def read_calibration(path: str | Path) -> CalibrationFile:
 
 def _texts(values: Any) -> list[str]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError("images are no list of fingerprints")
+        raise ValueError("images are not a list of fingerprints")
     return values

@@ -1,4 +1,4 @@
-"""s_cls^a * s_iou^b: how much each factor of a score counts."""
+"""Calibrates a score by powers of its factors: s_cls^a * s_iou^b."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from msrcnn_mm.evaluation.overlaps import Floats
 from .rank_preserving import EPSILON
 
 _MOST = 20.0
-_LEAST_ALONE = 0.01  # 0 would make all scores 1 and end their order
+_LEAST_ALONE = 0.01  # 0 would make all scores equal
 
 
 @dataclass(frozen=True)
 class Exponents:
-    """The factors of a score, each raised to a power; powers of another ratio rank otherwise.
+    """Powers of the factors of a score; their ratio changes the ranking.
 
     Attributes:
         exponents: (F,), in [0, 20]: a of the class score and, where the score has two factors, b
@@ -27,11 +27,11 @@ class Exponents:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.exponents) <= 2 or not all(0 <= e <= _MOST for e in self.exponents):
-            raise UserError(f"exponents are one or two numbers from 0 to {_MOST:g}")
+            raise UserError(f"exponents must be one or two numbers from 0 to {_MOST:g}")
 
     @classmethod
     def fit(cls, factors: Floats, targets: Floats) -> "Exponents":
-        """The exponents of least mean cross-entropy, which is convex in them.
+        """Finds the exponents of least mean cross-entropy, which is convex in them.
 
         The logarithm of the score is linear in a and b, so this is log-binomial regression without
         an intercept (Wacholder, 1986), with IoUs for outcomes.
@@ -61,11 +61,11 @@ class Exponents:
         return cls(found.x.tolist())
 
     def describe(self) -> str:
-        """In words."""
+        """Returns the calibrator in words."""
         return f"exponents {' and '.join(f'{e:.2f}' for e in self.exponents)}"
 
     def apply(self, factors: Floats) -> Floats:
-        """(D,) calibrated scores in [0, 1] of (F, D) factors.
+        """Returns (D,) calibrated scores in [0, 1] of (F, D) factors.
 
         Raises:
             UserError: The score has another number of factors.
@@ -75,4 +75,5 @@ class Exponents:
                 f"the calibration has {len(self.exponents)} exponents, but the score has"
                 f" {len(factors)} factors"
             )
-        return np.prod(factors ** np.array(self.exponents)[:, None], axis=0)
+        calibrated: Floats = np.prod(factors ** np.array(self.exponents)[:, None], axis=0)
+        return calibrated

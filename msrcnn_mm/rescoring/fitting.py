@@ -1,56 +1,61 @@
-"""Fitting a calibrator to results and annotations, and applying it to results."""
+"""Fits a calibrator to results and annotations, and applies it to results."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from pycocotools.coco import COCO
 
-from msrcnn_mm.coco.detections import Detection
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation.evaluate import evaluate_scores
-from msrcnn_mm.evaluation.protocol import Protocol
-from msrcnn_mm.evaluation.score_columns import ScoreColumns
+from msrcnn_mm.evaluation.matching import matched_ious
+from msrcnn_mm.evaluation.overlaps import find_overlaps
+from msrcnn_mm.evaluation.protocol import Protocol, coco_protocol
+from msrcnn_mm.evaluation.rankings import score_columns
 
-from .calibration_file import METHODS, CalibrationFile, Calibrator, fingerprints, score_and_factors
+from .calibration_file import METHODS, CalibrationFile, Calibrator, fingerprints
 from .exponents import Exponents
+from .factors import score_and_factors
 
 
 def fit_calibration(
     method: str,
     score: str,
-    detections: Sequence[Detection],
+    detections: Detections,
     coco: COCO,
     annotations: str,
     protocol: Protocol | None = None,
 ) -> CalibrationFile:
-    """Fits to what an honest score would be: the matched IoU, LaECE_0's target.
+    """Fits a calibrator to the matched IoU, which is LaECE_0's target.
 
-    That is the IoU of a mask with the instance that it finds, taking turns by ``score``, and 0 for
-    a false alarm or duplicate. All classes are fitted together: the classes of small data sets
-    have too few detections each.
+    That is the IoU of a mask with the instance that it finds, with detections in the order of
+    ``score``, and 0 for a false alarm or duplicate. All classes are fitted together, because each
+    class of a small data set has too few detections.
 
     Args:
         method: A key of :data:`METHODS`.
         score: ``class_score``, ``mask_score`` or ``maskness``.
-        detections: D masks in COCO's results format.
+        detections: D masks.
         coco: Their annotations.
-        annotations: What to call these.
-        protocol: Which detections count; COCO's own without.
+        annotations: Their name.
+        protocol: Which detections count; by default COCO's own.
 
     Raises:
         UserError: Detections lack the score, or none counts.
     """
-    columns = ScoreColumns.of(detections)
     if not len(detections):
         raise UserError("there are no detections to fit a calibration to")
-    scores, factors = score_and_factors(columns, score)
-    lacking = int(np.isnan(columns.beside_class_scores.get(score, scores)).sum())
+    scores, factors = score_and_factors(detections, score)
+    lacking = int(np.isnan(score_columns(detections)[score]).sum())
     if lacking:
         raise UserError(
             f"{lacking} of {len(detections)} detections have no {score.replace('_', ' ')}: fit to"
             " results that all have one, or to a score that these have, --score class_score"
         )
-    targets = evaluate_scores(coco, detections, protocol).detections.matched_ious[score]
+    protocol = protocol or coco_protocol(coco)
+    overlaps = find_overlaps(coco, detections, protocol)
+    # Any overlap makes a match, as in LaECE_0.
+    (matched,) = matched_ious(overlaps, scores[overlaps.detections], protocol, (0.0,))
+    targets = overlaps.spread(matched, len(detections))
     counts = ~np.isnan(targets)
     if not counts.any():
         raise UserError("no detection counts, so there is nothing to fit a calibration to")
@@ -70,18 +75,12 @@ def fit_calibration(
     )
 
 
-def add_calibrated_scores(
-    calibration: CalibrationFile, detections: Sequence[Detection]
-) -> list[Detection]:
-    """The detections with ``calibrated_score`` beside their other scores, all else as it was.
+def add_calibrated_scores(calibration: CalibrationFile, detections: Detections) -> Detections:
+    """Returns the detections with calibrated scores beside their other scores.
 
     Raises:
         UserError: The detections lack the score that the calibration is of.
     """
-    if not detections:
-        return []
-    values = calibration.apply(ScoreColumns.of(detections)).tolist()
-    return [
-        {**detection, "calibrated_score": value}
-        for detection, value in zip(detections, values, strict=True)
-    ]
+    if not len(detections):
+        return detections
+    return replace(detections, calibrated_scores=calibration.apply(detections))

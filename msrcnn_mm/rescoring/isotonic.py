@@ -1,4 +1,4 @@
-"""Any rising curve from score to IoU."""
+"""Calibrates a score by a curve that never falls."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,8 +15,8 @@ from .rank_preserving import in_order_of
 class Isotonic:
     """Isotonic regression (Zadrozny and Elkan, KDD 2002), with straight lines between its knots.
 
-    Ranks as the score does: the curve's level stretches would tie scores, and
-    :func:`.likelihood.in_order_of` unties them.
+    It ranks as the score does: level stretches of the curve would make scores equal, which
+    :func:`.rank_preserving.in_order_of` prevents.
 
     Attributes:
         scores: (K,), rising, in [0, 1]: the knots' scores; before the first and behind the last
@@ -29,23 +29,23 @@ class Isotonic:
 
     def __post_init__(self) -> None:
         if not self.scores or len(self.scores) != len(self.ious):
-            raise UserError("an isotonic curve has as many scores as IoUs, and one at least")
+            raise UserError("an isotonic curve must have as many scores as IoUs, at least one")
         if not all(0 <= value <= 1 for value in (*self.scores, *self.ious)):
-            raise UserError("an isotonic curve's scores and IoUs are numbers from 0 to 1")
+            raise UserError("an isotonic curve's scores and IoUs must be numbers from 0 to 1")
         if any(b <= a for a, b in pairwise(self.scores)) or any(
             b < a for a, b in pairwise(self.ious)
         ):
-            raise UserError("an isotonic curve's scores rise, and its IoUs never fall")
+            raise UserError("an isotonic curve's scores must rise, and its IoUs must not fall")
 
     @classmethod
     def fit(cls, scores: Floats, targets: Floats) -> "Isotonic":
-        """The never falling curve of least mean squared error, scikit-learn's.
+        """Fits the curve of least mean squared error by scikit-learn.
 
         Args:
             scores: (D,), in [0, 1].
             targets: (D,), matched IoUs in [0, 1].
         """
-        # Its import takes a second, and only fitting needs it.
+        # imported here because it takes a second, and only fitting needs it
         from sklearn.isotonic import IsotonicRegression
 
         curve = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
@@ -53,9 +53,9 @@ class Isotonic:
         return cls(curve.X_thresholds_.tolist(), curve.y_thresholds_.tolist())
 
     def describe(self) -> str:
-        """In words."""
+        """Returns the calibrator in words."""
         return f"isotonic curve with {len(self.scores)} knots"
 
     def apply(self, scores: Floats) -> Floats:
-        """(D,) calibrated scores in [0, 1] of (D,) scores in [0, 1]."""
+        """Returns (D,) calibrated scores in [0, 1] of (D,) scores in [0, 1]."""
         return in_order_of(scores, np.interp(scores, self.scores, self.ious))

@@ -1,4 +1,4 @@
-"""sigmoid(logit(score) / T): one number that makes scores bolder or milder."""
+"""Calibrates a score by a temperature: sigmoid(logit(score) / T)."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ _LEAST, _MOST = 0.05, 20.0
 class Temperature:
     """Temperature scaling (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017).
 
-    Ranks as the score does.
+    It ranks as the score does.
 
     Attributes:
         temperature: T in [0.05, 20]; above 1 scores move towards 0.5, below 1 away from it.
@@ -28,11 +28,11 @@ class Temperature:
 
     def __post_init__(self) -> None:
         if not _LEAST <= self.temperature <= _MOST:
-            raise UserError(f"a temperature is a number from {_LEAST} to {_MOST:g}")
+            raise UserError(f"a temperature must be a number from {_LEAST} to {_MOST:g}")
 
     @classmethod
     def fit(cls, scores: Floats, targets: Floats) -> "Temperature":
-        """The temperature of least mean cross-entropy, which is convex in 1 / T.
+        """Finds the temperature of least mean cross-entropy, which is convex in 1 / T.
 
         Args:
             scores: (D,), in [0, 1].
@@ -51,13 +51,14 @@ class Temperature:
         return cls(min(max(1 / brentq(slope, low, high, xtol=1e-14), _LEAST), _MOST))
 
     def describe(self) -> str:
-        """In words."""
+        """Returns the calibrator in words."""
         return f"temperature {self.temperature:.2f}"
 
     def apply(self, scores: Floats) -> Floats:
-        """(D,) calibrated scores in [0, 1] of (D,) scores in [0, 1]."""
+        """Returns (D,) calibrated scores in [0, 1] of (D,) scores in [0, 1]."""
         return in_order_of(scores, expit(_logits(scores) / self.temperature))
 
 
 def _logits(scores: Floats) -> Floats:
-    return logit(np.clip(scores, EPSILON, 1 - EPSILON))
+    logits: Floats = logit(np.clip(scores, EPSILON, 1 - EPSILON))
+    return logits

@@ -1,4 +1,4 @@
-"""Files that several tools' tests share."""
+"""Files that the tests of several commands share."""
 
 import json
 from pathlib import Path

@@ -95,8 +95,8 @@ def test_the_same_images_are_refused_unless_told(folder: Path) -> None:
             "detection 1 has a mask score, or a factor",
         ),
         ("fit fit.json boxless.json c.json", "boxless.json: annotation 1 has a bbox that is not"),
-        ("fit fit.json fit_gt.json c.json --max-dets 0", "max_dets is at least 1"),
-        ("apply fit.json fit_gt.json fit_gt.json out.json", "no calibration of this version"),
+        ("fit fit.json fit_gt.json c.json --max-dets 0", "max_dets must be an integer >= 1"),
+        ("apply fit.json fit_gt.json fit_gt.json out.json", "not a calibration of this version"),
         ("apply fit.json fit_gt.json none.json out.json", "cannot read none.json"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The tool, from a file to a file: what it says, writes and refuses."""
+"""The command convert, from a file to a file: its output and its errors."""
 
 import pickle
 import re
@@ -28,13 +28,13 @@ def run(*args: object) -> subprocess.CompletedProcess:
 
 @pytest.fixture
 def main() -> Any:
-    """The tool's main in this process, which saves the seconds of another import."""
+    """Returns the command's main, called in this process."""
     return lambda *args: convert.main([str(arg) for arg in args])
 
 
 @pytest.fixture
 def theirs(tmp_path: Path) -> Path:
-    """A file as the authors' trainer writes it, in torch's format of 2019."""
+    """Writes a file as the authors' trainer does, in torch's format of 2019."""
     path = tmp_path / "ms_rcnn_R_50.pth"
     model = {f"module.{name}": value for name, value in light_weights().items()}
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], 0.02, momentum=0.9)

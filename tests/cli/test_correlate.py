@@ -96,7 +96,7 @@ def test_threshold_of_the_class_score(
     ("spoil", "options", "message"),
     [
         (lambda f: f["results"].unlink(), [], "cannot read .*results.json"),
-        (lambda f: f["annotations"].unlink(), [], "cannot read .*gt.json"),
+        (lambda f: f["annotations"].unlink(), [], "no such annotation file: .*gt.json"),
         (lambda f: f["annotations"].write_text("{}"), [], "gt.json has no 'images'"),
         (lambda f: f["results"].write_text("[]"), [], "no detection of class score 0.05 or more"),
         (lambda f: None, ["--score-thr", "1.5"], "no detection of class score 1.5 or more"),

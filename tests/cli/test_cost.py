@@ -1,4 +1,4 @@
-"""The tool that says what detectors cost: its tables, and one line for each mistake."""
+"""The command cost: its tables, and one line for each mistake."""
 
 import runpy
 import sys
@@ -102,8 +102,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ([], "the following arguments are required: CONFIG"),
         (["tiny.py", "--shape", "800"], "argument --shape: expected 2 arguments"),
-        (["tiny.py", "--shape", "0", "9"], r"--shape: height and width are at least 1, not \[0, 9"),
-        (["tiny.py", "--time", "0"], "--time: at least 1 image, not 0"),
+        (
+            ["tiny.py", "--shape", "0", "9"],
+            r"must be integers >= 1, not \[0, 9\]",
+        ),
+        (["tiny.py", "--time", "0"], "--time: must be an integer >= 1, not 0"),
         (["tiny.py", "--times", "1"], "unrecognized arguments: --times"),
         (["nowhere.py"], "nowhere.py: no such config file"),
         (["tiny.py", "base.py"], "base.py: defines no model"),

@@ -1,4 +1,4 @@
-"""The option --upper-bound of tools/test.py: true IoUs in all that a test sees and writes."""
+"""The option --oracle of the command test: true IoUs in all that it measures and writes."""
 
 import json
 import pickle
@@ -16,16 +16,16 @@ from mmengine.structures import InstanceData
 from msrcnn_mm.engine.results import metric as mask_score_metric
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
-from msrcnn_mm.evaluation.score_evaluation import ScoreEvaluation
+from msrcnn_mm.evaluation.evaluation_result import ScoreEvaluation
 from tests.engine.results.test_metric import data_samples
-from tests.evaluation.test_oracle import brute_force
+from tests.evaluation.test_true_ious import brute_force
 from tests.support.scene_runs import ANNOTATIONS, CLASSES, DETECTIONS, IMAGES, metrics, write_run
 from tests.support.tiny import tiny_config
 
 
 @MODELS.register_module()
 class SceneDetector(BaseModel):
-    """A host that detects what the scene says: masks as good as a trained model's."""
+    """A host that detects the scene's detections: masks as good as a trained model's."""
 
     def __init__(self, mask_scores: bool = True, masks: bool = True) -> None:
         super().__init__(dict(type="DetDataPreprocessor"))
@@ -53,7 +53,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def scene_run(root: Path, metric: str = "MaskScoreMetric", **model: Any) -> tuple[str, str]:
-    """A config of the scene's detector, and a checkpoint."""
+    """Writes a config of the scene's detector, and a checkpoint."""
     config = tiny_config()
     config.model = dict(type="SceneDetector", **model)
     return write_run(config, root, metric)
@@ -75,7 +75,7 @@ def test_the_aps_are_the_oracles_to_the_last_bit(
 
     monkeypatch.setattr(mask_score_metric, "evaluate_scores", spy)
     run = scene_run(root, mask_scores=mask_scores)
-    plain, bound = metrics(run), metrics(run, "--upper-bound")
+    plain, bound = metrics(run), metrics(run, "--oracle")
     usual, reached = (evaluation.rankings for evaluation in evaluations)
     assert 0 < usual["class_score"].ap["AP"] < usual["oracle"].ap["AP"]  # there is one to reach
     assert reached["mask_score"].ap == usual["oracle"].ap
@@ -90,16 +90,16 @@ def test_the_aps_are_the_oracles_to_the_last_bit(
 def test_mmdetections_own_metric_measures_the_bound(root: Path) -> None:
     plain = metrics(scene_run(root), "--eval", "segm")
     run = scene_run(root, metric="CocoMetric", mask_scores=False)
-    bound = metrics(run, "--upper-bound")
+    bound = metrics(run, "--oracle")
     assert bound["coco/segm_mAP"] == plain["coco/segm_mAP_oracle"] > metrics(run)["coco/segm_mAP"]
 
 
 def test_the_log_says_that_it_is_no_result(root: Path) -> None:
     run = scene_run(root)
-    metrics(run, "--upper-bound")
+    metrics(run, "--oracle")
     before, after = log().split("coco/segm_mAP:")
-    assert "upper bound, not a result: mask_ious are the true IoUs" in before
-    assert "above are an upper bound, not a result of this model" in after
+    assert "oracle, not a result: mask_ious are the true IoUs" in before
+    assert "above are those of the oracle, not a result of this model" in after
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,14 @@ def test_what_is_written_has_the_true_ious(root: Path, name: str) -> None:
             head.num_classes = len(CLASSES)
     config.model.test_cfg.rcnn.update(max_per_img=40, mask_thr_binary=0.001)
     run = write_run(config, root, "CocoMetric")
-    metrics(run, "--upper-bound", "--out", "x.json", "--show-dir", "shown")
+    metrics(run, "--oracle", "--out", "x.json", "--show-dir", "shown")
     detections = json.loads(Path("x.json").read_text())
     truth = brute_force(detections, ANNOTATIONS)
     assert sum(iou > 0.01 for iou in truth) > 10, sorted(truth)  # of random weights, but masks
     assert [d["mask_iou"] for d in detections] == pytest.approx(truth, abs=1e-12)
     assert all(d["mask_score"] == d["score"] * d["mask_iou"] for d in detections)
     assert len(list(Path("shown").iterdir())) == IMAGES
-    metrics(run, "--upper-bound", "--out", "x.pkl")
+    metrics(run, "--oracle", "--out", "x.pkl")
     first = pickle.loads(Path("x.pkl").read_bytes())[0]
     own = [d["mask_iou"] for d in detections if d["image_id"] == first["img_id"]]
     assert first["pred_instances"]["mask_ious"].tolist() == own
@@ -128,7 +128,7 @@ def test_what_is_written_has_the_true_ious(root: Path, name: str) -> None:
 def test_scores_and_boxes_are_left_alone(root: Path) -> None:
     run = scene_run(root)
     metrics(run, "--out", "plain.json")
-    metrics(run, "--upper-bound", "--out", "bound.json")
+    metrics(run, "--oracle", "--out", "bound.json")
     plain, bound = (json.loads(Path(f"{name}.json").read_text()) for name in ("plain", "bound"))
     changed = {"mask_iou", "mask_score"}
     assert [d.keys() for d in bound] == [d.keys() for d in plain]
@@ -140,8 +140,8 @@ def test_scores_and_boxes_are_left_alone(root: Path) -> None:
     ("args", "model", "evaluator", "says"),
     [
         (["--eval", "bbox"], {}, {}, "no mask is measured: add --eval segm"),
-        ([], dict(masks=False), {}, "--upper-bound: the model predicts no masks"),
-        ([], {}, dict(ann_file=None), "--upper-bound: the config's test_evaluator has no ann_file"),
+        ([], dict(masks=False), {}, "--oracle: the model predicts no masks"),
+        ([], {}, dict(ann_file=None), "--oracle: the config's test_evaluator has no ann_file"),
         ([], {}, dict(_delete_=True, type="DumpDetResults", out_file_path="x.pkl"), "no ann_file"),
     ],
 )
@@ -153,5 +153,11 @@ def test_without_masks_or_ground_truth_it_is_one_line(
     config.merge_from_dict(dict(test_evaluator=evaluator))
     config.dump(run[0])
     with pytest.raises(UserError, match=says) as caught:
-        metrics(run, "--upper-bound", *args)
+        metrics(run, "--oracle", *args)
     assert "\n" not in str(caught.value)
+
+
+def test_its_old_name_still_works_and_warns(root: Path, capsys: pytest.CaptureFixture) -> None:
+    run = scene_run(root)
+    assert metrics(run, "--upper-bound") == metrics(run, "--oracle")
+    assert capsys.readouterr().err.count("warning: --upper-bound is now called --oracle") == 1

@@ -9,13 +9,13 @@ from typing import Any
 
 import cv2
 import pytest
-
 from msrcnn_mm.coco.annotation_file import load_annotations
+from msrcnn_mm.evaluation.score_evaluation import as_json
+
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.protocol import COLUMNS
-from msrcnn_mm.evaluation.score_evaluation import as_json
 from msrcnn_mm.report import wording
 from tests.support.coco_scenes import annotation, detection, random_scene, rectangle
 from tests.support.report_files import IMAGES, Files, scene
@@ -326,7 +326,7 @@ def test_large_galleries_are_bounded(files: Files) -> None:
         (lambda f: None, ["--compare", "none.json"], "cannot read none.json"),
         (lambda f: None, ["--names", "a", "b"], "--names gives 2 names for 1 results file$"),
         (lambda f: None, ["--gallery", "0"], "--gallery is from 1 to 60, not 0"),
-        (lambda f: None, ["--max-dets", "0"], "max_dets is at least 1, not 0"),
+        (lambda f: None, ["--max-dets", "0"], "max_dets must be an integer >= 1, not 0"),
         (lambda f: None, ["--images", "nowhere"], "--images: there is no folder nowhere"),
         (lambda f: f.out.parent.write_text(""), [], "OUT_DIR .*report: a file is in the way"),
         (lambda f: None, ["--compare", "{results}", "--names", "a", "a"], "a name of its own"),

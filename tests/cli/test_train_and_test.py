@@ -1,13 +1,12 @@
-"""The two commands, from a data set on disk to results on disk, and what they refuse."""
+"""The commands train and test, from a data set on disk to results on disk, and their errors."""
 
-import importlib
 import json
 import pickle
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,44 +17,26 @@ from mmengine.optim import AmpOptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 from mmengine.runner import Runner
 
+from msrcnn_mm.cli import train
 from msrcnn_mm.engine.config.file import load_config
+from msrcnn_mm.engine.hooks.run_checks import RunChecksHook
+from msrcnn_mm.engine.runs import testing, training
 from msrcnn_mm.errors import UserError
-from tests.support.coco_files import SIDE, write_data_set
-from tests.support.tiny import CONFIGS, tiny_config
+from tests.support.coco_files import write_data_set
+from tests.support.small_runs import CLASSES, small_config
+from tests.support.tiny import CONFIGS
 
 TOOLS = CONFIGS.parent / "tools"
-CLASSES = ("disk", "box", "star")
-
-
-def write_config(root: Path) -> Path:
-    """A narrow Mask Scoring R-CNN on the own-data config, for two epochs of one step."""
-    config = tiny_config()
-    own = Config.fromfile(CONFIGS / "own_data" / "ms-rcnn_r50_fpn_own-data.py")
-    for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
-        loader = config[name] = own[name]
-        loader.update(num_workers=0, persistent_workers=False, batch_size=2)
-        loader.dataset.update(data_root=f"{root}/", metainfo=dict(classes=CLASSES))
-        for step in loader.dataset.pipeline:
-            if step["type"] == "Resize":
-                step["scale"] = (SIDE, SIDE)
-    for name in ("val_evaluator", "test_evaluator"):
-        config[name] = own[name]
-        config[name].ann_file = f"{root}/val.json"
-    config.train_cfg.max_epochs = 2
-    config.default_hooks.logger.interval = 1
-    path = root / "tiny.py"
-    config.dump(path)
-    return path
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_config(write_data_set(tmp_path_factory.mktemp("own") / "data", CLASSES))
+    return small_config(write_data_set(tmp_path_factory.mktemp("own") / "data", CLASSES))
 
 
 @pytest.fixture(scope="module")
 def work_dir(config: Path) -> Path:
-    """A training of one epoch, and its second epoch after resuming."""
+    """Trains one epoch, and the second after resuming."""
     folder = config.parent / "work"
     call("train.py", config, "--work-dir", folder, "--cfg-options", "train_cfg.max_epochs=1")
     assert not (folder / "epoch_2.pth").exists()
@@ -70,14 +51,11 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def call(tool: str, *args: object) -> None:
     """Calls a tool in this process, which saves the seconds of another import."""
+    words = [tool, *map(str, args)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [tool, *map(str, args)])
+        patch.setattr(sys, "argv", words)
         patch.setenv("LOCAL_RANK", "0")
-        load_tool(tool).main()
-
-
-def load_tool(name: str) -> ModuleType:
-    return importlib.import_module(f"msrcnn_mm.cli.{name[:-3]}")
+        import_module(f"msrcnn_mm.cli.{tool[:-3]}").main()
 
 
 def refusal(*args: Any) -> str:
@@ -87,7 +65,7 @@ def refusal(*args: Any) -> str:
     return str(caught.value)
 
 
-def test_training_writes_checkpoints_and_goes_on_from_them(work_dir: Path) -> None:
+def test_training_writes_checkpoints_and_resumes_from_them(work_dir: Path) -> None:
     assert (work_dir / "epoch_1.pth").is_file()
     last = torch.load(work_dir / "epoch_2.pth", weights_only=True)
     assert last["meta"]["epoch"] == 2
@@ -124,7 +102,7 @@ def test_predictions_as_mmdetection_keeps_them(
 def test_a_checkpoint_of_mmdetection_2_is_tested_as_it_is(
     config: Path, work_dir: Path, tmp_path: Path
 ) -> None:
-    """The names of its weights are the same; what is beside them is mmcv's."""
+    """Its weights have the same names; the other entries are mmcv's."""
     weights = torch.load(work_dir / "epoch_2.pth", weights_only=True)["state_dict"]
     meta = dict(
         env_info="sys.platform: linux",
@@ -188,15 +166,21 @@ def test_a_mistake_is_one_line_and_status_2(config: Path) -> None:
         (["CONFIG", "--cfg-options", "load_from=a.pth"], "a.pth: no such checkpoint file"),
         (
             ["CONFIG", "--cfg-options", "train_cfg.max_epochs=0"],
-            "train_cfg.max_epochs must be a wh",
+            "train_cfg.max_epochs must be an integer >= 1",
         ),
-        (["CONFIG", "--cfg-options", "train_cfg.max_epochs=1.5"], "must be a whole number above 0"),
+        (
+            ["CONFIG", "--cfg-options", "train_cfg.max_epochs=1.5"],
+            "be an integer >= 1, not 1.5",
+        ),
         (["CONFIG", "--cfg-options", "=1"], "write KEY=VALUE"),
         (["CONFIG", "--work-dir", "CONFIG"], "a file is in the way; name a folder"),
         (["CONFIG", "--launcher", "pytorch"], "--launcher pytorch: "),
         (["CONFIG", "--cfg-options", "model.roi_hed.x=1"], "unexpected keyword argument 'roi_hed'"),
         (["CONFIG", "--cfg-options", "model.type=Nobody"], "Nobody is not in the mmdet::model reg"),
-        (["CONFIG", "--cfg-options", "auto_scale_lr=None", "--auto-scale-lr"], "no batch size"),
+        (
+            ["CONFIG", "--cfg-options", "auto_scale_lr=None", "--auto-scale-lr"],
+            "names no batch s",
+        ),
         (["CONFIG", "--cfg-options", "optim_wrapper.type=Mine", "--amp"], "cannot replace the con"),
     ],
 )
@@ -217,7 +201,7 @@ def test_what_a_training_refuses(config: Path, args: list[str], says: str) -> No
         (["CKPT", "--calibration", "c.json", "--out", "c.json"], "--out c.json: is read as well"),
         (["CKPT", "--out", "ROOT/train.json"], "train.json: is read as well and would be lost"),
         (["CKPT", "--same-images"], "--same-images: there is no calibration"),
-        (["CKPT", "--upper-bound", "--calibration", "c.json"], "test without a calibration"),
+        (["CKPT", "--oracle", "--calibration", "c.json"], "test without a calibration"),
         (["CKPT", "--show-dir", "CKPT"], "a file is in the way; name a folder"),
         (["CKPT", "--cfg-options", "test_evaluator.metric=mask"], "no metric ('mask')"),
     ],
@@ -235,12 +219,36 @@ def test_images_are_not_drawn_over(config: Path, work_dir: Path) -> None:
     images = config.parent / "val"
     before = [image.read_bytes() for image in sorted(images.iterdir())]
     said = refusal("test.py", config, work_dir / "epoch_1.pth", "--show-dir", images)
-    assert re.search(rf"--show-dir {images}: \S+\.png is read from there and would be lost", said)
+    assert re.search(
+        rf"\(--show-dir\) {images}: \S+\.png is read from there and would be lost", said
+    )
     assert [image.read_bytes() for image in sorted(images.iterdir())] == before
 
 
+def test_stock_configs_get_the_hooks_that_they_lack(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[Runner] = []
+    monkeypatch.setattr(Runner, "train", ran.append)
+    call("train.py", config)
+    own = Config.fromfile(config)
+    own.custom_hooks = [dict(type="CheckpointFitHook")]
+    own.default_hooks.run_checks = dict(type="RunChecksHook")
+    own.dump("own.py")
+    call("train.py", "own.py")
+    ours = ("RunChecks", "CheckpointFit", "OverwriteGuard", "Calibration")
+    counts = [
+        {name: [type(h).__name__ for h in run.hooks].count(f"{name}Hook") for name in ours}
+        for run in ran
+    ]
+    assert counts[0] == dict(RunChecks=0, CheckpointFit=1, OverwriteGuard=1, Calibration=1)
+    assert counts[1] == dict(RunChecks=1, CheckpointFit=1, OverwriteGuard=1, Calibration=1)
+    (checks,) = (hook for hook in ran[1].hooks if isinstance(hook, RunChecksHook))
+    assert checks.checked == {"train", "val"}  # before the data sets were built
+
+
 def test_an_image_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
-    config = write_config(write_data_set(tmp_path / "data", CLASSES))
+    config = small_config(write_data_set(tmp_path / "data", CLASSES))
     image = tmp_path / "data" / "train" / "1.png"
     image.write_bytes(image.read_bytes()[:2000])  # its header is whole
     workers = ("train_dataloader.num_workers=1",)
@@ -259,7 +267,7 @@ def test_configs_of_mmdetection_by_name_and_options() -> None:
 def test_own_data_takes_its_classes_from_one_place(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file as it is, but for that one line."""
+    """The file is used as it is except for that line."""
     monkeypatch.setenv("DATA_ROOT", "elsewhere")
     source = (CONFIGS / "own_data" / f"{name}_own-data.py").read_text()
     edited, count = re.subn(r"classes = \(.cat.,\)", f"classes = {CLASSES}", source)
@@ -295,44 +303,42 @@ def write_checkpoint(folder: Path, name: str) -> None:
         ["--resume", LAST, "my config.py"],
     ],
 )
-def test_stopping_says_how_to_go_on_from_the_last_checkpoint(
+def test_stopping_says_how_to_resume_from_the_last_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
-    tool = load_tool("train.py")
     write_checkpoint(tmp_path, LAST)
-    older = tool.last_checkpoint(str(tmp_path))
+    older = training.last_checkpoint(str(tmp_path))
     write_checkpoint(tmp_path, "epoch_8.pth")
     monkeypatch.setattr(sys, "argv", ["tools/train.py", *words, "--amp"])
     for resumed in (False, True):
-        assert tool.how_to_go_on(str(tmp_path), older, resumed) == (
-            "go on with: python tools/train.py 'my config.py' --amp --resume"
+        assert train.how_to_resume(str(tmp_path), older, resumed) == (
+            "resume with: python tools/train.py 'my config.py' --amp --resume"
         )
 
 
-def test_an_older_runs_checkpoint_is_not_gone_on_from(
+def test_an_older_runs_checkpoint_is_not_resumed_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tool = load_tool("train.py")
     folder = str(tmp_path)
     says = "before its first checkpoint, so the next training starts from the beginning"
     monkeypatch.setattr(sys, "argv", ["tools/train.py", "c.py"])
-    assert tool.how_to_go_on(folder, tool.last_checkpoint(folder), False) == says
+    assert train.how_to_resume(folder, training.last_checkpoint(folder), False) == says
     write_checkpoint(tmp_path, LAST)
-    older = tool.last_checkpoint(folder)
-    assert tool.how_to_go_on(folder, older, False) == says
+    older = training.last_checkpoint(folder)
+    assert train.how_to_resume(folder, older, False) == says
     monkeypatch.setattr(sys, "argv", ["tools/train.py", "c.py", "--resume", "a.pth"])
-    assert tool.how_to_go_on(folder, older, True) == (
-        "go on with: python tools/train.py c.py --resume a.pth"
+    assert train.how_to_resume(folder, older, True) == (
+        "resume with: python tools/train.py c.py --resume a.pth"
     )
     (tmp_path / LAST).unlink()  # and it is no new one
-    assert tool.how_to_go_on(folder, older, False) == says
+    assert train.how_to_resume(folder, older, False) == says
     write_checkpoint(tmp_path, LAST)  # written again, by the same name
-    assert tool.how_to_go_on(folder, older, True).endswith("train.py c.py --resume")
+    assert train.how_to_resume(folder, older, True).endswith("train.py c.py --resume")
 
 
 def test_resuming_where_nothing_is_warns(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     config = Config(dict(work_dir=str(tmp_path)))
-    assert load_tool("train.py").set_start(config, "auto") is None
+    assert training.set_start(config, "auto") is False
     assert f"warning: no checkpoint in {tmp_path}: the training" in capsys.readouterr().err
 
 
@@ -345,7 +351,7 @@ def test_a_training_stopped_before_its_first_checkpoint_says_so(
     monkeypatch.setattr(Runner, "train", interrupted)
     for args, says in (
         ([], "stopped: before its first checkpoint"),
-        (["--resume"], "stopped: go on with: python train.py"),
+        (["--resume"], "stopped: resume with: python train.py"),
     ):
         with pytest.raises(SystemExit):
             call("train.py", config, "--work-dir", work_dir, *args)
@@ -356,28 +362,26 @@ def test_a_training_stopped_before_its_first_checkpoint_says_so(
 def test_mixed_precision_of_a_gpu_becomes_that_of_a_cpu(
     monkeypatch: pytest.MonkeyPatch, kind: Any
 ) -> None:
-    tool = load_tool("train.py")
-    monkeypatch.setattr(tool, "get_device", lambda: "cpu")
+    monkeypatch.setattr(training, "get_device", lambda: "cpu")
     for_gpu = dict(loss_scale=512.0, dtype="float16", use_fsdp=False)
     kept = dict(accumulative_counts=2, clip_grad=dict(max_norm=5))
     config = Config(dict(optim_wrapper=dict(type=kind, **for_gpu, **kept)))
-    tool.use_mixed_precision(config)
+    training.use_mixed_precision(config)
     assert config.optim_wrapper == dict(type="CpuAmpOptimWrapper", **kept)
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
     assert OPTIM_WRAPPERS.build({**config.optim_wrapper, "optimizer": optimizer}) is not None
-    monkeypatch.setattr(tool, "get_device", lambda: "cuda")
+    monkeypatch.setattr(training, "get_device", lambda: "cuda")
     config = Config(dict(optim_wrapper=dict(type=kind, **for_gpu, **kept)))
-    tool.use_mixed_precision(config)
+    training.use_mixed_precision(config)
     assert config.optim_wrapper == dict(type="AmpOptimWrapper", **for_gpu, **kept)
 
 
 def test_what_is_measured_is_chosen_for_cocos_metrics_alone() -> None:
-    tool = load_tool("test.py")
     others = [dict(type="VOCMetric", metric="mAP"), dict(type="DumpDetResults")]
     by_default = [dict(type="MaskScoreMetric", ann_file="a.json"), dict(type=CocoMetric)]
     config = Config(dict(test_evaluator=[*by_default, *others]))
-    tool.set_metrics(config, ["segm", "segm"])
+    testing.set_metrics(config, ["segm", "segm"])
     assert [e.get("metric") for e in config.test_evaluator] == [["segm"], ["segm"], "mAP", None]
     for nothing in (dict(test_evaluator=others), dict(test_evaluator=None), dict()):
         with pytest.raises(UserError, match="--eval: the config's test_evaluator measures nothing"):
-            tool.set_metrics(Config(nothing), ["segm"])
+            testing.set_metrics(Config(nothing), ["segm"])

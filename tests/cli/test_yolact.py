@@ -8,15 +8,16 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from msrcnn_mm.coco.annotation_file import load_annotations
-from msrcnn_mm.evaluation.oracle import ground_truth_masks, true_mask_ious
+from msrcnn_mm.coco.annotations import load_annotations
+from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.evaluation.true_ious import true_ious
 from tests.cli.test_train_and_test import CLASSES, call, refusal
 from tests.support.coco_files import write_data_set
 from tests.support.tiny_yolact import tiny_config
 
 
 def write_config(root: Path, name: str, path: Path) -> Path:
-    """A small network of the named config on a small data set, for two iterations."""
+    """Writes a small network of the named config on a small data set, for two iterations."""
     config = tiny_config(f"yolact_plus/{name}.py")
     for split in ("train", "val", "test"):
         loader = config[f"{split}_dataloader"]
@@ -52,7 +53,7 @@ def config(root: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def checkpoint(config: Path) -> Path:
-    """What two iterations wrote, the losses in bf16."""
+    """Trains two iterations, the losses in bf16, and returns their checkpoint."""
     call("train.py", config, "--work-dir", config.parent / "work", "--amp")
     return config.parent / "work" / "iter_2.pth"
 
@@ -81,11 +82,11 @@ def test_a_test_measures_writes_and_draws(config: Path, checkpoint: Path, tmp_pa
     assert {p.name for p in (tmp_path / "shown").iterdir()} == {"1.png", "2.png"}
 
 
-def test_upper_bound(root: Path, config: Path, checkpoint: Path, tmp_path: Path) -> None:
-    call("test.py", config, checkpoint, "--eval", "segm", "--upper-bound", "--out", "bound.json")
-    detections = json.loads((tmp_path / "bound.json").read_text())
+def test_oracle(root: Path, config: Path, checkpoint: Path, tmp_path: Path) -> None:
+    call("test.py", config, checkpoint, "--eval", "segm", "--oracle", "--out", "oracle.json")
+    detections = json.loads((tmp_path / "oracle.json").read_text())
     coco = load_annotations(root / "val.json")
-    truth = true_mask_ious(detections, ground_truth_masks(coco))
+    truth = true_ious(coco, Detections.from_rows(detections))
     assert [d["mask_iou"] for d in detections] == pytest.approx(truth)
     assert truth.max() > 0
 

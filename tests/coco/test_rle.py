@@ -1,4 +1,4 @@
-"""Which run lengths are sound, against pycocotools and against decoding one by one."""
+"""Tests of which encodings are complete, against pycocotools and plain decoding."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msrcnn_mm.coco import rle
-from msrcnn_mm.coco.rle import fill, fills
+from msrcnn_mm.coco.rle import are_complete, is_complete
 
 
 def encode(rng: np.random.Generator) -> tuple[str, int]:
@@ -19,7 +19,7 @@ def encode(rng: np.random.Generator) -> tuple[str, int]:
 
 
 def decode(text: str) -> list[int] | None:
-    """The runs, character by character as the format says; None where a run does not end."""
+    """Returns the runs, decoded by the definition; None where a run does not end."""
     runs: list[int] = []
     position = 0
     while position < len(text):
@@ -52,9 +52,9 @@ def test_what_pycocotools_wrote_is_sound(characters: int, monkeypatch: pytest.Mo
     monkeypatch.setattr(rle, "_CHARACTERS", characters)
     rng = np.random.default_rng(0)
     counts, pixels = zip(*[encode(rng) for _ in range(200)], strict=True)
-    assert fill(counts, pixels).all()
+    assert are_complete(counts, pixels).all()
     wrong = rng.random(200) < 0.3
-    assert fill(counts, np.array(pixels) + wrong).tolist() == (~wrong).tolist()
+    assert are_complete(counts, np.array(pixels) + wrong).tolist() == (~wrong).tolist()
 
 
 ALPHABET = "".join(chr(48 + code) for code in range(64)) + "/p~\u00e4\ud800"
@@ -62,7 +62,7 @@ ALPHABET = "".join(chr(48 + code) for code in range(64)) + "/p~\u00e4\ud800"
 
 @st.composite
 def encodings(draw: st.DrawFn) -> tuple[str, int]:
-    """One of pycocotools', perhaps with characters lost, doubled or changed; or anything."""
+    """Returns pycocotools' encoding, often with characters lost or changed, or any text."""
     if draw(st.booleans()):
         return draw(st.text(ALPHABET, max_size=12)), draw(st.integers(0, 50))
     text, pixels = encode(np.random.default_rng(draw(st.integers(0, 1000))))
@@ -76,7 +76,7 @@ def encodings(draw: st.DrawFn) -> tuple[str, int]:
 @given(st.lists(encodings(), max_size=8))
 def test_each_is_judged_as_if_it_were_alone(some: list[tuple[str, int]]) -> None:
     texts, pixels = [text for text, _ in some], [size for _, size in some]
-    assert fill(texts, pixels).tolist() == [is_sound(*one) for one in some]
+    assert are_complete(texts, pixels).tolist() == [is_sound(*one) for one in some]
 
 
 @pytest.mark.parametrize(
@@ -97,27 +97,27 @@ def test_each_is_judged_as_if_it_were_alone(some: list[tuple[str, int]]) -> None
     ],
 )
 def test_what_is_no_rle(counts: Any) -> None:
-    assert not fills(counts, 11, 1)
+    assert not is_complete(counts, 11, 1)
 
 
 def test_a_run_back_is_none() -> None:
-    """5 + 14 - 8 is 11 too: of five bits, the highest of which is the sign."""
+    """5 + 14 - 8 is 11 too; a run has five bits, of which the highest is the sign."""
     assert decode("5>H") == [5, 14, -8]
-    assert not fills("5>H", 11, 1)
-    assert fills("5>", 19, 1)
+    assert not is_complete("5>H", 11, 1)
+    assert is_complete("5>", 19, 1)
 
 
 def test_a_run_of_more_than_32_bits_is_none() -> None:
-    """11, and zeros behind it."""
-    assert fills("[" + "P" * 5 + "0", 11, 1)
-    assert not fills("[" + "P" * 6 + "0", 11, 1)
+    """The encoding is 11 with zeros behind it."""
+    assert is_complete("[" + "P" * 5 + "0", 11, 1)
+    assert not is_complete("[" + "P" * 6 + "0", 11, 1)
 
 
 @pytest.mark.parametrize(("counts", "pixels"), [("~0", 14), ("/0", 31)])
 def test_a_character_that_the_format_does_not_have(counts: str, pixels: int) -> None:
-    """Its lower bits would be a run of these pixels."""
-    assert not fills(counts, pixels, 1)
+    """The lower bits of the encoding alone would be a run of these pixels."""
+    assert not is_complete(counts, pixels, 1)
 
 
 def test_a_list_is_its_runs() -> None:
-    assert fill([[0, 5, 6], [5, 6], [5, 7]], [11, 11, 11]).tolist() == [True, True, False]
+    assert are_complete([[0, 5, 6], [5, 6], [5, 7]], [11, 11, 11]).tolist() == [True, True, False]

@@ -1,4 +1,4 @@
-"""The mended operators: same results as float32, and float32 itself left alone."""
+"""Patched operators give the results of float32, and leave float32 itself alone."""
 
 import mmcv.ops
 import pytest
@@ -8,8 +8,11 @@ from mmcv.ops.deform_conv import DeformConv2dFunction
 from mmcv.ops.modulated_deform_conv import ModulatedDeformConv2dFunction
 from mmdet.models.dense_heads import tood_head
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+from mmengine.infer import BaseInferencer
 
-import msrcnn_mm  # noqa: F401  # mends
+from msrcnn_mm.compat import apply_patches
+
+apply_patches()
 
 HALVES = [torch.bfloat16, torch.float16]
 
@@ -82,7 +85,14 @@ def test_deformable_convolutions_compute_in_the_offsets_type(
     torch.testing.assert_close(found.double(), expected, rtol=tolerance, atol=tolerance)
 
 
-def test_every_layer_has_the_mended_deformable_convolution() -> None:
+def test_every_layer_has_the_patched_deformable_convolution() -> None:
     """Also those that import the function by its name."""
-    mended = {mmcv.ops.deform_conv2d, saconv.deform_conv2d, tood_head.deform_conv2d}
-    assert len(mended) == 1 and mended != {DeformConv2dFunction.apply}
+    patched = {mmcv.ops.deform_conv2d, saconv.deform_conv2d, tood_head.deform_conv2d}
+    assert len(patched) == 1 and patched != {DeformConv2dFunction.apply}
+
+
+def test_a_second_call_changes_nothing() -> None:
+    before = mmcv.ops.deform_conv2d, SingleRoIExtractor.forward, BaseInferencer._init_model
+    apply_patches()
+    after = mmcv.ops.deform_conv2d, SingleRoIExtractor.forward, BaseInferencer._init_model
+    assert after == before

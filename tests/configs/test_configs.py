@@ -1,4 +1,4 @@
-"""Every config builds, trains a step and tests an image; a new file is tested by existing."""
+"""Tests of all configs, found by their files: each builds, trains a step and tests an image."""
 
 import inspect
 import math
@@ -12,62 +12,48 @@ import pytest
 import torch
 from mmdet.models import roi_heads
 from mmdet.models.roi_heads import mask_heads
-from mmdet.registry import METRICS, MODELS, VISUALIZERS
+from mmdet.registry import METRICS, VISUALIZERS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config, ConfigDict
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
-from torch import nn
 
 import msrcnn_mm
 from msrcnn_mm.engine.checks.run import check_heads
 from msrcnn_mm.engine.results.metric import MaskScoreMetric
 from msrcnn_mm.engine.results.visualizer import MaskScoreVisualizer
-
-CONFIGS = Path(__file__).parents[2] / "configs"
-FRAGMENTS = {path.stem for path in (CONFIGS / "_base_").glob("*.py")}
-FILES = sorted(
-    path.relative_to(CONFIGS).as_posix()
-    for path in CONFIGS.rglob("*.py")
-    if path.parent.name != "_base_"
+from tests.configs.config_files import (
+    CONFIGS,
+    FILES,
+    HOOKS,
+    OWN_KEYS,
+    YOLACT,
+    build,
+    is_scored,
+    load,
+    plain,
 )
+
+SHARED = {path.stem for path in (CONFIGS / "_base_").glob("*.py")}
 PAPER = [name for name in FILES if name.endswith("_18e_coco.py")]
-# MMDetection's own config of each name
+# MMDetection's config of each name
 THEIRS = {
     path.name: path
     for folder in ("ms_rcnn", "mask_rcnn", "dcn", "dcnv2")
     for path in (Path(mmdet.__file__).parent / ".mim" / "configs" / folder).glob("m*-rcnn_*.py")
 }
 WITH_THEIRS = [name for name in FILES if Path(name).name in THEIRS]
-# tests/test_yolact_configs.py says more of these
-YOLACT = [name for name in FILES if Path(name).name.startswith("yolact")]
-
 FIELDS = {"bboxes", "labels", "scores", "masks", "foreground_probs"}
 MASK_SCORES = {"mask_ious", "mask_scores"}
 
 
-@cache
-def load(name: str) -> Config:
-    return Config.fromfile(CONFIGS / name)
-
-
-def is_scored(name: str) -> bool:
-    return Path(name).name.startswith(("ms-rcnn", "yolact-plus", "yolact-rescoring"))
-
-
 def twin_of(name: str) -> str:
-    """The name of an MS R-CNN's Mask R-CNN, or the reverse."""
+    """Returns the name of the Mask R-CNN of an MS R-CNN, or the reverse."""
     here, there = ("ms", "mask") if is_scored(name) else ("mask", "ms")
     return name.replace(f"{here}_rcnn/", f"{there}_rcnn/").replace(f"{here}-rcnn", f"{there}-rcnn")
 
 
-def build(model: dict) -> nn.Module:
-    init_default_scope("mmdet")
-    return MODELS.build(model)
-
-
 def small(model: ConfigDict) -> dict:
-    """The model's config with so few RoIs that a step takes little."""
+    """Returns the model's config with few RoIs, for a fast step."""
     model = model.to_dict()
     train, test = model["train_cfg"], model["test_cfg"]
     if model["type"] == "YOLACT":
@@ -82,15 +68,17 @@ def small(model: ConfigDict) -> dict:
 
 @cache
 def losses_and_counts(text: str) -> tuple[dict[str, float], dict[str, int], dict[str, int]]:
-    """The losses of a training step; the length of each result of a test; that of an empty one.
+    """Returns the losses of a training step and the length of each field of two test results.
+
+    The second result has no detections.
 
     Args:
-        text: the model's config as text, so that the configs of one model share a run.
+        text: the model's config as text, which is hashable: configs of one model share a run.
     """
     torch.manual_seed(0)
-    model = build(ConfigDict(literal_eval(text)))  # its weights are random: nothing is downloaded
+    model = build(ConfigDict(literal_eval(text)))  # random weights, no download
     packed = demo_mm_inputs(1, [(3, 96, 128)], num_items=[2], num_classes=2, with_mask=True)
-    packed["data_samples"][0].gt_instances.labels.zero_()  # the one class that all models have
+    packed["data_samples"][0].gt_instances.labels.zero_()  # the class that every model has
     batch = model.data_preprocessor(packed, True)
     total, losses = model.parse_losses(model.train().loss(batch["inputs"], batch["data_samples"]))
     total.backward()
@@ -129,8 +117,20 @@ def test_a_dump_is_the_same_config(name: str, tmp_path: Path) -> None:
     config = load(name)
     config.dump(tmp_path / "dump.py")
     assert Config.fromfile(tmp_path / "dump.py").to_dict() == config.to_dict()
-    # taken in, not left over as settings that nobody reads
-    assert not FRAGMENTS & set(config)
+    # A config takes a variable of _base_ out of its bases.
+    assert not SHARED & set(config)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_config_has_the_hooks_of_the_package(name: str) -> None:
+    config = load(name)
+    assert config.custom_imports.imports == ["msrcnn_mm"]
+    assert {key: plain(config.default_hooks[key]) for key in HOOKS} == HOOKS
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.py")), ids=lambda path: path.stem)
+def test_no_config_depends_on_positions_or_the_order_of_keys(path: Path) -> None:
+    assert re.findall(r"pipeline\[.*|\.(?:values|items|keys|popitem)\(.*", path.read_text()) == []
 
 
 @pytest.mark.parametrize("name", [n for n in FILES if n.startswith(("ms_rcnn/", "mask_rcnn/"))])
@@ -152,60 +152,6 @@ def test_the_twin_differs_by_the_mask_iou_head_alone(name: str) -> None:
     assert ours == theirs
 
 
-def difference(ours: dict, base: dict, path: str = "") -> dict[str, object]:
-    """The settings of a config that its base has otherwise or not at all, by dotted keys."""
-    found: dict[str, object] = {}
-    for key, value in ours.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            found |= difference(value, base[key], f"{path}{key}.")
-        elif key not in base or base[key] != value:
-            found[f"{path}{key}"] = value
-    return found
-
-
-HEAD = "model.roi_head.mask_iou_head"
-HIGH_RES = dict(
-    type="SingleRoIExtractor",
-    roi_layer=dict(type="RoIAlign", output_size=28, sampling_ratio=0),
-    out_channels=256,
-    featmap_strides=[4, 8, 16, 32],
-)
-ABLATIONS = {
-    "input-multiply": {f"{HEAD}.mask_input": "target_multiply"},
-    "input-all-masks": {f"{HEAD}.mask_input": "all_concat"},
-    "input-high-res": {
-        "model.roi_head.mask_iou_roi_extractor": HIGH_RES,
-        f"{HEAD}.roi_feat_size": 28,
-        f"{HEAD}.conv_strides": (2, 1, 1, 2),
-    },
-    "learns-all-classes": {f"{HEAD}.learns": "all_classes"},
-    "learns-positive-classes": {f"{HEAD}.learns": "positive_classes"},
-    "mask-iou-over-0.3": {f"{HEAD}.mask_iou_thr": 0.3},
-    "mask-iou-over-0.5": {f"{HEAD}.mask_iou_thr": 0.5},
-    "mask-iou-over-0.7": {f"{HEAD}.mask_iou_thr": 0.7},
-    "box-iou-over-0.6": {f"{HEAD}.box_iou_thr": 0.6},
-}
-
-
-@pytest.mark.parametrize("base", [None, "nuclei/ms-rcnn_r18_fpn_nuclei", "demo/ms-rcnn_demo"])
-def test_an_ablation_changes_what_its_name_says(
-    base: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stem = "ms-rcnn_r18_fpn_18e_coco"
-    if base is not None:
-        monkeypatch.setenv("ABLATION_OF", f"../{base}.py")
-    before = Config.fromfile(CONFIGS / f"{base or f'ms_rcnn/{stem}'}.py").to_dict()
-    files = {path.stem.removeprefix(f"{stem}_") for path in (CONFIGS / "ablation").glob("*.py")}
-    assert files == set(ABLATIONS)
-    for name, expected in ABLATIONS.items():
-        config = Config.fromfile(CONFIGS / "ablation" / f"{stem}_{name}.py").to_dict()
-        if name == "input-high-res":
-            channels = before["model"]["roi_head"]["mask_roi_extractor"]["out_channels"]
-            extractor = "model.roi_head.mask_iou_roi_extractor"
-            expected = expected | {extractor: HIGH_RES | dict(out_channels=channels)}
-        assert plain(difference(config, before)) == expected, name
-
-
 def test_every_config_that_the_paper_page_names_is_there() -> None:
     page = (CONFIGS.parent / "docs" / "paper.md").read_text()
     links = set(re.findall(r"\(\.\./configs/([^)]+)\)", page))
@@ -213,7 +159,7 @@ def test_every_config_that_the_paper_page_names_is_there() -> None:
     assert links <= set(FILES)
 
 
-def test_of_a_frozen_host_only_the_scorer_learns() -> None:
+def test_only_the_scorer_of_a_frozen_host_learns() -> None:
     config = load("nuclei/ms-rcnn_r18_fpn_nuclei_frozen-host.py")
     torch.manual_seed(0)
     model = build(ConfigDict(small(config.model))).train()
@@ -229,20 +175,11 @@ def test_of_a_frozen_host_only_the_scorer_learns() -> None:
     assert changed == scorer
 
 
-def plain(settings: object) -> object:
-    """Settings without the note in which package they were found, which ours have for theirs."""
-    if isinstance(settings, dict):
-        return {key: plain(value) for key, value in settings.items() if key != "_scope_"}
-    if isinstance(settings, list):
-        return [plain(value) for value in settings]
-    return settings
-
-
 def model_settings(config: Config) -> dict:
-    """The model's settings but for the two that MMDetection's configs may have otherwise.
+    """Returns the model's settings in the form in which ours and MMDetection's are equal.
 
-    Those of the MaskIoU head come with their defaults, which MMDetection's configs write out. Of
-    the C4 framework's shared stage MMDetection's leave out with which weights it starts.
+    Adds the defaults of the MaskIoU head, which MMDetection's configs write out. Removes the
+    initial weights of C4's shared stage, which MMDetection's configs lack.
     """
     model = plain(config.model.to_dict())
     roi_head = model["roi_head"]
@@ -261,17 +198,19 @@ def test_settings_are_those_of_mmdetections_config_of_the_name(name: str) -> Non
     assert model_settings(ours) == model_settings(theirs)
     ours, theirs = plain(ours.to_dict()), plain(theirs.to_dict())
     changed = {key for key in ours if ours[key] != theirs.get(key)}
-    evaluation = {"custom_imports", "val_evaluator", "test_evaluator", "visualizer"}
-    assert changed - {"model", "pretrained"} == evaluation
+    assert changed - {"model", "pretrained"} == OWN_KEYS
+    for name in HOOKS:
+        del ours["default_hooks"][name]
+    assert ours["default_hooks"] == theirs["default_hooks"]
 
 
 @pytest.mark.parametrize("name", [n for n in WITH_THEIRS if is_scored(n)])
 def test_checkpoints_of_mmdetections_zoo_fit(name: str) -> None:
     stock = Config.fromfile(THEIRS[Path(name).name]).model
-    # the classes, as their names mean ours
+    # MMDetection's names refer to our classes.
     stock.roi_head.type = roi_heads.MaskScoringRoIHead
     stock.roi_head.mask_iou_head.type = mask_heads.MaskIoUHead
-    with torch.device("meta"):  # shapes alone
+    with torch.device("meta"):  # no memory: only shapes are compared
         ours, theirs = (build(model).state_dict() for model in (load(name).model, stock))
     assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
 
@@ -303,7 +242,7 @@ def test_schedule_is_the_papers(name: str) -> None:
     )
     sgd = dict(type="SGD", lr=0.02, momentum=0.9, weight_decay=0.0001)
     assert config.optim_wrapper == dict(type="OptimWrapper", optimizer=sgd)
-    assert config.auto_scale_lr.base_batch_size == 16  # the images that the rate is for
+    assert config.auto_scale_lr.base_batch_size == 16  # the images a step that the rate is for
 
     scale = (1000, 600) if "r18" in name else (1333, 800)
     for dataloader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):

@@ -1,4 +1,4 @@
-"""MMDetection's own Mask Scoring config, with nothing but our import added, runs on ours."""
+"""Tests that MMDetection's Mask Scoring R-CNN config runs on our classes when it imports us."""
 
 import torch
 from mmdet.registry import MODELS
@@ -16,7 +16,7 @@ def test_trains_a_step_and_tests_an_image(tmp_path) -> None:
         "custom_imports = dict(imports=['msrcnn_mm'], allow_failed_imports=False)\n"
     )
     config = Config.fromfile(path)
-    config.model.backbone.init_cfg = None  # nothing is downloaded in a test
+    config.model.backbone.init_cfg = None  # no download in a test
     init_default_scope("mmdet")
     model = MODELS.build(config.model)
     assert type(model.roi_head) is msrcnn_mm.MaskScoringRoIHead

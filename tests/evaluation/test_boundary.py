@@ -1,8 +1,9 @@
-"""Boundary IoU against distances counted pixel by pixel, and Boundary AP against COCOeval."""
+"""Tests of Boundary IoU against plain pixel counts, and of Boundary AP against COCOeval."""
 
 import contextlib
 import io
 
+import cv2
 import numpy as np
 import pycocotools.mask as mask_utils
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pycocotools.cocoeval import COCOeval
 
-from msrcnn_mm.evaluation.boundary import Boundary
+from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.evaluation.boundary import Boundary, eroded
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from tests.support.coco_scenes import (
     SIDE,
@@ -26,7 +28,7 @@ REACH = 3  # pixels: 2% of the diagonal of 120 x 120
 
 
 def plain_boundary(mask: np.ndarray) -> np.ndarray:
-    """Pixels of a mask with a pixel outside it, or outside the image, within REACH on each axis."""
+    """Returns the pixels of a mask with a pixel outside it, or the image, within REACH."""
     padded = np.pad(mask.astype(bool), REACH)
     boundary = np.zeros_like(mask, bool)
     for y, x in np.argwhere(mask):
@@ -55,13 +57,26 @@ def test_equals_pixel_counts(seed: int) -> None:
     assert ours[0].iou(ours[1]) == ours[1].iou(ours[0]) == pytest.approx(expected, abs=1e-12)
 
 
+@given(seed=st.integers(0, 2**32 - 1), reach=st.sampled_from([1, 2, 3, 7, 16]))
+@settings(max_examples=60, deadline=None)
+def test_erosion_is_that_of_opencv(seed: int, reach: int) -> None:
+    rng = np.random.default_rng(seed)
+    mask = blob(rng)[: rng.integers(1, SIDE), : rng.integers(1, SIDE)]
+    mask[rng.random(mask.shape) < 0.001] = 0
+    kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    expected = cv2.erode(
+        np.ascontiguousarray(mask), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0
+    )
+    assert (eroded(mask.astype(bool), reach) == expected.astype(bool)).all()
+
+
 def test_the_images_edge_is_outline() -> None:
     whole = Boundary.of(encode(np.ones((SIDE, SIDE), np.uint8)))
     assert whole.pixels.sum() == SIDE**2 - (SIDE - 2 * REACH) ** 2
 
 
 class PlainBoundaryEval(COCOeval):
-    """COCOeval with the IoUs replaced by plain ones."""
+    """COCOeval with the IoUs replaced by plain boundary IoUs."""
 
     def computeIoU(self, image_id: int, category_id: int):  # noqa: N802
         ious = super().computeIoU(image_id, category_id)
@@ -86,7 +101,7 @@ def test_ap_is_pycocotools_with_the_ious_replaced(seed: int) -> None:
     annotations, detections = random_scene(seed, num_images=2)
     assume(detections)
     coco = as_coco(annotations, num_images=2)
-    evaluation = evaluate_scores(coco, detections, boundary=True)
+    evaluation = evaluate_scores(coco, Detections.from_rows(detections), boundary=True)
     assert evaluation.boundary is not None
     ranked = [
         {k: d[k] for k in ("image_id", "category_id", "segmentation", "score")} for d in detections
@@ -101,10 +116,12 @@ def test_ap_is_pycocotools_with_the_ious_replaced(seed: int) -> None:
     assert twelve == plain.stats.tolist()
 
 
-def test_a_large_mask_with_a_loose_outline_fails_where_mask_iou_forgives() -> None:
+def test_a_loose_outline_of_a_large_mask_fails_by_boundary_iou_only() -> None:
     truth, loose = rectangle(10, 10, 110, 110), rectangle(13, 13, 107, 107)
     coco = as_coco([annotation(1, 10, truth)], 1, {3: "ring"})
-    evaluation = evaluate_scores(coco, [detection(10, loose, 0.9)], boundary=True)
+    evaluation = evaluate_scores(
+        coco, Detections.from_rows([detection(10, loose, 0.9)]), boundary=True
+    )
     assert evaluation.boundary is not None
     assert evaluation.rankings["class_score"].ap["AP75"] == pytest.approx(1)
     assert evaluation.boundary["class_score"].ap["AP50"] == 0
@@ -117,12 +134,16 @@ def test_a_mask_with_a_hole_counts_by_its_smaller_mask_iou() -> None:
     hollow = truth - rectangle(45, 45, 65, 65)
     assert Boundary.of(encode(hollow)).iou(Boundary.of(encode(truth))) == 324 / 500
     coco = as_coco([annotation(1, 10, truth)], 1, {3: "ring"})
-    evaluation = evaluate_scores(coco, [detection(10, hollow, 0.9)], boundary=True)
+    evaluation = evaluate_scores(
+        coco, Detections.from_rows([detection(10, hollow, 0.9)]), boundary=True
+    )
     assert evaluation.boundary is not None
     by_iou = evaluation.boundary["class_score"].ap_by_iou
     assert by_iou == pytest.approx([1, 1] + [0] * 8)  # at 0.55 and no further
 
 
-def test_only_when_asked_for() -> None:
+def test_boundary_is_computed_only_when_asked_for() -> None:
     annotations, detections = random_scene(4)
-    assert evaluate_scores(as_coco(annotations, 3), detections).boundary is None
+    assert (
+        evaluate_scores(as_coco(annotations, 3), Detections.from_rows(detections)).boundary is None
+    )

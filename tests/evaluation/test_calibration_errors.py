@@ -1,4 +1,4 @@
-"""LaECE_0, LaACE_0 and D-ECE against brute force and a case worked by hand."""
+"""Tests of LaECE_0, LaACE_0 and D-ECE against brute force and a case worked by hand."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.evaluation.calibration_errors import bin_numbers, dece, laace, laece
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from tests.support.coco_scenes import CATEGORIES, as_coco, detection, random_scene, rectangle
@@ -34,7 +35,7 @@ def test_equals_brute_force(seed: int, name: str) -> None:
     annotations, detections = random_scene(seed)
     scores = [d[name] for d in detections]
     coco = as_coco(annotations, num_images=3)
-    evaluation = evaluate_scores(coco, detections)
+    evaluation = evaluate_scores(coco, Detections.from_rows(detections))
     key = "class_score" if name == "score" else name
     if key not in evaluation.calibration_errors:
         assert not detections
@@ -66,7 +67,7 @@ def test_equals_brute_force(seed: int, name: str) -> None:
 
 
 def test_a_case_worked_by_hand() -> None:
-    """Scores .10 and .11 share a bin of LaECE, and so do .85 and .95 in D-ECE, nearly."""
+    """Scores .10 and .11 share a bin of LaECE; no two share one of D-ECE."""
     scores = np.array([0.10, 0.11, 0.85, 0.95])
     ious = np.array([0.0, 0.5, 0.6, 0.9])
     # bins of 0.04: (.08, .12] holds two, whose errors +.10 and -.39 meet; the others are alone
@@ -77,7 +78,7 @@ def test_a_case_worked_by_hand() -> None:
     assert dece(scores, correct) == pytest.approx((0.10 + 0.89 + 0.15 + 0.05) / 4)
 
 
-def test_honest_scores_have_no_error_and_their_double_has() -> None:
+def test_scores_that_equal_the_iou_have_no_error_and_their_double_has() -> None:
     ious = np.random.default_rng(0).uniform(0, 0.5, 300)
     assert laece(ious, ious) == laace(ious, ious) == 0
     assert laece(2 * ious, ious) == pytest.approx(ious.mean())
@@ -93,7 +94,7 @@ def test_no_detections() -> None:
 
 
 def test_a_mask_that_touches_nothing_takes_no_instance_away() -> None:
-    """As IoU >= 0 would have it, the first would find the instance, and the second none."""
+    """With IoU >= 0 as the condition, the first would find the instance, and the second none."""
     annotations, _ = random_scene(0)
     truth = annotations[0] | {
         "segmentation": detection(10, rectangle(0, 0, 50, 50), 1)["segmentation"],
@@ -106,7 +107,7 @@ def test_a_mask_that_touches_nothing_takes_no_instance_away() -> None:
         detection(10, rectangle(80, 80, 99, 99), 0.9),
         detection(10, rectangle(0, 0, 50, 40), 0.8),
     ]
-    evaluation = evaluate_scores(coco, found)
+    evaluation = evaluate_scores(coco, Detections.from_rows(found))
     assert evaluation.detections.matched_ious["class_score"].tolist() == [0.0, 0.8]
     assert evaluation.calibration_errors["class_score"].laace == pytest.approx((0.9 + 0) / 2)
 
@@ -115,11 +116,11 @@ def test_scores_outside_0_to_1_rank_and_have_no_calibration() -> None:
     annotations, detections = random_scene(4)
     coco = as_coco(annotations, 3)
     wild = [d | {"mask_score": d["mask_score"] - 0.5} for d in detections]
-    evaluation = evaluate_scores(coco, wild)
+    evaluation = evaluate_scores(coco, Detections.from_rows(wild))
     assert "mask_score" in evaluation.rankings and "mask_score" not in evaluation.calibration_errors
     assert any("the mask score goes from -" in note for note in evaluation.notes)
     logits = [d | {"score": 9 * d["score"]} for d in detections]
-    evaluation = evaluate_scores(coco, logits)
+    evaluation = evaluate_scores(coco, Detections.from_rows(logits))
     assert "oracle" not in evaluation.rankings
     assert "class_score" not in evaluation.calibration_errors
     assert any("there is no oracle" in note for note in evaluation.notes)

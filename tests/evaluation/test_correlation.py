@@ -1,36 +1,36 @@
-"""Correlation of scores with true IoUs, against hands, loops and definitions."""
+"""Tests of correlations with the true IoU against plain loops and cases worked by hand."""
 
 import json
 import math
 from itertools import pairwise
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib import pyplot as plt
+from scipy.stats import pearsonr, spearmanr
 
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.evaluation.correlation import (
     NUM_BINS,
     Correlation,
     ScorePoints,
     correlate,
+    mask_iou_quality,
     report,
     score_points,
 )
-from msrcnn_mm.report.figures.correlation import draw
 
 
 def pearson(xs: list[float], ys: list[float]) -> float:
-    """Covariance by the product of deviations, in plain Python."""
+    """Returns the coefficient by its definition, in plain Python."""
     x0, y0 = sum(xs) / len(xs), sum(ys) / len(ys)
     shared = sum((x - x0) * (y - y0) for x, y in zip(xs, ys, strict=True))
     return shared / math.sqrt(sum((x - x0) ** 2 for x in xs) * sum((y - y0) ** 2 for y in ys))
 
 
 def ranks(values: list[float]) -> list[float]:
-    """Ranks from 1; tied values share the mean of theirs."""
+    """Returns ranks from 1; tied values share the mean of theirs."""
     return [
         sum(other < value for other in values) + (sum(other == value for other in values) + 1) / 2
         for value in values
@@ -108,7 +108,7 @@ def test_bins(seed: int) -> None:
 
 
 def test_scores_out_of_range_are_in_the_outer_bins() -> None:
-    """As those of MMDetection's built-in mask scoring, which is unbounded."""
+    """MMDetection's built-in mask scoring gives such scores."""
     found = of([-0.3, 1.7], [0.2, 0.8]).bins
     assert (found[0].mean_true_iou, found[-1].mean_true_iou) == (0.2, 0.8)
 
@@ -117,12 +117,14 @@ def points(scores: list[float], true_ious: list[float]) -> ScorePoints:
     return ScorePoints(np.array(scores, float), np.array(true_ious, float))
 
 
-DETECTIONS = [
-    {"score": 0.9, "mask_iou": 0.5, "mask_score": 0.45},
-    {"score": 0.05, "mask_iou": 0.8, "mask_score": 0.04},
-    {"score": 0.04, "mask_iou": 0.3, "mask_score": 0.012},
-    {"score": 0.6},
-]
+NAN = float("nan")
+DETECTIONS = Detections(
+    image_ids=[1] * 4,
+    category_ids=[1] * 4,
+    class_scores=np.array([0.9, 0.05, 0.04, 0.6]),
+    mask_ious=np.array([0.5, 0.8, 0.3, NAN]),
+    mask_scores=np.array([0.45, 0.04, 0.012, NAN]),
+)
 
 
 def test_each_score_has_the_detections_that_carry_it() -> None:
@@ -134,7 +136,9 @@ def test_each_score_has_the_detections_that_carry_it() -> None:
     }
     assert found["class score"].true_ious.tolist() == [0.4, 0.9, 0.7]
     assert found["mask score"].true_ious.tolist() == [0.4, 0.9]
-    assert list(score_points(DETECTIONS[3:], np.array([0.7]), 0.05)) == ["class score"]
+    assert list(score_points(DETECTIONS.select(np.array([3])), np.array([0.7]), 0.05)) == [
+        "class score"
+    ]
     assert score_points(DETECTIONS, np.zeros(4), 0.95) == {}
 
 
@@ -156,22 +160,36 @@ def test_report_is_what_json_can_hold() -> None:
     assert both["all"]["bins"][0] == dict(low=0.0, high=0.1, count=1, mean_true_iou=0.9)
 
 
-def test_the_picture_has_a_panel_a_score_and_says_what_is_undefined() -> None:
-    found = score_points(DETECTIONS, np.array([0.4, 0.9, 0.1, 0.7]), 0.05)
-    figure = draw(found)
-    panels = [ax for ax in figure.axes if ax.get_xlabel()]
-    assert [ax.get_xlabel() for ax in panels] == [
-        "class score",
-        "mask IoU (predicted)",
-        "mask score",
-    ]
-    everything, matched = panels[1].get_title(loc="left").split("\n")
-    assert everything == "all: Pearson 1.00, Spearman 1.00, 2 masks"
-    assert matched == "IoU ≥ 0.5: Pearson -, Spearman -, 1 mask"
-    # the histogram counts every mask once
-    (mesh,) = (c for c in panels[0].collections if isinstance(c, mpl.collections.QuadMesh))
-    counts = np.ma.filled(mesh.get_array(), 0)
-    assert counts.sum() == 3
-    side = len(counts)
-    assert counts[int(0.4 * side), int(0.9 * side)] == 1  # row: true IoU, column: score
-    plt.close(figure)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_mask_iou_quality_equals_plain_computations(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    said, true = rng.random(30).round(1), rng.random(30)  # ties are common
+    quality = mask_iou_quality(said, true)
+    kept = [(s, t) for s, t in zip(said, true, strict=True) if t >= 0.1]
+    s, t = np.array(kept).T
+    assert quality.masks == len(kept)
+    assert quality.mean_absolute_error == pytest.approx(
+        sum(abs(a - b) for a, b in kept) / len(kept)
+    )
+    assert quality.bias == pytest.approx(sum(a - b for a, b in kept) / len(kept))
+    assert quality.pearson == pytest.approx(pearsonr(s, t).statistic)
+    assert quality.spearman == pytest.approx(spearmanr(s, t).statistic)
+    good, bad = s[t > 0.75], s[t <= 0.75]
+    wins = [1.0 if g > b else 0.5 if g == b else 0.0 for g in good for b in bad]
+    assert quality.auroc == (pytest.approx(np.mean(wins)) if wins else None)
+
+
+def test_masks_of_nothing_and_masks_without_s_iou_are_left_out() -> None:
+    said = np.array([0.9, 0.8, np.nan, 0.2])
+    quality = mask_iou_quality(said, np.array([0.0, 0.6, 0.5, 0.1]))
+    assert quality.masks == 2
+    assert quality.mean_absolute_error == pytest.approx((0.2 + 0.1) / 2)
+    assert quality.bias == pytest.approx(0.15)
+
+
+def test_a_mask_iou_that_does_not_vary_has_no_correlation() -> None:
+    quality = mask_iou_quality(np.full(3, 0.5), np.array([0.2, 0.4, 0.6]))
+    assert quality.pearson is quality.spearman is quality.auroc is None
+    nothing = mask_iou_quality(np.zeros(0), np.zeros(0))
+    assert (nothing.masks, nothing.mean_absolute_error, nothing.bias) == (0, None, None)

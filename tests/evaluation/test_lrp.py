@@ -1,10 +1,11 @@
-"""LRP and optimal LRP against brute force over every threshold and a case worked by hand."""
+"""Tests of LRP and optimal LRP against brute force and a case worked by hand."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.lrp import class_lrp
 from tests.support.coco_scenes import as_coco, random_scene
@@ -31,7 +32,9 @@ def test_equals_brute_force(seed: int) -> None:
     annotations, detections = random_scene(seed)
     scores = [d["score"] for d in detections]
     found = plain_found(annotations, detections, scores, 0.5)
-    evaluation = evaluate_scores(as_coco(annotations, num_images=3), detections)
+    evaluation = evaluate_scores(
+        as_coco(annotations, num_images=3), Detections.from_rows(detections)
+    )
     every, optimal = [], []
     for one in evaluation.classes:
         ours = one.scores["class_score"].lrp
@@ -77,8 +80,8 @@ def test_a_case_worked_by_hand() -> None:
     assert lrp.every.false_positive == pytest.approx(3 / 5)
 
 
-def test_equal_scores_cannot_be_parted() -> None:
-    """Taken one by one, the best set would be the first alone; no threshold gives that."""
+def test_a_threshold_keeps_all_equal_scores_or_none() -> None:
+    """The best set would be the first detection alone, which no threshold gives."""
     lrp = class_lrp(np.array([0.5, 0.5]), np.array([1.0, 0.0]), instances=1)
     assert lrp.optimal.error == pytest.approx(0.5)
     assert lrp.threshold == 0.5

@@ -1,7 +1,7 @@
-"""Our model with converted weights computes what the authors' network computes, part by part.
+"""Tests that our model with converted weights computes what the authors' network computes.
 
-In float64, so that 1e-9 (relative to the largest value) tells a wrong formula from rounding; NMS,
-of which mmcv has no float64 one, and all behind it in float32.
+Parts are compared in float64, to 1e-9 of their largest value, which separates wrong formulas from
+rounding. NMS, which mmcv does not have for float64, and what follows it run in float32.
 """
 
 from types import SimpleNamespace
@@ -46,7 +46,7 @@ def config(depth: int = 50) -> Config:
 
 @pytest.fixture(scope="module")
 def both() -> SimpleNamespace:
-    """The authors' weights, our model with them, and what both see."""
+    """Makes the authors' weights, our model with them, and inputs for both."""
     theirs = random_weights()
     model = MODELS.build(config().model)
     ours = FORMAT.to_ours({"model": theirs}).checkpoint["state_dict"]
@@ -72,7 +72,7 @@ def no_gradients():
 
 def assert_same(ours: Tensor, theirs: Tensor, tolerance: float = 1e-9) -> None:
     assert ours.shape == theirs.shape
-    assert theirs.abs().max() > 1e-3  # there is something to compare
+    assert theirs.abs().max() > 1e-3  # not trivially equal
     assert (ours - theirs).abs().max() <= tolerance * theirs.abs().max()
 
 
@@ -87,7 +87,7 @@ def indexed(boxes: Tensor) -> Tensor:
 # ---- the networks
 
 
-def test_resnet_101_has_a_place_for_every_weight() -> None:
+def test_a_resnet_101_takes_every_weight() -> None:
     model = MODELS.build(config(101).model)
     weights = random_weights(101)
     ours = FORMAT.to_ours({"model": weights}).checkpoint["state_dict"]
@@ -123,7 +123,7 @@ def test_box_head(both: SimpleNamespace) -> None:
 
 
 def test_mask_head_and_mask_iou_head(both: SimpleNamespace) -> None:
-    labels = torch.arange(len(ROIS)) * 11  # of ours; theirs count from 1
+    labels = torch.arange(len(ROIS)) * 11  # ours; theirs start at 1
     found = both.model.roi_head._mask_forward(both.levels[:4], indexed(both.rois))
     pooled = reference.pool(both.levels, both.rois, 14)
     logits = reference.mask_head(both.weights, pooled)
@@ -135,7 +135,7 @@ def test_mask_head_and_mask_iou_head(both: SimpleNamespace) -> None:
 
 def test_it_trains_a_step() -> None:
     tiny = tiny_config("ms_rcnn/ms-rcnn_r50-caffe_fpn_maskrcnn-benchmark.py")
-    tiny.model.backbone.norm_eval = True  # without an epsilon batch norm must stay fixed
+    tiny.model.backbone.norm_eval = True  # batch norm without an epsilon must stay fixed
     with torch.enable_grad():
         losses = train_step(build(tiny))
     assert {"loss_rpn_bbox", "loss_bbox", "loss_mask", "loss_mask_iou"} <= losses.keys()
@@ -165,7 +165,7 @@ def test_boxes_are_decoded_and_encoded(both: SimpleNamespace, head: str) -> None
     torch.manual_seed(0)
     deltas = torch.randn(len(ROIS), 12, dtype=torch.float64) * 3
     deltas[0] = 100  # grows beyond the limit
-    deltas[1] = -100  # there is none to shrinking
+    deltas[1] = -100  # shrinking has no limit
     theirs = reference.decode(both.rois, deltas, factors)
     assert_same(coder.decode(both.rois, deltas), theirs)
     clipped = coder.decode(both.rois, deltas, max_shape=(HEIGHT, WIDTH))
@@ -176,7 +176,7 @@ def test_boxes_are_decoded_and_encoded(both: SimpleNamespace, head: str) -> None
 
 
 def test_proposals(both: SimpleNamespace) -> None:
-    """From the same outputs of the RPN, in float32."""
+    """Compares proposals from the same outputs of the RPN, in float32."""
     head = both.model.rpn_head
     levels = [level.float() for level in both.levels]
     weights = {name: value.float() for name, value in both.weights.items()}
@@ -198,7 +198,7 @@ def test_proposals(both: SimpleNamespace) -> None:
 
 
 def test_results_in_the_original_image(both: SimpleNamespace) -> None:
-    """From the same features and proposals to boxes, scores and masks, in float32."""
+    """Compares boxes, scores and masks from the same features and proposals, in float32."""
     height, width = 57, 77
     meta = dict(
         img_shape=(HEIGHT, WIDTH),
@@ -232,7 +232,7 @@ def test_results_in_the_original_image(both: SimpleNamespace) -> None:
     assert mine.labels.tolist() == (labels - 1).tolist()
     assert_same(mine.scores, scores, 1e-4)
     assert_same(mine.bboxes[:, :2], boxes[:, :2], 1e-4)
-    assert_same(mine.bboxes[:, 2:], boxes[:, 2:] + 1, 1e-4)  # edges, of the last pixels
+    assert_same(mine.bboxes[:, 2:], boxes[:, 2:] + 1, 1e-4)  # edges, not last pixels
     assert_same(mine.mask_ious, ious.clamp(0, 1), 1e-3)
     assert_same(mine.mask_scores, scores * ious.clamp(0, 1), 1e-3)
     assert (mine.masks ^ torch.stack(masks)).float().mean() < 1e-3

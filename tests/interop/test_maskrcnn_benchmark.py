@@ -1,4 +1,4 @@
-"""The authors' checkpoints become ours and theirs again, bit by bit; others are refused by name."""
+"""Tests of converting the authors' checkpoints and back, bit by bit, and of what is refused."""
 
 import re
 from collections.abc import Callable
@@ -7,37 +7,20 @@ from typing import Any
 import pytest
 import torch
 from mmengine.config import Config
-from torch import Tensor
 
-from msrcnn_mm.engine.checkpoints.loading import CheckpointError
 from msrcnn_mm.interop.conversion import Conversion, convert
 from msrcnn_mm.interop.maskrcnn_benchmark import FORMAT
+from tests.support.conversions import Weights, assert_identical, refusal, with_weight, without
 from tests.support.maskrcnn_benchmark_files import light_weights
 from tests.support.tiny import CONFIGS
-
-Weights = dict[str, Tensor]
 
 
 def converted(checkpoint: dict[str, Any]) -> Conversion:
     return convert(checkpoint, (FORMAT,))
 
 
-def refusal(checkpoint: dict[str, Any]) -> str:
-    with pytest.raises(CheckpointError) as caught:
-        converted(checkpoint)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def assert_identical(found: Any, wanted: Any) -> None:
-    assert found.keys() == wanted.keys()
-    for name, value in wanted.items():
-        assert found[name].dtype == value.dtype
-        assert torch.equal(found[name], value), name
-
-
 def our_weights(depth: int = 50, classes: int = 80) -> Weights:
-    """A checkpoint of ours as MMDetection trains it, with its batch norms' counters."""
+    """Makes a checkpoint of ours as MMDetection writes it, with its batch norms' counters."""
     weights = converted({"model": light_weights(depth, classes + 1)}).checkpoint["state_dict"]
     counters = {
         name.replace("running_var", "num_batches_tracked"): torch.tensor(i)
@@ -47,7 +30,7 @@ def our_weights(depth: int = 50, classes: int = 80) -> Weights:
     return weights | counters
 
 
-# ---- there and back
+# ---- round trips
 
 
 @pytest.mark.parametrize("depth", [50, 101])
@@ -80,8 +63,8 @@ def test_ours_come_back(depth: int, prefix: str) -> None:
     assert_identical(alone["model"], theirs["model"])
 
 
-def test_the_background_moves() -> None:
-    """Rows are numbered in the made-up weights."""
+def test_the_background_row_moves() -> None:
+    """The rows of the made-up weights are numbered."""
     theirs = light_weights()
     ours = converted({"model": theirs}).checkpoint["state_dict"]
     for their_name, our_name, rows in (
@@ -99,7 +82,7 @@ def test_the_background_moves() -> None:
             assert torch.equal(ours[f"{our_name}.{part}"], wanted)
 
 
-def test_without_theirs_kept_the_background_is_zero_and_the_anchors_are_computed() -> None:
+def test_without_kept_rows_the_background_is_zero_and_the_anchors_are_computed() -> None:
     first = converted({"model": light_weights()}).checkpoint
     theirs = converted({"state_dict": first["state_dict"]}).checkpoint["model"]
     wanted = light_weights()
@@ -115,7 +98,7 @@ def test_without_theirs_kept_the_background_is_zero_and_the_anchors_are_computed
     assert_identical(theirs, wanted)
 
 
-# ---- what it says
+# ---- messages
 
 
 def test_the_config_is_named_and_what_is_left_out() -> None:
@@ -155,15 +138,7 @@ def test_a_training_by_another_config_is_a_warning_on_the_way_back() -> None:
         assert len(done.warnings) == count
 
 
-# ---- what it refuses
-
-
-def without(*parts: str) -> Callable[[Weights], Weights]:
-    return lambda weights: {n: w for n, w in weights.items() if not any(p in n for p in parts)}
-
-
-def plus(name: str, value: Any) -> Callable[[Weights], Weights]:
-    return lambda weights: weights | {name: value}
+# ---- refusals
 
 
 CONV = "rpn.head.conv.bias"
@@ -178,20 +153,20 @@ SCORE = "roi_heads.box.predictor.cls_score.bias"
         (without("layer2.3"), r"15 missing \(backbone.body.layer2.3.conv1.weight, "),
         (without("cls_score"), r"2 missing \(roi_heads.box.predictor.cls_score.weight, "),
         (without("cell_anchors.2"), r"1 missing \(rpn.anchor_generator.cell_anchors.2\)"),
-        (plus("a.b", torch.ones(1)), r"1 unknown to the model \(a.b\)$"),
+        (with_weight("a.b", torch.ones(1)), r"1 unknown to the model \(a.b\)$"),
         (
-            plus(CONV, torch.ones(7)),
+            with_weight(CONV, torch.ones(7)),
             r"1 of .* shape \(rpn.head.conv.bias: \(7,\) where \(256,\) is",
         ),
-        (plus(CONV, 7), r"rpn.head.conv.bias: None where"),
+        (with_weight(CONV, 7), r"rpn.head.conv.bias: None where"),
         (
-            plus(SCORE, torch.ones(91)),
+            with_weight(SCORE, torch.ones(91)),
             r"7 of another shape \(\S+cls_score.weight: \(81, 1024\) where",
         ),
     ],
 )
 def test_other_weights_of_theirs_are_named(change: Callable, says: str) -> None:
-    message = refusal({"model": change(light_weights())})
+    message = refusal({"model": change(light_weights())}, FORMAT)
     assert message.startswith(
         "looks like a checkpoint of maskrcnn-benchmark, but has other weights"
     )
@@ -203,23 +178,23 @@ def test_other_weights_of_theirs_are_named(change: Callable, says: str) -> None:
     [
         (without("mask_iou_head"), r"14 missing \(roi_head.mask_iou_head.convs.0.weight, "),
         (without("neck.fpn_convs.3"), r"2 missing \(neck.fpn_convs.3.conv.weight, "),
-        (plus("ema", torch.ones(1)), r"1 unknown to the model \(ema\)"),
-        (plus("rpn_head.rpn_cls.bias", torch.ones(1)), r"rpn_cls.bias: \(1,\) where \(3,\)"),
+        (with_weight("ema", torch.ones(1)), r"1 unknown to the model \(ema\)"),
+        (with_weight("rpn_head.rpn_cls.bias", torch.ones(1)), r"rpn_cls.bias: \(1,\) where \(3,\)"),
     ],
 )
 def test_other_weights_of_ours_are_named(change: Callable, says: str) -> None:
-    message = refusal({"state_dict": change(our_weights())})
+    message = refusal({"state_dict": change(our_weights())}, FORMAT)
     assert message.startswith("looks like one of ours for maskrcnn-benchmark, but has other")
     assert re.search(says, message), message
 
 
 def test_kept_rows_that_do_not_fit_are_named() -> None:
-    """As when the heads were replaced for other classes."""
+    """This happens if the heads were replaced for other classes."""
     checkpoint = converted({"model": light_weights()}).checkpoint
     checkpoint["maskrcnn_benchmark"]["background"]["roi_heads.box.predictor.bbox_pred.bias"] = (
         torch.ones(5)
     )
-    message = refusal(checkpoint)
+    message = refusal(checkpoint, FORMAT)
     assert "kept beside the weights: 1 of another shape (roi_heads.box.predictor.bbox" in message
 
 
@@ -233,15 +208,15 @@ def test_kept_anchors_that_do_not_fit_are_named() -> None:
         ({name: "__main__"}, f"({name}: None where (3, 4) is needed)"),
     ):
         checkpoint["maskrcnn_benchmark"]["anchors"] = kept | changed
-        message = refusal(checkpoint)
+        message = refusal(checkpoint, FORMAT)
         assert "has other weights: the anchors kept beside the weights: 1 " in message
         assert message.endswith(says)
     del kept[name]
     checkpoint["maskrcnn_benchmark"]["anchors"] = kept
-    assert refusal(checkpoint).endswith(f"1 missing ({name})")
+    assert refusal(checkpoint, FORMAT).endswith(f"1 missing ({name})")
 
 
-def test_kept_counters_that_are_none_are_named() -> None:
+def test_kept_counters_that_do_not_fit_are_named() -> None:
     checkpoint = converted({"state_dict": our_weights()}).checkpoint
     kept = checkpoint["msrcnn_mm"]["counters"]
     bn1 = "backbone.bn1.num_batches_tracked"
@@ -253,7 +228,7 @@ def test_kept_counters_that_are_none_are_named() -> None:
         (7, torch.ones(3), "unknown to the model (7)"),
     ):
         checkpoint["msrcnn_mm"]["counters"] = kept | {name: value}
-        message = refusal(checkpoint)
+        message = refusal(checkpoint, FORMAT)
         assert "has other weights: the counters kept beside the weights: 1 " in message
         assert says in message
 
@@ -274,6 +249,6 @@ ONE = torch.ones(1)
     ],
 )
 def test_other_kinds_are_refused(checkpoint: dict, says: str) -> None:
-    message = refusal(checkpoint)
+    message = refusal(checkpoint, FORMAT)
     assert message.startswith("is neither a checkpoint of maskrcnn-benchmark nor a Mask Scoring R-")
     assert message.endswith(says) or says in message

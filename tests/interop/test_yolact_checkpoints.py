@@ -1,4 +1,4 @@
-"""The YOLACT authors' checkpoints become ours and theirs again, bit by bit; others are refused."""
+"""Tests of converting the YOLACT authors' checkpoints and back, and of what is refused."""
 
 import re
 from collections.abc import Callable
@@ -8,16 +8,14 @@ import pytest
 import torch
 from mmdet.datasets import CocoDataset
 from mmengine.config import Config
-from torch import Tensor
 
-from msrcnn_mm.engine.checkpoints.loading import CheckpointError
 from msrcnn_mm.interop import maskrcnn_benchmark
 from msrcnn_mm.interop.conversion import Conversion, convert
 from msrcnn_mm.interop.yolact_checkpoints import FORMAT
+from tests.support.conversions import Weights, assert_identical, refusal, with_weight, without
 from tests.support.tiny import CONFIGS
 from tests.support.yolact_files import DEFORMABLE, light_weights
 
-Weights = dict[str, Tensor]
 FORMATS = (maskrcnn_benchmark.FORMAT, FORMAT)
 BIAS, MEAN = "backbone.layers.2.3.conv2.bias", "backbone.layers.2.3.bn2.running_mean"
 OUR_MEAN = "backbone.layer3.3.bn2.running_mean"
@@ -27,25 +25,11 @@ def converted(checkpoint: dict[str, Any]) -> Conversion:
     return convert(checkpoint, FORMATS)
 
 
-def refusal(checkpoint: dict[str, Any]) -> str:
-    with pytest.raises(CheckpointError) as caught:
-        converted(checkpoint)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def assert_identical(found: Any, wanted: Any) -> None:
-    assert found.keys() == wanted.keys()
-    for name, value in wanted.items():
-        assert found[name].dtype == value.dtype
-        assert torch.equal(found[name], value), name
-
-
 def our_weights(depth: int = 50, plus: bool = False, classes: int = 80) -> Weights:
     return converted(light_weights(depth, plus, classes)).checkpoint["state_dict"]
 
 
-# ---- there and back
+# ---- round trips
 
 
 @pytest.mark.parametrize("depth", [50, 101])
@@ -81,8 +65,8 @@ def test_ours_come_back(depth: int, plus: bool) -> None:
     assert_identical(converted(weights).checkpoint, done.checkpoint)
 
 
-def test_what_they_skip_comes_back() -> None:
-    """A third downsampling layer of version 1.0, and the backbone's older name."""
+def test_weights_that_their_code_skips_come_back() -> None:
+    """These are a third downsampling layer (version 1.0) and the backbone's older name."""
     old = {
         "fpn.downsample_layers.2.weight": torch.ones(256, 256, 3, 3),
         "fpn.downsample_layers.2.bias": torch.ones(256),
@@ -95,7 +79,7 @@ def test_what_they_skip_comes_back() -> None:
 
 
 def test_the_first_row_moves() -> None:
-    """In each anchor's class scores and in the semantic segmentation, and nowhere else."""
+    """It moves in each anchor's class scores and in the semantic segmentation only."""
     for plus, anchors in ((False, 3), (True, 9)):
         theirs = light_weights(plus=plus)
         ours = converted(theirs).checkpoint["state_dict"]
@@ -133,7 +117,7 @@ def test_a_mean_trained_further_stays_and_its_bias_is_zero() -> None:
     assert_identical(again, theirs | changed)
 
 
-def test_without_what_was_kept_biases_are_zero() -> None:
+def test_without_kept_biases_they_are_zero() -> None:
     weights = our_weights(plus=True)
     theirs = converted({"state_dict": weights}).checkpoint
     assert torch.equal(theirs[MEAN], weights[OUR_MEAN])
@@ -141,7 +125,7 @@ def test_without_what_was_kept_biases_are_zero() -> None:
     assert theirs.keys() == light_weights(plus=True).keys()
 
 
-# ---- what it says
+# ---- messages
 
 
 @pytest.mark.parametrize(
@@ -183,18 +167,18 @@ def test_the_settings_for_other_classes_are_named(plus: bool) -> None:
 def test_the_anchors_of_pascal_are_named() -> None:
     advice = converted(light_weights(50, classes=20)).advice
     assert "Pascal" in advice
-    # what their configuration of it has: the sides by name, no mistaken squares
+    # as in their config for Pascal: other sides, no squares
     anchors = "model.bbox_head.anchor_generator"
     assert advice.endswith(f" {anchors}.square=False {anchors}.sides=32,64,128,256,512")
     assert "Pascal" not in converted(light_weights(50, True, 20)).advice
 
 
 def test_mmdetections_classes_are_in_the_order_of_cocos_ids() -> None:
-    """As the authors' label map numbers them, which the converter relies on."""
+    """The converter relies on the authors' label map having this order."""
     holes = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # ids that COCO has no boxes of
     ids = [number for number in range(1, 91) if number not in holes]
     names = dict(zip(ids, CocoDataset.METAINFO["classes"], strict=True))
-    # by COCO's annotations: the ends, and what stands on both sides of each hole
+    # by COCO's annotations: the ends, and the neighbours of each hole
     assert (names[1], names[90]) == ("person", "toothbrush")
     assert (names[11], names[13]) == ("fire hydrant", "stop sign")
     assert (names[25], names[27], names[28], names[31]) == (
@@ -213,15 +197,7 @@ def test_a_training_by_another_config_is_a_warning_on_the_way_back() -> None:
         assert len(done.warnings) == count
 
 
-# ---- what it refuses
-
-
-def without(*parts: str) -> Callable[[Weights], Weights]:
-    return lambda weights: {n: w for n, w in weights.items() if not any(p in n for p in parts)}
-
-
-def plus(name: str, value: Any) -> Callable[[Weights], Weights]:
-    return lambda weights: weights | {name: value}
+# ---- refusals
 
 
 SCORE = "prediction_layers.0.conf_layer.bias"
@@ -237,18 +213,30 @@ SCORE = "prediction_layers.0.conf_layer.bias"
         (without("semantic"), r"2 missing \(semantic_seg_conv.weight, semantic_seg_conv.bias\)$"),
         (without("running_mean"), r"53 missing \(backbone.bn1.running_mean, "),
         (without("conf_layer"), r"2 missing \(prediction_layers.0.conf_layer.weight, "),
-        (plus("a.b", torch.ones(1)), r"1 unknown to the model \(a.b\)$"),
-        (plus("a.num_batches_tracked", torch.ones(1)), r"1 unknown to the model \(a.num_batches_"),
-        (plus("backbone.layer1.0", 7), r"1 unknown to the model \(backbone.layer1.0\)"),
-        (plus("backbone.bn1.num_batches_tracked", 7), r"tracked: None where \(\) is needed"),
-        (plus(SCORE, torch.ones(7)), r"shape \(prediction_layers.0.conf_layer.bias: \(7,\) where"),
-        (plus(SCORE, torch.ones(90)), r"conf_layer.weight: \(729, 256, 3, 3\) where \(90, "),
-        (plus("backbone._preconv.0.weight", 7), r"backbone is a DarkNet-53 \(backbone._preconv"),
-        (plus("backbone.layers.0.0.weight", 7), r"backbone is a VGG-16 \(backbone.layers.0.0.w"),
+        (with_weight("a.b", torch.ones(1)), r"1 unknown to the model \(a.b\)$"),
+        (
+            with_weight("a.num_batches_tracked", torch.ones(1)),
+            r"1 unknown to the model \(a.num_batches_",
+        ),
+        (with_weight("backbone.layer1.0", 7), r"1 unknown to the model \(backbone.layer1.0\)"),
+        (with_weight("backbone.bn1.num_batches_tracked", 7), r"tracked: None where \(\) is needed"),
+        (
+            with_weight(SCORE, torch.ones(7)),
+            r"shape \(prediction_layers.0.conf_layer.bias: \(7,\) where",
+        ),
+        (with_weight(SCORE, torch.ones(90)), r"conf_layer.weight: \(729, 256, 3, 3\) where \(90, "),
+        (
+            with_weight("backbone._preconv.0.weight", 7),
+            r"backbone is a DarkNet-53 \(backbone._preconv",
+        ),
+        (
+            with_weight("backbone.layers.0.0.weight", 7),
+            r"backbone is a VGG-16 \(backbone.layers.0.0.w",
+        ),
     ],
 )
 def test_other_weights_of_theirs_are_named(change: Callable, says: str) -> None:
-    message = refusal(change(light_weights(plus=True)))
+    message = refusal(change(light_weights(plus=True)), *FORMATS)
     assert message.startswith("looks like a checkpoint of the YOLACT authors, but has other")
     assert re.search(says, message), message
 
@@ -259,16 +247,16 @@ def test_other_weights_of_theirs_are_named(change: Callable, says: str) -> None:
         (without("mask_iou_head"), r"12 missing \(mask_head.mask_iou_head.convs.0.weight, "),
         (without("neck.fpn_convs.3"), r"2 missing \(neck.fpn_convs.3.conv.weight, "),
         (without("segm_branch"), r"2 missing \(mask_head.segm_branch.segm_conv.weight, "),
-        (plus("ema", torch.ones(1)), r"1 unknown to the model \(ema\)"),
-        (plus("bbox_head.conv_cls.bias", ()), r"conv_cls.bias: None where \(729,\)"),
+        (with_weight("ema", torch.ones(1)), r"1 unknown to the model \(ema\)"),
+        (with_weight("bbox_head.conv_cls.bias", ()), r"conv_cls.bias: None where \(729,\)"),
         (
-            plus("neck.fpn_convs.3.conv.weight", torch.ones(256, 2048, 3, 3)),
-            r"P6 is made from C5, as MMDetection's YOLACT makes it, and theirs from P5 \(neck.fpn_",
+            with_weight("neck.fpn_convs.3.conv.weight", torch.ones(256, 2048, 3, 3)),
+            r"P6 comes from C5, as in MMDetection's YOLACT, and theirs from P5 \(neck.fpn_",
         ),
     ],
 )
 def test_other_weights_of_ours_are_named(change: Callable, says: str) -> None:
-    message = refusal({"state_dict": change(our_weights(plus=True))})
+    message = refusal({"state_dict": change(our_weights(plus=True))}, *FORMATS)
     assert message.startswith("looks like one of ours for the YOLACT authors, but has other")
     assert re.search(says, message), message
 
@@ -284,13 +272,13 @@ def test_other_weights_of_ours_are_named(change: Callable, says: str) -> None:
         ("unused", "fpn.lat_layers.0.bias", torch.ones(5), "unknown to the model (fpn.lat_layers"),
     ],
 )
-def test_what_was_kept_and_does_not_fit_is_named(
+def test_kept_weights_that_do_not_fit_are_named(
     part: str, name: str, value: Any, says: str
 ) -> None:
     checkpoint = converted(light_weights(plus=True)).checkpoint
     checkpoint["yolact"][part][name] = value
     pattern = ".*".join(re.escape(piece) for piece in says.split(".*"))
-    assert re.search(pattern, refusal(checkpoint))
+    assert re.search(pattern, refusal(checkpoint, *FORMATS))
 
 
 ONE = torch.ones(1)
@@ -309,7 +297,7 @@ ONE = torch.ones(1)
     ],
 )
 def test_other_kinds_are_refused(checkpoint: dict, says: str) -> None:
-    assert refusal(checkpoint) == (
+    assert refusal(checkpoint, *FORMATS) == (
         "is neither a checkpoint of maskrcnn-benchmark or the YOLACT authors nor a Mask Scoring "
         f"R-CNN or a YOLACT of MMDetection {says}"
     )

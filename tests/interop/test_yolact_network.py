@@ -1,4 +1,4 @@
-"""Our YOLACT and YOLACT++, with converted weights, against a plain forward pass of the authors'."""
+"""Tests of YOLACT and YOLACT++ with converted weights against the authors' networks."""
 
 import re
 from typing import Any
@@ -14,20 +14,19 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 import tests.support.yolact_reference as reference
-from msrcnn_mm.engine.checkpoints.fit import compare
 from msrcnn_mm.interop.conversion import convert
 from msrcnn_mm.interop.yolact_checkpoints import FORMAT
 from tests.support.tiny import CONFIGS
 from tests.support.yolact_files import random_weights
 
 CLASSES = 7
-# small images; the scorer needs one of 249 pixels or more
+# small images; the scorer needs 249 pixels or more
 SIZES = {False: 138, True: 250}
 SIDES = {False: (16, 24, 32, 48, 96), True: (22, 33, 44, 88, 176)}
 
 
 class Case:
-    """A network in both forms, an image, and what both make of it."""
+    """A network in both codebases, an image, and the features that both compute."""
 
     def __init__(self, plus: bool) -> None:
         self.plus, self.size, self.sides = plus, SIZES[plus], SIDES[plus]
@@ -43,7 +42,7 @@ class Case:
             image_size=self.size, sides=list(self.sides)
         )
         self.model = network(self.config)
-        assert str(compare(self.model, done.checkpoint["state_dict"])) == ""
+        self.model.load_state_dict(done.checkpoint["state_dict"], strict=True)
         rng = np.random.default_rng(0)
         coarse = rng.integers(0, 256, (9, 12, 3), np.uint8)
         self.picture = cv2.resize(coarse, (120, 90), interpolation=cv2.INTER_CUBIC)
@@ -78,7 +77,7 @@ def assert_close(found: Tensor, wanted: Tensor, tolerance: float = 1e-9) -> None
 
 
 def flat(output: Tensor, length: int) -> Tensor:
-    """(A, length), cell by cell and anchor by anchor, as MMDetection reads an output."""
+    """Reshapes an output to (A, length), cell by cell and anchor by anchor, as MMDetection."""
     return output[0].permute(1, 2, 0).reshape(-1, length)
 
 
@@ -102,7 +101,7 @@ def test_features_of_a_resnet_101_with_every_third_block_deformable() -> None:
     backbone.eval()  # returns nothing
     ours, prefix = done.checkpoint["state_dict"], "backbone."
     part = {name.removeprefix(prefix): w for name, w in ours.items() if name.startswith(prefix)}
-    assert str(compare(backbone, part)) == ""
+    backbone.load_state_dict(part, strict=True)
     image = torch.randn(1, 3, 65, 65, dtype=torch.float64)
     for found, wanted in zip(backbone(image), reference.backbone(weights, image), strict=True):
         assert_close(found, wanted)
@@ -117,7 +116,7 @@ def test_predictions_of_each_level(case: Case) -> None:
         assert_close(flat(scores, CLASSES + 1), background_last)
         assert_close(flat(offsets, 4), wanted[1])
         assert_close(flat(coefficients, 32), wanted[2])
-        assert wanted[0].std(dim=0).min() > 0.01  # not all anchors say the same
+        assert wanted[0].std(dim=0).min() > 0.01  # anchors differ
 
 
 @torch.no_grad()
@@ -173,7 +172,7 @@ def test_anchors(name: str, size: int, sides: tuple[int, ...]) -> None:
     generator = TASK_UTILS.build(config.model.bbox_head.anchor_generator)
     rows = [0, 0, 0, 0, 0]
     cells = size
-    for level in range(-2, 5):  # each layer of stride 2 leaves the half, rounded up
+    for level in range(-2, 5):  # each layer of stride 2 halves the side, rounded up
         cells = (cells + 1) // 2
         rows[max(level, 0)] = cells
     assert size != 550 or rows == [69, 35, 18, 9, 5]
@@ -201,7 +200,7 @@ def test_boxes(case: Case) -> None:
 
 
 def test_results(case: Case) -> None:
-    """From the picture to boxes, class scores, masks and mask IoUs, in float32's accuracy."""
+    """Compares results from an image, to float32's accuracy."""
     pipeline = case.config.test_dataloader.dataset.pipeline
     pipeline[1].scale = (case.size, case.size)
     data = Compose([step for step in pipeline[1:] if step.type != "LoadAnnotations"])(

@@ -1,4 +1,4 @@
-"""The three calibrators against grids, plain code and scores whose truth is known."""
+"""Tests of the three calibrators against grids, plain code and known optima."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ def cross_entropy(predicted: np.ndarray, targets: np.ndarray) -> float:
 
 
 def sample(seed: int, factors: int = 2, count: int = 400) -> tuple[np.ndarray, np.ndarray]:
-    """Factors of scores, and IoUs that go with them only roughly, a third of them 0."""
+    """Returns factors of scores, and IoUs roughly equal to their product, a third of them 0."""
     rng = np.random.default_rng(seed)
     values = rng.uniform(0.02, 0.98, (factors, count))
     ious = np.clip(values.prod(axis=0) + rng.normal(0, 0.2, count), 0, 1)
@@ -92,7 +92,7 @@ def test_a_temperature_stays_within_its_bounds(iou: float, expected: float) -> N
 
 
 def pooled(scores: np.ndarray, ious: np.ndarray) -> np.ndarray:
-    """Isotonic regression as its definition has it: the max-min formula."""
+    """Returns isotonic regression by its definition, the max-min formula."""
     order = np.argsort(scores)
     y = ious[order]
     fitted = [

@@ -1,12 +1,14 @@
-"""Fitting to results, the file between, and applying to other results."""
+"""Tests of fitting a calibration, its file, and applying it to results."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.protocol import OF_DETECTORS
@@ -16,7 +18,8 @@ from msrcnn_mm.rescoring.temperature import Temperature
 from tests.support.coco_scenes import as_coco, random_scene
 
 IMAGES = 6
-ANNOTATIONS, DETECTIONS = random_scene(3, IMAGES)
+ANNOTATIONS, ROWS = random_scene(3, IMAGES)
+DETECTIONS = Detections.from_rows(ROWS)
 COCO = as_coco(ANNOTATIONS, IMAGES)
 
 
@@ -31,17 +34,18 @@ def test_a_file_gives_back_what_was_fitted(method: str, score: str, tmp_path: Pa
     calibration.write(tmp_path / "calibration.json")
     again = read_calibration(tmp_path / "calibration.json")
     assert again == calibration
-    assert add_calibrated_scores(again, DETECTIONS) == add_calibrated_scores(
-        calibration, DETECTIONS
-    )
+    scores = [add_calibrated_scores(c, DETECTIONS).calibrated_scores for c in (again, calibration)]
+    assert scores[0] is not None and scores[1] is not None
+    assert scores[0].tolist() == scores[1].tolist()
 
 
 @pytest.mark.parametrize("score", OF_DETECTORS)
 def test_it_is_fitted_to_the_matched_ious(score: str) -> None:
-    """Where it was fitted isotonic regression leaves no error of the mean in any level stretch."""
+    """Isotonic regression leaves no mean error in any level stretch of what it was fitted to."""
     calibrated = add_calibrated_scores(fit("isotonic", score), DETECTIONS)
     matched = evaluate_scores(COCO, DETECTIONS).detections.matched_ious[score]
-    values = np.array([d["calibrated_score"] for d in calibrated])
+    values = calibrated.calibrated_scores
+    assert values is not None
     counts = ~np.isnan(matched)
     for level in np.unique(values.round(4)):
         here = counts & (values.round(4) == level)
@@ -52,7 +56,7 @@ def test_it_is_fitted_to_the_matched_ious(score: str) -> None:
 def test_a_temperature_is_that_of_scores_and_matched_ious() -> None:
     matched = evaluate_scores(COCO, DETECTIONS).detections.matched_ious["class_score"]
     counts = ~np.isnan(matched)
-    scores = np.array([d["score"] for d in DETECTIONS])
+    scores = DETECTIONS.class_scores
     expected = Temperature.fit(scores[counts], matched[counts])
     assert fit("temperature", "class_score").calibrator == expected
 
@@ -67,7 +71,7 @@ def test_a_curve_does_not_change_ap(method: str, score: str) -> None:
 
 
 def test_other_fields_stay() -> None:
-    for before, after in zip(DETECTIONS, add_calibrated_scores(fit(), DETECTIONS), strict=True):
+    for before, after in zip(ROWS, add_calibrated_scores(fit(), DETECTIONS).to_rows(), strict=True):
         assert {k: v for k, v in after.items() if k != "calibrated_score"} == before
 
 
@@ -89,10 +93,7 @@ def test_the_images_it_was_fitted_on_are_refused() -> None:
 
 
 def test_a_score_that_is_not_there() -> None:
-    plain = [
-        {k: v for k, v in d.items() if k in ("image_id", "category_id", "segmentation", "score")}
-        for d in DETECTIONS
-    ]
+    plain = replace(DETECTIONS, mask_ious=None, mask_scores=None, foreground_probs=None)
     with pytest.raises(UserError, match=r"have no mask score: .* --score class_score$"):
         fit_calibration("isotonic", "mask_score", plain, COCO, "gt.json")
     with pytest.raises(UserError, match="have no mask score"):
@@ -101,15 +102,15 @@ def test_a_score_that_is_not_there() -> None:
 
 
 def test_scores_out_of_range() -> None:
-    loud = [d | {"score": 2 * d["score"]} for d in DETECTIONS]
+    loud = replace(DETECTIONS, class_scores=2 * DETECTIONS.class_scores)
     with pytest.raises(UserError, match=r"detection \d+ has a class score, .* outside \[0, 1\]"):
         fit_calibration("isotonic", "class_score", loud, COCO, "gt.json")
 
 
 def test_nothing_to_fit_to() -> None:
     with pytest.raises(UserError, match="no detections"):
-        fit_calibration("isotonic", "class_score", [], COCO, "gt.json")
-    assert add_calibrated_scores(fit(), []) == []
+        fit_calibration("isotonic", "class_score", Detections.from_rows([]), COCO, "gt.json")
+    assert len(add_calibrated_scores(fit(), Detections.from_rows([]))) == 0
 
 
 def changed(content: dict[str, Any], *path: str, value: Any = None) -> dict[str, Any]:
@@ -126,7 +127,7 @@ def changed(content: dict[str, Any], *path: str, value: Any = None) -> dict[str,
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("format",), "msrcnn_mm calibration 9", "no calibration of this version"),
+        (("format",), "msrcnn_mm calibration 9", "not a calibration of this version"),
         (("method",), "magic", "damaged calibration"),
         (("score",), "fame", "no score 'fame'"),
         (("parameters", "ious"), None, "damaged calibration"),

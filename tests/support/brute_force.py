@@ -1,13 +1,12 @@
-"""Mask IoU by brute force: paste at high resolution and count. Shares no code with the package."""
+"""Computes mask IoUs by pasting at high resolution and counting, without the package's code."""
 
 import numpy as np
 
 
 def pasted(probabilities: np.ndarray, box: np.ndarray, shape: tuple[int, int], fine: int):
-    """The predicted mask in the image, ``fine`` samples a pixel and axis, binarised at 0.5.
+    """Pastes a mask into the image with ``fine`` samples per pixel and axis, binarised at 0.5.
 
-    What the test-time paste does: bilinear in probability between the cell centres of the box's
-    grid, zero outside the grid.
+    As at test: bilinear in probability between the cell centres of the box's grid, zero outside.
     """
 
     def weights(count: int, low: float, high: float) -> np.ndarray:
@@ -26,7 +25,7 @@ def pasted(probabilities: np.ndarray, box: np.ndarray, shape: tuple[int, int], f
 def mask_iou(
     probabilities: np.ndarray, box: np.ndarray, ground_truth: np.ndarray, fine: int = 8
 ) -> float:
-    """IoU of the pasted mask with the whole ground-truth bitmap; 0 where both are empty."""
+    """Returns the IoU of a pasted mask with the whole ground truth; 0 if both are empty."""
     predicted = pasted(probabilities, box, ground_truth.shape, fine)
     truth = np.kron(ground_truth, np.ones((fine, fine))) > 0
     union = (predicted | truth).sum()

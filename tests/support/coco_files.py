@@ -1,4 +1,4 @@
-"""Small COCO-format data sets on disk, for tests of what reads them."""
+"""Writes small COCO-format data sets for tests."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _OBJECT = 30
 
 
 def annotations(classes: Sequence[str], count: int = 2) -> dict[str, list[dict[str, Any]]]:
-    """What an annotation file holds: one square of every class in each of ``count`` images."""
+    """Makes an annotation file's content: a square of each class in ``count`` images."""
     images = [
         dict(id=i, file_name=f"{i}.png", height=SIDE, width=SIDE) for i in range(1, count + 1)
     ]
@@ -38,7 +38,7 @@ def annotations(classes: Sequence[str], count: int = 2) -> dict[str, list[dict[s
 
 
 def write_data_set(root: Path, classes: Sequence[str], count: int = 2) -> Path:
-    """Writes ``train`` and ``val``, each a folder of images and a JSON file; returns the root."""
+    """Writes ``train`` and ``val``, each a folder of images and a JSON file; returns root."""
     for split in ("train", "val"):
         content = annotations(classes, count)
         (root / split).mkdir(parents=True)

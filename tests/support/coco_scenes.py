@@ -1,4 +1,4 @@
-"""Small COCO data sets and detections of them, random by seed, and plain pycocotools on them."""
+"""Makes small COCO data sets and detections, random by seed, and evaluates by pycocotools."""
 
 import contextlib
 import io
@@ -10,12 +10,14 @@ import pycocotools.mask as mask_utils
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from msrcnn_mm.evaluation.protocol import Protocol
+
 SIDE = 120  # pixels: room for instances of all three area ranges of COCO
 CATEGORIES = {3: "ring", 7: "star"}  # ids as COCO has them: with holes
 
 
 def encode(mask: np.ndarray) -> dict[str, Any]:
-    """Compressed RLE as it stands in a JSON file."""
+    """Returns the compressed RLE of a mask as a JSON file holds it."""
     rle = mask_utils.encode(np.asfortranarray(mask, np.uint8))
     return {"size": list(rle["size"]), "counts": rle["counts"].decode()}
 
@@ -92,7 +94,7 @@ def detection(
 def random_scene(
     seed: int, num_images: int = 3, most: int = 6, crowds: bool = True
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Annotations and detections near them: hits, duplicates, wrong classes, false alarms, ties.
+    """Returns annotations and detections: hits, duplicates, wrong classes, false alarms, ties.
 
     Images without ground truth, without detections and without either come up.
     """
@@ -138,7 +140,7 @@ def plain_pycocotools(
     max_dets: Sequence[int] = (1, 10, 100),
     iou_type: str = "segm",
 ) -> np.ndarray:
-    """The twelve numbers of COCOeval.summarize with nothing but ``score`` replaced."""
+    """Returns the twelve numbers of COCOeval.summarize, with ``score`` replaced."""
     shape = "segmentation" if iou_type == "segm" else "bbox"
     ranked = [
         {k: d[k] for k in ("image_id", "category_id", shape)} | {"score": float(s)}
@@ -151,3 +153,24 @@ def plain_pycocotools(
         evaluation.accumulate()
         evaluation.summarize()
     return np.asarray(evaluation.stats)
+
+
+def protocol(coco: COCO, max_dets: tuple[int, ...] = (1, 10, 100)) -> Protocol:
+    """Returns COCO's protocol with other numbers of detections."""
+    at = 100 if 100 in max_dets else max_dets[-1]
+    return Protocol(coco.getCatIds(), coco.getImgIds(), max_dets, at, np.linspace(0.5, 0.95, 10))
+
+
+def worked_scene() -> tuple[COCO, list[dict]]:
+    """Returns two images with one instance each, and three masks.
+
+    A covers the first instance whole (IoU 1), B half of the second (IoU 0.5: correct at the first
+    of the ten thresholds only), C nothing. AP is the mean precision at 101 recalls, 51 of which
+    are at most 0.5, which is as far as A alone gets.
+    """
+    first, second = rectangle(10, 10, 50, 50), rectangle(20, 20, 60, 60)
+    coco = as_coco([annotation(1, 10, first), annotation(2, 11, second)], 2, {3: "ring"})
+    a = detection(10, first, 0.7, mask_iou=0.8)
+    b = detection(11, rectangle(20, 20, 40, 60), 0.8, mask_iou=0.9)
+    c = detection(11, rectangle(80, 80, 100, 100), 0.9, mask_iou=0.1)
+    return coco, [a, b, c]

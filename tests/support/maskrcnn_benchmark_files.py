@@ -1,10 +1,10 @@
-"""Checkpoints of the shapes that the authors' code writes, made up."""
+"""Makes checkpoints with the names and shapes of the Mask Scoring R-CNN authors' code."""
 
 import torch
 from torch import Tensor
 
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
-# a level's first cell: heights half, once and twice the widths
+# anchors of each level's first cell: heights 0.5, 1 and 2 times the widths
 ANCHORS = (
     ((-22, -10, 25, 13), (-14, -14, 17, 17), (-10, -22, 13, 25)),
     ((-40, -20, 47, 27), (-28, -28, 35, 35), (-20, -44, 27, 51)),
@@ -15,7 +15,7 @@ ANCHORS = (
 
 
 def shapes(depth: int = 50, classes: int = 81) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all weights; classes with the background."""
+    """Lists names and shapes of all weights; ``classes`` include the background."""
     found: dict[str, tuple[int, ...]] = {}
 
     def norm(name: str, channels: int) -> None:
@@ -66,7 +66,7 @@ def shapes(depth: int = 50, classes: int = 81) -> dict[str, tuple[int, ...]]:
 
 
 def light_weights(depth: int = 50, classes: int = 81) -> dict[str, Tensor]:
-    """Weights that differ from row to row and tensor to tensor, and take no room on a disk."""
+    """Makes weights that differ by row and tensor, without memory of their own for each value."""
     weights = {}
     for i, (name, shape) in enumerate(shapes(depth, classes).items()):
         rows = torch.arange(shape[0], dtype=torch.float32) + 1000 * i
@@ -75,7 +75,7 @@ def light_weights(depth: int = 50, classes: int = 81) -> dict[str, Tensor]:
 
 
 def random_weights(depth: int = 50, classes: int = 81) -> dict[str, Tensor]:
-    """Weights like those of a trained network in size, so that no value fades or explodes."""
+    """Makes random weights of a scale at which activations neither vanish nor explode."""
     torch.manual_seed(0)
     weights = {}
     for name, shape in shapes(depth, classes).items():
@@ -84,9 +84,9 @@ def random_weights(depth: int = 50, classes: int = 81) -> dict[str, Tensor]:
         if name.endswith("bias") or len(shape) == 1:
             weights[name] *= 0.05
         if name.endswith(("rpn.head.bbox_pred.weight", "cls_logits.weight")):
-            weights[name] *= 0.1  # boxes that keep near, scores that do not tie at 1
+            weights[name] *= 0.1  # small box deltas, scores that do not tie at 1
         if name.endswith("cls_score.weight"):
-            weights[name] *= 0.2  # several classes a box
+            weights[name] *= 0.2  # several classes per box
         if ".bn" in name or "downsample.1" in name:
             if name.endswith((".weight", "running_var")):
                 weights[name] = torch.rand(shape) + 0.5

@@ -1,7 +1,7 @@
-"""The authors' Mask Scoring R-CNN, written from its description, on weights under its own names.
+"""A reference implementation of the authors' Mask Scoring R-CNN, with its own weight names.
 
-Slow and plain, and knows nothing of MMDetection: what our model must compute from the converted
-weights. A box is its first and its last pixel.
+Written from its description, for clarity instead of speed, without MMDetection. Our model must
+compute the same from converted weights. A box is its first and its last pixel.
 """
 
 import math
@@ -29,7 +29,7 @@ def fixed_norm(weights: Weights, name: str, x: Tensor) -> Tensor:
 
 
 def block(weights: Weights, name: str, x: Tensor, stride: int) -> Tensor:
-    """A bottleneck whose stride is in its first convolution."""
+    """Computes a bottleneck block whose stride is in its first convolution."""
     y = F.conv2d(x, weights[f"{name}.conv1.weight"], stride=stride)
     y = fixed_norm(weights, f"{name}.bn1", y).relu()
     y = F.conv2d(y, weights[f"{name}.conv2.weight"], padding=1)
@@ -43,7 +43,7 @@ def block(weights: Weights, name: str, x: Tensor, stride: int) -> Tensor:
 
 
 def backbone(weights: Weights, image: Tensor) -> list[Tensor]:
-    """C2 to C5 of a normalised image."""
+    """Computes C2 to C5 of a normalised image."""
     stem = "backbone.body.stem"
     x = F.conv2d(image, weights[f"{stem}.conv1.weight"], stride=2, padding=3)
     x = F.max_pool2d(fixed_norm(weights, f"{stem}.bn1", x).relu(), 3, 2, padding=1)
@@ -59,7 +59,7 @@ def backbone(weights: Weights, image: Tensor) -> list[Tensor]:
 
 
 def pyramid(weights: Weights, features: list[Tensor]) -> list[Tensor]:
-    """P2 to P6."""
+    """Computes P2 to P6."""
     levels: list[Tensor] = []
     above = None
     for i in (4, 3, 2, 1):
@@ -75,7 +75,7 @@ def pyramid(weights: Weights, features: list[Tensor]) -> list[Tensor]:
 
 
 def rpn(weights: Weights, levels: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """Objectness logits and box deltas of each level."""
+    """Computes objectness logits and box deltas of each level."""
     outputs = []
     for level in levels:
         x = F.conv2d(level, *layer(weights, "rpn.head.conv"), padding=1).relu()
@@ -85,7 +85,7 @@ def rpn(weights: Weights, levels: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
 
 
 def anchors(weights: Weights, index: int, height: int, width: int) -> Tensor:
-    """(height * width * 3, 4) a level's anchors, cell by cell."""
+    """Computes a level's (height * width * 3, 4) anchors, cell by cell."""
     cell = weights[f"rpn.anchor_generator.cell_anchors.{index}"]
     return torch.stack(
         [
@@ -98,7 +98,7 @@ def anchors(weights: Weights, index: int, height: int, width: int) -> Tensor:
 
 
 def decode(boxes: Tensor, deltas: Tensor, factors: tuple[float, ...]) -> Tensor:
-    """(R, 4) boxes and (R, 4 k) deltas to (R, 4 k) boxes."""
+    """Decodes (R, 4) boxes and (R, 4 k) deltas to (R, 4 k) boxes."""
     decoded = torch.empty_like(deltas)
     for i in range(0, deltas.shape[1], 4):
         for first, delta in ((0, i), (1, i + 1)):
@@ -118,7 +118,7 @@ def clip(boxes: Tensor, height: int, width: int) -> Tensor:
 
 
 def nms(boxes: Tensor, scores: Tensor, threshold: float) -> list[int]:
-    """Indices kept, best first."""
+    """Returns the indices kept, in descending order of scores."""
     kept: list[int] = []
     for i in scores.argsort(descending=True).tolist():
         if not kept or overlaps(boxes[i], boxes[kept]).max() <= threshold:
@@ -127,7 +127,7 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float) -> list[int]:
 
 
 def overlaps(box: Tensor, others: Tensor) -> Tensor:
-    """(R,) IoUs of one box with others."""
+    """Computes the (R,) IoUs of one box with others."""
     first, last = torch.maximum(box[:2], others[:, :2]), torch.minimum(box[2:], others[:, 2:])
     shared = (last - first + 1).clamp(min=0).prod(dim=1)
     return shared / (area(box) + area(others) - shared)
@@ -138,7 +138,7 @@ def area(boxes: Tensor) -> Tensor:
 
 
 def proposals(weights: Weights, levels: list[Tensor], height: int, width: int) -> Tensor:
-    """(R, 4) at most 1000, best first, of one image."""
+    """Computes the (R, 4) proposals of one image, at most 1000, best first."""
     boxes, scores = [], []
     for index, (logits, deltas) in enumerate(rpn(weights, levels)):
         rows, columns = logits.shape[-2:]
@@ -163,7 +163,7 @@ def level_of(box: Tensor) -> int:
 
 
 def pool(levels: list[Tensor], boxes: Tensor, size: int) -> Tensor:
-    """(R, channels, size, size): the mean of 2x2 samples a bin; a value is at its cell's corner."""
+    """Averages 2x2 samples per bin to (R, channels, size, size); values lie at cells' corners."""
     pooled = []
     for box in boxes:
         level = level_of(box)
@@ -172,7 +172,7 @@ def pool(levels: list[Tensor], boxes: Tensor, size: int) -> Tensor:
         extent = (scaled[2:] - scaled[:2]).clamp(min=1)
         steps = (torch.arange(2 * size, dtype=box.dtype) + 0.5) / (2 * size)
         x, y = scaled[0] + steps * extent[0], scaled[1] + steps * extent[1]
-        # beyond a cell outside nothing is seen; nearer the border's value is
+        # 0 more than a cell outside the features, the border's value nearer
         seen_x, seen_y = (x >= -1) & (x <= width), (y >= -1) & (y <= height)
         x, y = x.clamp(0, width - 1), y.clamp(0, height - 1)
         left, top = x.floor().long(), y.floor().long()
@@ -186,7 +186,7 @@ def pool(levels: list[Tensor], boxes: Tensor, size: int) -> Tensor:
 
 
 def box_head(weights: Weights, pooled: Tensor) -> tuple[Tensor, Tensor]:
-    """(R, C + 1) class logits, background first, and (R, 4 (C + 1)) deltas."""
+    """Computes (R, C + 1) class logits, background first, and (R, 4 (C + 1)) deltas."""
     name = "roi_heads.box"
     x = F.linear(pooled.flatten(1), *layer(weights, f"{name}.feature_extractor.fc6")).relu()
     x = F.linear(x, *layer(weights, f"{name}.feature_extractor.fc7")).relu()
@@ -195,7 +195,7 @@ def box_head(weights: Weights, pooled: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def mask_head(weights: Weights, pooled: Tensor) -> Tensor:
-    """(R, C + 1, 28, 28) mask logits."""
+    """Computes (R, C + 1, 28, 28) mask logits."""
     x = pooled
     for i in (1, 2, 3, 4):
         name = f"roi_heads.mask.feature_extractor.mask_fcn{i}"
@@ -206,7 +206,7 @@ def mask_head(weights: Weights, pooled: Tensor) -> Tensor:
 
 
 def mask_iou_head(weights: Weights, pooled: Tensor, mask_logits: Tensor) -> Tensor:
-    """(R, C + 1) mask IoUs from (R, 28, 28) logits of the target class."""
+    """Computes (R, C + 1) mask IoUs from (R, 28, 28) logits of the target class."""
     x = torch.cat((pooled, F.max_pool2d(mask_logits.sigmoid()[:, None], 2)), dim=1)
     name = "roi_heads.maskiou.feature_extractor"
     for i in (1, 2, 3, 4):
@@ -224,7 +224,7 @@ def mask_iou_head(weights: Weights, pooled: Tensor, mask_logits: Tensor) -> Tens
 def detections(
     boxes: Tensor, logits: Tensor, deltas: Tensor, height: int, width: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Boxes, class scores and classes (from 1) of one image, the 100 best."""
+    """Returns boxes, class scores and classes (from 1) of one image's 100 best detections."""
     probabilities = logits.softmax(dim=1)
     decoded = clip(decode(boxes, deltas, (10, 10, 5, 5)), height, width)
     found, scores, labels = [], [], []
@@ -240,7 +240,7 @@ def detections(
 
 
 def paste(mask: Tensor, box: Tensor, height: int, width: int) -> Tensor:
-    """A (28, 28) mask of probabilities in an image: foreground where above one half."""
+    """Pastes (28, 28) probabilities into an image; foreground is above 0.5."""
     x1, y1, x2, y2 = box.tolist()
     grow = 30 / 28
     edges = []

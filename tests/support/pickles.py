@@ -1,4 +1,4 @@
-"""Checkpoints as an attacker would write them, and the loading of them."""
+"""Checkpoints as an attacker would write them, and their loading."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from mmengine.runner import CheckpointLoader
 
-import msrcnn_mm  # noqa: F401  # it makes the loader safe
-from msrcnn_mm.engine.checkpoints.loading import CheckpointError
+import msrcnn_mm  # noqa: F401  # makes the loader safe
+from msrcnn_mm.errors import CheckpointError
 
 
 def load(path: Path) -> Any:

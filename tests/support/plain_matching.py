@@ -1,4 +1,4 @@
-"""What each detection finds, written plainly: no code shared with the evaluation."""
+"""Matches detections with instances by plain loops, without code of the package."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def plain_found(
     least: float,
     max_det: int = 100,
 ) -> list[float | None]:
-    """IoU with the instance found, 0 for a false alarm, None for what does not count."""
+    """Returns the IoU with the instance found, 0 for a false alarm, None where none counts."""
     found: list[float | None] = [None] * len(detections)
     taken: set[int] = set()
     placed: dict[Any, int] = {}
@@ -50,7 +50,7 @@ def plain_found(
 
 
 def of_class(detections: list[dict[str, Any]], found: list[float | None], category_id: int) -> Any:
-    """Indices of the detections of a class that count."""
+    """Returns the positions of the detections of a class that count."""
     return [
         i
         for i, d in enumerate(detections)

@@ -1,4 +1,4 @@
-"""Random scenes for the tests of targets: instances, boxes near them, plausible predictions."""
+"""Makes random scenes for tests of targets: instances, boxes near them and predictions."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass
 class Scene:
-    """One image's instances and one predicted mask for each of R boxes."""
+    """The instances of an image, and a predicted mask for each of R boxes."""
 
     masks: np.ndarray  # (G, H, W) uint8
     boxes: np.ndarray  # (R, 4) float32, sub-pixel
@@ -17,15 +17,15 @@ class Scene:
 
 
 def tight_box(mask: np.ndarray) -> np.ndarray:
-    """Smallest box around a non-empty mask, x1 y1 x2 y2 with x2, y2 exclusive."""
+    """Returns the smallest box around a non-empty mask: x1, y1, x2, y2, the last two exclusive."""
     ys, xs = np.nonzero(mask)
     return np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float32)
 
 
 def random_scene(seed: int, rois: int = 4, jitter: float = 0.15) -> Scene:
-    """Ellipses, some with a hole; boxes off by ``jitter`` of their size; noisy predictions.
+    """Makes ellipses, some with a hole, boxes off by ``jitter`` of their size, noisy predictions.
 
-    Predictions are smooth (the logits vary over 4 cells or more), as a network's are.
+    Logits vary smoothly, over 4 cells or more, as those of a network.
     """
     rng = np.random.default_rng(seed)
     height, width = (int(v) for v in rng.integers(24, 90, 2))
@@ -53,7 +53,7 @@ def random_scene(seed: int, rois: int = 4, jitter: float = 0.15) -> Scene:
 
 
 def _prediction(rng: np.random.Generator, mask: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """The instance seen through the box, 28 x 28, under smooth noise of random strength."""
+    """Predicts the 28 x 28 logits of a box: its view of the instance, with smooth noise."""
     scale = 28 / (box[2:] - box[:2])
     view = np.array(
         [

@@ -1,4 +1,4 @@
-"""The mask IoU targets of one scene three ways: ours, MMDetection's built-in, brute force."""
+"""Computes the mask IoU targets of a scene by our code, MMDetection's and brute force."""
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ def truth_of(scene: Scene) -> np.ndarray:
 
 
 def built_in_targets_of(scene: Scene) -> torch.Tensor:
-    """MMDetection's: its mask targets, its area ratio, its threshold, run as its RoI head does."""
+    """Computes MMDetection's targets as its RoI head does."""
     masks = BitmapMasks(scene.masks, *scene.masks.shape[1:])
     sampled = InstanceData(
         pos_priors=torch.from_numpy(scene.boxes), pos_assigned_gt_inds=torch.from_numpy(scene.inds)
@@ -54,7 +54,7 @@ def built_in_targets_of(scene: Scene) -> torch.Tensor:
 
 
 class _AnyLength:
-    """InstanceData insists on one length for all its fields; the built-in reads only these."""
+    """Stands in for InstanceData, whose fields must have one length."""
 
     def __init__(self, masks: BitmapMasks) -> None:
         self.masks = masks

@@ -1,4 +1,4 @@
-"""Small Mask Scoring R-CNNs and inputs for tests, made from the real configs."""
+"""Makes small Mask Scoring R-CNNs from the real configs, and inputs for them."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ _WIDTH = 16
 
 
 def tiny_config(name: str = "ms_rcnn/ms-rcnn_r50_fpn_1x_coco.py") -> Config:
-    """The named config with a narrow ResNet-18 from scratch, narrow heads, few RoIs, 3 classes."""
+    """Reads a config and gives it a narrow ResNet-18, narrow heads, few RoIs and 3 classes."""
     config = Config.fromfile(CONFIGS / name)
     model = config.model
     model.backbone.update(
@@ -41,7 +41,7 @@ def tiny_config(name: str = "ms_rcnn/ms-rcnn_r50_fpn_1x_coco.py") -> Config:
 
 
 def build(config: Config, seed: int = 0) -> nn.Module:
-    """The config's model with seeded random weights."""
+    """Builds the config's model with seeded random weights."""
     init_default_scope("mmdet")
     torch.manual_seed(seed)
     model = MODELS.build(config.model)
@@ -50,7 +50,7 @@ def build(config: Config, seed: int = 0) -> nn.Module:
 
 
 def inputs(model: nn.Module, training: bool, shapes: list[tuple[int, int, int]], **kwargs: Any):
-    """A preprocessed batch with random images and ground truth: the images, the data samples."""
+    """Makes a preprocessed batch of random images and ground truth: images and data samples."""
     kwargs.setdefault("num_items", [3] * len(shapes))
     packed = demo_mm_inputs(
         len(shapes), image_shapes=shapes, num_classes=CLASSES, with_mask=True, **kwargs
@@ -60,7 +60,7 @@ def inputs(model: nn.Module, training: bool, shapes: list[tuple[int, int, int]],
 
 
 def train_step(model: nn.Module, **kwargs: Any) -> dict[str, torch.Tensor]:
-    """Losses of one batch, after the backward pass."""
+    """Returns the losses of one batch, after the backward pass."""
     model.train()
     batch = inputs(model, True, [(3, 96, 128), (3, 96, 96)], **kwargs)
     losses = model.loss(*batch)

@@ -1,4 +1,4 @@
-"""Small YOLACT++s and images of ellipses for tests, made from the real configs."""
+"""Makes small YOLACTs from the real configs, and images of ellipses for them."""
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ _SIDES = [8, 16, 32, 64]
 
 
 def tiny_config(name: str = "yolact_plus/yolact-plus_r50_1xb8-55e_coco.py") -> Config:
-    """The named config with a narrow ResNet-18 from scratch, narrow heads and 3 classes."""
+    """Reads a config and gives it a narrow ResNet-18, narrow heads and 3 classes."""
     config = Config.fromfile(CONFIGS / name)
     model = config.model
     model.backbone.update(depth=18, base_channels=8, init_cfg=None)
@@ -41,12 +41,12 @@ def tiny_config(name: str = "yolact_plus/yolact-plus_r50_1xb8-55e_coco.py") -> C
 def ellipses(
     shapes: list[tuple[int, int]], counts: list[int], radii: tuple[int, int] = (15, 40)
 ) -> dict:
-    """A batch as a data loader hands it over: noise, and random ellipses as ground truth.
+    """Makes a batch as from a data loader: noise images, random ellipses as ground truth.
 
     Args:
-        shapes: height and width of each image; it was half as large before it was resized.
-        counts: instances in each image.
-        radii: the least and the largest half axis in pixels.
+        shapes: height and width of each image; the original is half as large.
+        counts: number of instances in each image.
+        radii: smallest and largest half axis in pixels.
     """
     rng = np.random.default_rng(0)
     inputs, samples = [], []
@@ -78,14 +78,14 @@ def ellipses(
 
 
 def losses(model: nn.Module, batch: dict) -> dict[str, torch.Tensor]:
-    """The sums of the losses of one training step; nothing is propagated back."""
+    """Returns the summed losses of a training step, before the backward pass."""
     data = model.data_preprocessor(batch, True)
     found = model.train().loss(data["inputs"], data["data_samples"])
     return {name: sum(loss) if isinstance(loss, list) else loss for name, loss in found.items()}
 
 
 def predictions(model: nn.Module, batch: dict, rescale: bool = True) -> list[InstanceData]:
-    """What a test finds in each image."""
+    """Returns the detections of each image at test."""
     data = model.eval().data_preprocessor(
         dict(inputs=batch["inputs"], data_samples=[s.clone() for s in batch["data_samples"]])
     )

@@ -1,10 +1,10 @@
-"""Checkpoints of the shapes that the YOLACT authors' code writes, made up."""
+"""Makes checkpoints with the names and shapes of the YOLACT authors' code."""
 
 import torch
 from torch import Tensor
 
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
-# layers.S.B whose 3x3 convolution is deformable in YOLACT++
+# stages and blocks with a deformable 3x3 convolution in YOLACT++
 DEFORMABLE = {
     50: [(1, b) for b in range(4)] + [(2, b) for b in range(6)] + [(3, b) for b in range(3)],
     101: [(1, 0), (1, 3), *((2, b) for b in (0, 3, 6, 9, 12, 15, 18, 21)), (3, 0)],
@@ -14,7 +14,7 @@ DEFORMABLE = {
 def shapes(
     depth: int = 50, plus: bool = False, classes: int = 80, counters: bool = True
 ) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all weights; classes without the background."""
+    """Lists names and shapes of all weights; ``classes`` exclude the background."""
     found: dict[str, tuple[int, ...]] = {}
 
     def norm(name: str, channels: int) -> None:
@@ -76,7 +76,7 @@ def shapes(
 def light_weights(
     depth: int = 50, plus: bool = False, classes: int = 80, counters: bool = True
 ) -> dict[str, Tensor]:
-    """Weights that differ from row to row and tensor to tensor, and take no room on a disk."""
+    """Makes weights that differ by row and tensor, without memory of their own for each value."""
     weights = {}
     for i, (name, shape) in enumerate(shapes(depth, plus, classes, counters).items()):
         if not shape:
@@ -88,7 +88,7 @@ def light_weights(
 
 
 def random_weights(depth: int = 50, plus: bool = False, classes: int = 80) -> dict[str, Tensor]:
-    """Weights like those of a trained network in size, so that no value fades or explodes."""
+    """Makes random weights of a scale at which activations neither vanish nor explode."""
     torch.manual_seed(0)
     weights = {}
     for name, shape in shapes(depth, plus, classes, counters=False).items():
@@ -102,9 +102,9 @@ def random_weights(depth: int = 50, plus: bool = False, classes: int = 80) -> di
             if ".bn3.weight" in name:
                 value *= 0.3
         if name.endswith("conv2.bias") or "conv_offset_mask.bias" in name:
-            value *= 10  # so that they matter: offsets of half a pixel and more
+            value *= 10  # offsets of half a pixel and more
         if name.endswith(("bbox_layer.weight", "conf_layer.weight")):
-            value *= 0.2  # boxes that keep near, scores that do not tie at 1
+            value *= 0.2  # small box offsets, scores that do not tie at 1
         if name.endswith("mask_layer.weight"):
             value *= 0.05  # coefficients that do not tie at 1, masks that are not empty
         if name.endswith("mask_layer.bias") or ("maskiou_net" in name and name.endswith("bias")):

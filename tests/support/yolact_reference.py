@@ -1,7 +1,8 @@
-"""The authors' YOLACT and YOLACT++, written from their description, on weights under their names.
+"""A reference implementation of the authors' YOLACT and YOLACT++, with their weight names.
 
-Slow and plain, and knows nothing of MMDetection: what our model must compute from the converted
-weights. A box is relative to the image's sides; class 0 is the background.
+Written from their description, for clarity instead of speed, without MMDetection. Our model must
+compute the same from converted weights. Boxes are relative to the image's sides; class 0 is the
+background.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ def layer(weights: Weights, name: str) -> tuple[Tensor, Tensor | None]:
 
 
 def normalised(image: Tensor) -> Tensor:
-    """(3, H, W) blue, green, red from 0 to 255, to what the network sees: red, green, blue."""
+    """Normalises (3, H, W) blue, green, red in [0, 255] to the network's red, green, blue."""
     channels = []
     for i, mean, deviation in ((2, 123.68, 58.40), (1, 116.78, 57.12), (0, 103.94, 57.38)):
         channels.append((image[i] - mean) / deviation)
@@ -35,7 +36,7 @@ def norm(weights: Weights, name: str, x: Tensor) -> Tensor:
 
 
 def value_at(x: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """(channels, ...) values of (channels, H, W) between pixels; outside of the image is zero."""
+    """Interpolates (channels, H, W) at (...) positions; 0 outside the image."""
     top, left = row.floor(), column.floor()
     total = torch.zeros(len(x), *row.shape, dtype=x.dtype)
     for r, weight_r in ((top, 1 - (row - top)), (top + 1, row - top)):
@@ -48,7 +49,7 @@ def value_at(x: Tensor, row: Tensor, column: Tensor) -> Tensor:
 
 
 def deformable_conv(weights: Weights, name: str, x: Tensor, stride: int) -> Tensor:
-    """A 3x3 convolution at places that another one chooses, each weighed by its mask."""
+    """Computes a modulated deformable 3x3 convolution."""
     raw = F.conv2d(x, *layer(weights, f"{name}.conv_offset_mask"), stride=stride, padding=1)[0]
     height, width = raw.shape[1:]
     rows = (torch.arange(height, dtype=x.dtype) * stride)[:, None].expand(height, width)
@@ -66,7 +67,7 @@ def deformable_conv(weights: Weights, name: str, x: Tensor, stride: int) -> Tens
 
 
 def block(weights: Weights, name: str, x: Tensor, stride: int) -> Tensor:
-    """A bottleneck whose stride is in its second convolution."""
+    """Computes a bottleneck block whose stride is in its second convolution."""
     y = F.conv2d(x, weights[f"{name}.conv1.weight"])
     y = norm(weights, f"{name}.bn1", y).relu()
     if f"{name}.conv2.conv_offset_mask.weight" in weights:
@@ -82,7 +83,7 @@ def block(weights: Weights, name: str, x: Tensor, stride: int) -> Tensor:
 
 
 def backbone(weights: Weights, image: Tensor) -> list[Tensor]:
-    """C2 to C5 of a normalised image."""
+    """Computes C2 to C5 of a normalised image."""
     x = F.conv2d(image, weights["backbone.conv1.weight"], stride=2, padding=3)
     x = F.max_pool2d(norm(weights, "backbone.bn1", x).relu(), 3, 2, padding=1)
     features = []
@@ -97,7 +98,7 @@ def backbone(weights: Weights, image: Tensor) -> list[Tensor]:
 
 
 def pyramid(weights: Weights, features: list[Tensor]) -> list[Tensor]:
-    """P3 to P7 from C2 to C5."""
+    """Computes P3 to P7 from C2 to C5."""
     levels: list[Tensor] = []
     above = None
     for i, feature in enumerate(reversed(features[1:])):
@@ -117,7 +118,7 @@ def pyramid(weights: Weights, features: list[Tensor]) -> list[Tensor]:
 
 
 def prototypes(weights: Weights, level: Tensor) -> Tensor:
-    """(H, W, 32) from P3."""
+    """Computes (H, W, 32) prototypes from P3."""
     x = level
     for i in (0, 2, 4):
         x = F.conv2d(x, *layer(weights, f"proto_net.{i}"), padding=1).relu()
@@ -127,7 +128,7 @@ def prototypes(weights: Weights, level: Tensor) -> Tensor:
 
 
 def predictions(weights: Weights, level: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(A, C + 1) class logits, (A, 4) box offsets, (A, 32) coefficients, cell by cell."""
+    """Computes (A, C + 1) class logits, (A, 4) box offsets, (A, 32) coefficients, cell by cell."""
     name = "prediction_layers.0"
     x = F.conv2d(level, *layer(weights, f"{name}.upfeature.0"), padding=1).relu()
     scores = len(weights["semantic_seg_conv.bias"]) + 1
@@ -140,7 +141,7 @@ def predictions(weights: Weights, level: Tensor) -> tuple[Tensor, Tensor, Tensor
 
 
 def mask_ious(weights: Weights, masks: Tensor) -> Tensor:
-    """(R, C) from (R, H, W) masks of probabilities, cropped to their boxes."""
+    """Computes (R, C) mask IoUs from (R, H, W) probabilities, cropped to their boxes."""
     x = masks[:, None]
     for i in (0, 2, 4, 6, 8):
         x = F.conv2d(x, *layer(weights, f"maskiou_net.maskiou_net.{i}"), stride=2).relu()
@@ -152,7 +153,7 @@ def mask_ious(weights: Weights, masks: Tensor) -> Tensor:
 
 
 def anchors(side: float, plus: bool, rows: int, columns: int) -> Tensor:
-    """(rows * columns * anchors, 4) centres and sides of a level's anchors, cell by cell."""
+    """Computes (rows * columns * anchors, 4) centres and sides of a level, cell by cell."""
     found = []
     for y in range(rows):
         for x in range(columns):
@@ -166,7 +167,7 @@ def anchors(side: float, plus: bool, rows: int, columns: int) -> Tensor:
 
 
 def decode(offsets: Tensor, priors: Tensor) -> Tensor:
-    """(A, 4) left, top, right, bottom."""
+    """Decodes (A, 4) offsets to left, top, right, bottom."""
     middles = priors[:, :2] + 0.1 * offsets[:, :2] * priors[:, 2:]
     sides = priors[:, 2:] * (0.2 * offsets[:, 2:]).exp()
     return torch.cat((middles - sides / 2, middles + sides / 2), dim=1)
@@ -181,7 +182,7 @@ def overlap(a: list[float], b: list[float]) -> float:
 
 
 def detections(logits: Tensor, boxes: Tensor, threshold: float = 0.05) -> list[tuple]:
-    """(score, class from 0, anchor), the 100 best that fast NMS leaves."""
+    """Returns (score, class from 0, anchor) of the 100 best detections after fast NMS."""
     scores = logits.softmax(dim=1)[:, 1:]
     likely = (scores.amax(dim=1) > threshold).nonzero()[:, 0].tolist()
     found = []
@@ -195,7 +196,7 @@ def detections(logits: Tensor, boxes: Tensor, threshold: float = 0.05) -> list[t
 
 
 def mask(protos: Tensor, coefficients: Tensor, box: Tensor) -> Tensor:
-    """(H, W) probabilities, zero beyond the box and one pixel around it."""
+    """Computes (H, W) probabilities, zero more than one pixel outside the box."""
     height, width = protos.shape[:2]
     found = (protos @ coefficients).sigmoid()
     left, right = box[0] * width - 1, box[2] * width + 1

@@ -1,8 +1,8 @@
-"""Fits and applies a calibration: ``python -m msrcnn_mm calibrate``."""
+"""Fits or applies a calibration: ``python -m msrcnn_mm calibrate``."""
 
-from msrcnn_mm.cli.arguments import one_line_errors
-from msrcnn_mm.cli.calibrate import main
+import sys
+
+from msrcnn_mm.__main__ import main
 
 if __name__ == "__main__":
-    with one_line_errors():
-        main()
+    main(["calibrate", *sys.argv[1:]])

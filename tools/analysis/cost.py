@@ -1,8 +1,8 @@
 """Counts and times what detectors cost: ``python -m msrcnn_mm cost``."""
 
-from msrcnn_mm.cli.arguments import one_line_errors
-from msrcnn_mm.cli.cost import main
+import sys
+
+from msrcnn_mm.__main__ import main
 
 if __name__ == "__main__":
-    with one_line_errors():
-        main()
+    main(["cost", *sys.argv[1:]])

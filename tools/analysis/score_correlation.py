@@ -1,8 +1,8 @@
-"""Correlates scores with the true IoU: ``python -m msrcnn_mm correlate``."""
+"""Correlates the scores of masks with their true IoU: ``python -m msrcnn_mm correlate``."""
 
-from msrcnn_mm.cli.arguments import one_line_errors
-from msrcnn_mm.cli.correlate import main
+import sys
+
+from msrcnn_mm.__main__ import main
 
 if __name__ == "__main__":
-    with one_line_errors():
-        main()
+    main(["correlate", *sys.argv[1:]])

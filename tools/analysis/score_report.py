@@ -1,8 +1,8 @@
-"""Writes the report of scores: ``python -m msrcnn_mm report``."""
+"""Writes a report on the scores of results: ``python -m msrcnn_mm report``."""
 
-from msrcnn_mm.cli.arguments import one_line_errors
-from msrcnn_mm.cli.report import main
+import sys
+
+from msrcnn_mm.__main__ import main
 
 if __name__ == "__main__":
-    with one_line_errors():
-        main()
+    main(["report", *sys.argv[1:]])

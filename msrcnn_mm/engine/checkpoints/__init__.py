@@ -1,1 +1,1 @@
-"""Checkpoints: loaded as data only, and compared with the model."""
+"""Safe loading of checkpoints, and their comparison with a model."""

@@ -1,17 +1,17 @@
-"""Checkpoints: data is read from them, code never; and what cannot be used is said in one line.
+"""Safe loading of checkpoints: only data is read from them, and errors are one line.
 
 ``torch.load(weights_only=True)`` reads them, with stand-ins for what mmengine writes beside
-tensors. A checkpoint also holds its config as text, which mmengine would run as Python in two
-places; neither does so here.
+tensors. A checkpoint may also hold a config as Python text. ``Runner.resume`` would run the text in
+``meta.config``, which is therefore removed; :mod:`msrcnn_mm.compat.inferencer` keeps inferencers
+from running the other.
 """
 
 import os
 import pickle
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,32 +19,68 @@ from urllib.error import URLError
 
 import mmengine
 import torch
-from mmengine.infer import BaseInferencer
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import load_from_http
 
-from msrcnn_mm.errors import UserError
+from msrcnn_mm.errors import CheckpointError, MissingCheckpointError, UserError
 
-from .safe_unpickling import allowed_globals, settle
+from .safe_unpickling import allowed_globals, restore_methods
 
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 _FORBID = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 
 
-class CheckpointError(UserError):
-    """A checkpoint that cannot be used: unreadable, unsafe, or not this model's."""
+class SafeLoader:
+    """Wraps a loader of ``CheckpointLoader`` so that it reads data only.
+
+    Args:
+        loader: Called with a file name and ``map_location``, as ``CheckpointLoader`` does.
+
+    Raises:
+        CheckpointError: When called, if the checkpoint cannot be used.
+    """
+
+    def __init__(self, loader: Callable) -> None:
+        self._loader = loader
+        self.__name__ = loader.__name__  # mmengine logs it
+
+    def __call__(self, filename: str, *args: Any, **kwargs: Any) -> dict:
+        """Loads a checkpoint."""
+        with _weights_only(), _one_line_errors(filename):
+            checkpoint = self._loader(filename, *args, **kwargs)
+            restore_methods(checkpoint)
+        if not isinstance(checkpoint, dict):
+            raise CheckpointError(
+                f"{filename}: holds a {type(checkpoint).__name__} where a checkpoint is a dict "
+                "with a state_dict"
+            )
+        if isinstance(checkpoint.get("meta"), dict):
+            checkpoint["meta"].pop("config", None)
+        return checkpoint
 
 
-class MissingCheckpointError(CheckpointError, FileNotFoundError):
-    """A checkpoint file that is not there."""
+def register_safe_loaders() -> None:
+    """Replaces each loader that mmengine has registered by a safe one; again does nothing.
+
+    Every run, inferencer and ``load_checkpoint`` of MMDetection loads through these. Where
+    torchvision is missing, its weights load by the addresses that mmengine lists.
+    """
+    loaders = dict(CheckpointLoader._schemes)
+    if not any(isinstance(loader, SafeLoader) for loader in loaders.values()):
+        torch.serialization.add_safe_globals(allowed_globals())
+        if find_spec("torchvision") is None:
+            loaders["torchvision://"] = _load_from_torchvision_url
+    for prefix, loader in loaders.items():
+        if not isinstance(loader, SafeLoader):
+            CheckpointLoader.register_scheme(prefix, SafeLoader(loader), force=True)
 
 
 @contextmanager
 def _weights_only() -> Iterator[None]:
-    """Forces ``weights_only=True`` on every ``torch.load`` inside, whatever its caller asks for.
+    """Forces ``weights_only=True`` on every ``torch.load`` inside.
 
     mmengine passes no flag, and ``torch.hub``, through which it loads what it downloads, passes
-    ``False``; the variable overrules both, where the opposite one would overrule the default.
+    ``False``. The variable overrules both; the opposite one would overrule the default.
     """
     before = {name: os.environ.pop(name, None) for name in (_FORCE, _FORBID)}
     os.environ[_FORCE] = "1"
@@ -55,57 +91,8 @@ def _weights_only() -> Iterator[None]:
         os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
-def load_checkpoint_safely() -> None:
-    """Makes mmengine's loader, and through it every run, read data only; again does nothing.
-
-    Raises:
-        CheckpointError: from then on, by the loader, where a checkpoint cannot be used.
-    """
-    if hasattr(CheckpointLoader.load_checkpoint, "__wrapped__"):
-        return
-    torch.serialization.add_safe_globals(allowed_globals())
-    original = CheckpointLoader.load_checkpoint.__func__
-
-    @wraps(original)
-    def load_checkpoint(cls: type, filename: str, *args: Any, **kwargs: Any) -> Any:
-        with _weights_only(), _in_one_line(str(filename)):
-            checkpoint = original(cls, str(filename), *args, **kwargs)
-            settle(checkpoint)
-        if not isinstance(checkpoint, dict):
-            raise CheckpointError(
-                f"{filename}: holds a {type(checkpoint).__name__} where a checkpoint is a dict "
-                "with a state_dict"
-            )
-        # Runner.resume would run this text, which mmcv 1 wrote, as Python
-        if isinstance(checkpoint.get("meta"), dict):
-            checkpoint["meta"].pop("config", None)
-        return checkpoint
-
-    CheckpointLoader.load_checkpoint = classmethod(load_checkpoint)
-    _keep_inferencers_from_running_configs()
-    if find_spec("torchvision") is None:
-        CheckpointLoader.register_scheme("torchvision://", _load_from_torchvision_url, force=True)
-
-
-def _keep_inferencers_from_running_configs() -> None:
-    """An inferencer built from weights alone would run the config inside them, as Python."""
-    original = BaseInferencer._init_model
-
-    @wraps(original)
-    def init_model(self: BaseInferencer, cfg: Any, weights: Any, *args: Any, **kwargs: Any) -> Any:
-        if not cfg:
-            raise CheckpointError(
-                f"{weights}: an inferencer needs a config beside its weights (model=CONFIG): the "
-                "one inside them would be run as Python. If you trust where it comes from, write "
-                "meta['cfg'] to a file"
-            )
-        return original(self, cfg, weights, *args, **kwargs)
-
-    BaseInferencer._init_model = init_model
-
-
 def _load_from_torchvision_url(filename: str, map_location: Any = None) -> Any:
-    """Loads torchvision's weights without torchvision: mmengine has their addresses in a file."""
+    """Loads torchvision's weights by their address; mmengine lists the addresses in a file."""
     name = filename.removeprefix("torchvision://")
     urls = mmengine.load(Path(mmengine.__file__).parent / "hub" / "torchvision_0.12.json")
     if name not in urls:
@@ -114,18 +101,18 @@ def _load_from_torchvision_url(filename: str, map_location: Any = None) -> Any:
 
 
 def require_file(name: str) -> None:
-    """Makes sure, before anything else is done, that a checkpoint's file is there.
+    """Checks that a checkpoint's file exists; an address is left to the loader.
 
     Raises:
-        MissingCheckpointError: if not; an address is left to the loader.
+        MissingCheckpointError: It does not.
     """
     if "://" not in name and not Path(name).expanduser().is_file():
         raise MissingCheckpointError(f"{name}: no such checkpoint file")
 
 
 @contextmanager
-def _in_one_line(filename: str) -> Iterator[None]:
-    """Turns what loading raises for a bad checkpoint into one line that names the file."""
+def _one_line_errors(filename: str) -> Iterator[None]:
+    """Turns the exceptions of loading a bad checkpoint into one line that names the file."""
     try:
         yield
     except (UserError, torch.OutOfMemoryError):
@@ -157,8 +144,8 @@ def _in_one_line(filename: str) -> Iterator[None]:
 
 
 def _damaged(filename: str, error: Exception) -> CheckpointError:
-    """What to say of a file that cannot be read at all."""
-    # torch's own many lines begin with advice to switch the protection off
+    """Returns the error for a file that cannot be read at all."""
+    # torch's own message has many lines, the first with advice to switch the protection off
     lines = [line for line in str(error).splitlines() if line and "documentation" not in line]
     reason = lines[-1].partition(". ")[0] if lines else type(error).__name__
     return CheckpointError(

@@ -1,9 +1,8 @@
-"""What ``torch.load(weights_only=True)`` needs to read mmengine's checkpoints, and nothing more.
+"""Extends the allow-list of ``torch.load(weights_only=True)`` by mmengine's checkpoints.
 
-It builds only what is allow-listed, which leaves out every checkpoint that mmengine writes while
-training: beside tensors it holds ``HistoryBuffer`` objects with their NumPy arrays. None of these
-is safe to allow. A pickle calls what it may name in any order, with any arguments, keeps what comes
-back and sets the state of it as often as it likes, also of torch's own ``OrderedDict``; so
+mmengine's training checkpoints hold ``HistoryBuffer`` objects with NumPy arrays, which torch does
+not allow. Allowing the classes themselves is not safe. A pickle calls what it may name in any
+order, with any arguments, and sets the state of any result, also of torch's own ``OrderedDict``:
 
 - ``dtype.__setstate__`` takes its flags from the file: integers become object pointers;
 - ``ndarray(shape, "O", bytes)`` does so at once, and ``ndarray(shape)`` shows what the heap holds;
@@ -11,8 +10,8 @@ back and sets the state of it as often as it likes, also of torch's own ``Ordere
   an ``__array_interface__`` among the attributes of a value to any address;
 - ``getattr`` reaches everything.
 
-So each name stands here for a function or class of ours that rebuilds plain numbers, once, from
-values of the very types that belong there. Torch's own list is taken as it is.
+Each name therefore has a stand-in here: a function or class that rebuilds plain numbers, once, from
+values of exactly the types that mmengine writes. Torch's own list is taken as it is.
 """
 
 import pickle
@@ -27,7 +26,7 @@ from mmengine.optim import OneCycleParamScheduler
 
 
 def _named(path: str, stand_in: Any) -> Any:
-    """Gives a stand-in the name it stands for, by which every torch since 2.5 finds it."""
+    """Gives a stand-in the name it stands for; every torch since 2.5 finds it by that."""
     stand_in.__module__, _, name = path.rpartition(".")
     stand_in.__name__ = stand_in.__qualname__ = name
     return stand_in
@@ -56,7 +55,7 @@ class _Dtype:
         self.numpy = self.numpy.newbyteorder(order)  # type: ignore[arg-type]
 
     def values(self, data: Any) -> np.ndarray:
-        """The numbers that the bytes hold."""
+        """Returns the numbers that the bytes hold."""
         if type(data) is not bytes:
             raise pickle.UnpicklingError("NumPy's numbers in something else than bytes")
         # NumPy counts on its booleans being 0 or 1 where it reserves memory for them
@@ -66,7 +65,7 @@ class _Dtype:
 
 
 class _Array(np.ndarray):
-    """An array of numbers as it comes out of a checkpoint; it is saved as an ordinary one."""
+    """An array of numbers read from a checkpoint; it is saved as an ordinary one."""
 
     filled = False
 
@@ -105,12 +104,12 @@ def _scalar(dtype: Any, data: Any) -> Any:
 
 
 def _no_bytes() -> bytes:
-    """Stands for ``builtins.bytes``, which the pickle calls for those of an empty array."""
+    """Stands for ``builtins.bytes``, which a pickle calls for the bytes of an empty array."""
     return b""
 
 
 def _no_object(*args: Any) -> None:
-    """Stands for a class that the pickle names and has no business to make an object of."""
+    """Stands for the constructor of a class of which no checkpoint holds an object."""
     raise pickle.UnpicklingError("an object of a class that no checkpoint needs one of")
 
 
@@ -123,9 +122,9 @@ _ONE_CYCLE = _never_made(OneCycleParamScheduler)
 
 
 class _Method:
-    """Stands for a method; it cannot be called, as one of torch's functions calls what it is given.
+    """Stands for a method; it cannot be called, since a function of torch calls its arguments.
 
-    ``settle`` puts the method in its place; saved before that, it is saved as the method.
+    ``restore_methods`` replaces it by the method; saved before that, it is saved as the method.
     """
 
     def __init__(self, owner: type, name: str) -> None:
@@ -182,7 +181,7 @@ def _method(owner: Any, name: Any) -> Any:
 
 
 def allowed_globals() -> list[Any]:
-    """What stands for each name, beyond torch's own list, that mmengine's checkpoints hold."""
+    """Returns the stand-ins for what mmengine's checkpoints hold beyond torch's own list."""
     stand_ins: dict[str, Callable] = {"builtins.getattr": _method, "builtins.bytes": _no_bytes}
     for module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # NumPy 1 and NumPy 2
         stand_ins |= {f"{module}._reconstruct": _array, f"{module}.scalar": _scalar}
@@ -203,14 +202,14 @@ def _function(stand_in: Callable) -> Callable:
     return lambda *args: stand_in(*args)
 
 
-def settle(loaded: Any) -> None:
-    """Puts the methods in their places, and refuses what NumPy would take for an address.
+def restore_methods(loaded: Any) -> None:
+    """Replaces the stand-ins of methods, and refuses attributes with special names.
 
-    Torch sets any attribute on an ``OrderedDict``, ``Counter`` or tensor. Those of a checkpoint
-    have none with NumPy's ``__array_interface__`` or another special name.
+    Torch sets any attribute on an ``OrderedDict``, ``Counter`` or tensor. No honest checkpoint has
+    one with a special name, as ``__array_interface__``, which NumPy would follow to an address.
 
     Raises:
-        pickle.UnpicklingError: if one has.
+        pickle.UnpicklingError: A value has such an attribute.
     """
     left, seen = [loaded], set()
     while left:

@@ -1,11 +1,11 @@
-"""Checks that a data set's images are there and are what its annotations say."""
+"""Checks of a data set's images against its annotations."""
 
 import os
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from msrcnn_mm.coco.annotation_checks import AnnotationFile
+from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError
 
 # Opening takes some 0.1 ms on a disk and ten times that on a network; more would hold up COCO.
@@ -18,11 +18,11 @@ def check_images(file: AnnotationFile, folder: str, where: str) -> None:
 
     Args:
         file: The annotations that name them.
-        folder: What the names are relative to.
+        folder: The folder that the names are relative to.
         where: The config's key of the data set.
 
     Raises:
-        UserError: if one is missing or broken, or its size is not the one annotated.
+        UserError: One is missing or broken, or has another size than annotated.
     """
     if folder and not Path(folder).is_dir():
         raise UserError(f"{where}: no such folder of images: {folder}")
@@ -49,13 +49,13 @@ def check_images(file: AnnotationFile, folder: str, where: str) -> None:
 
 
 def _path(folder: str, image: dict) -> str:
-    """Where an image of the annotations lies."""
+    """Returns the path of an image of the annotations."""
     # pathlib would take a second for COCO
     return os.path.join(folder, image["file_name"])  # noqa: PTH118
 
 
 def _file_sizes(folder: str) -> dict[str, int]:
-    """Sizes by name of the files in a folder, from one listing; none if there is no such folder."""
+    """Returns sizes by name of a folder's files, from one listing; none without such a folder."""
     try:
         with os.scandir(folder or ".") as entries:
             return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
@@ -64,7 +64,7 @@ def _file_sizes(folder: str) -> dict[str, int]:
 
 
 def _check_header(path: str, annotated: dict, annotations: str, where: str) -> None:
-    """Checks that a file is an image of the annotated size, the way OpenCV turns it upright."""
+    """Checks that a file is an image of the annotated size, turned upright as OpenCV does."""
     try:
         with Image.open(path) as image:
             size = image.size

@@ -1,1 +1,1 @@
-"""Config files: loading, walking through their parts, explaining their errors."""
+"""Config files: loading, traversal, explanation of their mistakes."""

@@ -1,16 +1,15 @@
-"""What the libraries raise on a mistake in a config or in the data, said in one line."""
+"""Translation of exceptions that a mistake in a config or the data causes into one line."""
 
 import re
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from errno import EDQUOT, ENOSPC
-from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import Hook
 
-from msrcnn_mm.errors import UserError
+from msrcnn_mm.errors import UnrecognizedError, UserError
 
 _MISTAKES = re.compile(
     r" is not in the \S+ registry|__init__\(\) (got an unexpected|missing \d+ required)|"
@@ -29,7 +28,7 @@ _UNKNOWN_ARGUMENT = re.compile(r"got an unexpected keyword argument '(\w+)'")
 
 
 class StartedHook(Hook):
-    """Knows whether a run has got through its first step: a mistake in a config shows before.
+    """Records whether a run has completed its first step; a mistake in a config shows before.
 
     Attributes:
         started: Whether it has.
@@ -39,25 +38,26 @@ class StartedHook(Hook):
         self.started = False
 
     def _after_iter(self, *args: Any, **kwargs: Any) -> None:
-        """Mmengine calls it after every iteration of any loop."""
+        """Records it; mmengine calls this after every iteration of any loop."""
         self.started = True
 
 
 @contextmanager
-def mistakes_of_config(
-    name: str, options: Sequence[str], start: StartedHook, work_dir: str
+def config_mistakes_as_user_errors(
+    name: str, options: Sequence[str], start: StartedHook
 ) -> Iterator[None]:
-    """Turns what is raised on a mistake in a config or the data into one line.
+    """Turns exceptions that a mistake in a config or the data causes into one line.
 
     Args:
         name: The config, for the message.
-        options: Names of the settings that the command line overrides, to blame them.
-        start: Whatever ends a run before its first step counts as a mistake; after it, only what
-            can come at any time: an image that cannot be decoded, no memory, no space.
-        work_dir: Folder for the traceback of one that is not recognised.
+        options: Names of the settings that the command line overrides; a message that is about one
+            of them names it.
+        start: Every exception before the run's first step counts as a mistake. After it, only those
+            do that can come at any time: an image that cannot be decoded, no memory, no space.
 
     Raises:
         UserError: In the place of such an exception; any other passes.
+        UnrecognizedError: In the place of one before the first step whose cause is not known.
     """
     try:
         yield
@@ -66,16 +66,15 @@ def mistakes_of_config(
     except Exception as error:
         # str() of a KeyError is the repr of its message
         text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        last_line = (text.strip().splitlines() or [""])[-1]
         text = " ".join(text.split())
         message = _at_any_time(error, text)
         if message is None and start.started:
             raise
         message = message or _before_the_first_step(text)
         if message is None:
-            file = Path(work_dir) / "error.txt"
-            file.write_text(traceback.format_exc(), encoding="utf-8")
-            last = str(error).strip().splitlines()[-1:] or [""]
-            message = f"cannot start: {type(error).__name__}: {last[0][:300]} (from where: {file})"
+            failure = f"{type(error).__name__}: {last_line[:300]}"
+            raise UnrecognizedError(f"{name}: cannot start: {failure}") from error
         unknown = _UNKNOWN_ARGUMENT.search(message)
         blamed = [o for o in options if unknown and o.rpartition(".")[2] == unknown[1]]
         by = f" --cfg-options {blamed[0]}:" if blamed else ""
@@ -83,7 +82,7 @@ def mistakes_of_config(
 
 
 def _at_any_time(error: Exception, text: str) -> str | None:
-    """What is wrong, if it is something that can end a run at any step; else None."""
+    """Explains a failure that can end a run at any step; None for others."""
     if "failed to load image: " in text:
         image = text.rpartition("failed to load image: ")[2]
         return f"the image {image} cannot be decoded: mend it or take it out of the annotations"
@@ -104,7 +103,7 @@ def _at_any_time(error: Exception, text: str) -> str | None:
 
 
 def _before_the_first_step(text: str) -> str | None:
-    """What is wrong with a config that names a class or a setting that is not there; else None."""
+    """Explains a failure of a config that names an unknown class or setting; None for others."""
     if text == "None is not a callable object":
         return "a type in the config names no class that its registry has"
     # what mmengine's registry raises on a setting that a class lacks or does not know

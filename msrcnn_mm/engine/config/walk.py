@@ -1,10 +1,11 @@
-"""Ways through a config: its parts, its data sets, the files that these are described by."""
+"""Traversal of configs: parts, classes, data sets and the files that these name."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import Registry
 
 _SPLITS = ("train", "val", "test")
 _DATA = ("dataloader", "evaluator")
@@ -12,11 +13,11 @@ _FILES = ("ann_file", "proposal_file")
 
 
 def parts(part: Any, path: str) -> Iterator[tuple[str, Mapping]]:
-    """A part of a config and all parts inside it, each with where it stands.
+    """Yields a part of a config and all parts inside it, each with its path.
 
     Args:
-        part: The part; what is no mapping, nor a list of some, has none.
-        path: Where it stands, as in ``model.roi_head``; parts in lists are ``path[0]`` and so on.
+        part: The part; a value that is no mapping, nor a list of some, has none.
+        path: Its path, as in ``model.roi_head``; parts in lists are ``path[0]`` and so on.
     """
     if isinstance(part, list | tuple):
         for index, inner in enumerate(part):
@@ -28,7 +29,7 @@ def parts(part: Any, path: str) -> Iterator[tuple[str, Mapping]]:
 
 
 def leaf_datasets(dataset: Mapping, where: str) -> Iterator[tuple[str, Mapping]]:
-    """The data sets that read files, inside RepeatDataset, ConcatDataset and the like."""
+    """Yields the data sets that read files, inside RepeatDataset, ConcatDataset and the like."""
     if "dataset" in dataset:
         yield from leaf_datasets(dataset["dataset"], f"{where}.dataset")
     elif "datasets" in dataset:
@@ -39,9 +40,9 @@ def leaf_datasets(dataset: Mapping, where: str) -> Iterator[tuple[str, Mapping]]
 
 
 def annotation_files(config: Config) -> list[Path]:
-    """The files of annotations and proposals that a config names, whether a run reads them or not.
+    """Returns the files of annotations and proposals that a config names, for any run.
 
-    What is no file's name is passed over: a run that needs it finds the mistake.
+    Values that are no file names are ignored: a run that needs one reports the mistake.
     """
     read = [config.get(f"{split}_{part}") for split in _SPLITS for part in _DATA]
     return [
@@ -50,3 +51,24 @@ def annotation_files(config: Config) -> list[Path]:
         for key in _FILES
         if isinstance(part.get(key), str) and part[key]
     ]
+
+
+def as_list(evaluator: Any) -> list[ConfigDict]:
+    """Returns the metrics of an evaluator, which a config gives as one or as a list."""
+    return list(evaluator) if isinstance(evaluator, list | tuple) else [evaluator]
+
+
+def class_of(part: Any, registry: Registry) -> type | None:
+    """Returns the class that a part of a config is built of; None if that is unknown.
+
+    Args:
+        part: The part, or its ``type``: a name or, in MMDetection's new-style configs, the class.
+        registry: The registry in which the name is looked up.
+    """
+    kind = part.get("type") if isinstance(part, Mapping) else part
+    if isinstance(kind, str):
+        try:
+            kind = registry.get(kind)
+        except RuntimeError:
+            return None
+    return kind if isinstance(kind, type) else None

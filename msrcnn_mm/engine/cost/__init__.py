@@ -1,1 +1,1 @@
-"""What a detector costs: parameters, multiply-accumulates, time."""
+"""Cost of a detector: parameters, multiply-accumulates, time."""

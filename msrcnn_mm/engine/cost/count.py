@@ -1,7 +1,7 @@
-"""What a detector costs an image: parameters and multiply-accumulates (MACs), part by part.
+"""Counts a detector's parameters and its multiply-accumulates (MACs) an image, part by part.
 
-A RoI head costs what its RoIs cost, so it is counted on a few of them and reckoned up to as many as
-the test config allows. That is how the paper gives the MaskIoU head's cost: "0.39 G for each
+The MACs of a RoI head are proportional to its RoIs. They are counted on a few RoIs and scaled to as
+many as the test config allows. The paper gives the MaskIoU head's cost likewise: "0.39 G for each
 proposal", and 0.53 G for the mask head (Huang et al., CVPR 2019), which are MACs.
 """
 
@@ -24,14 +24,14 @@ REST = "rest"
 
 @dataclass
 class PartCost:
-    """What a part of a detector costs.
+    """Cost of a part of a detector.
 
     Attributes:
-        name: Where it is in the model's config.
-        parameters: How many it has.
+        name: Its key in the model's config.
+        parameters: Its number of parameters.
         macs: MACs an image.
-        rois: Numbers of RoIs in an image that it runs on, proposals and masks apart; empty for a
-            part that runs once an image.
+        rois: Its numbers of RoIs in an image, proposals and masks apart; empty for a part that runs
+            once an image.
     """
 
     name: str
@@ -47,10 +47,10 @@ class PartCost:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a detector costs.
+    """Cost of a detector.
 
     Attributes:
-        padded: Height, width of what the network sees, after padding.
+        padded: Height, width of the network's input, after padding.
         parts: The parts that have parameters or MACs, in the model's order.
         parameters: Of the whole model, those that parts share counted once.
     """
@@ -68,9 +68,9 @@ class Cost:
 def count_cost(config: Config, name: str, shape: tuple[int, int]) -> Cost:
     """Counts a detector's parameters and its MACs in a test of one image.
 
-    Counted are convolutions, deformable ones too, fully connected layers and matrix products,
-    attention among them. Left out is what is small or no multiplication: RoIAlign, NMS,
-    interpolation, normalisation, activations, pasting of masks.
+    It counts convolutions, deformable ones too, fully connected layers and matrix products, also
+    those of attention. It leaves out RoIAlign, NMS, interpolation, normalisation, activations and
+    pasting of masks, which are small or no multiplications.
 
     Args:
         config: The whole config; it stays as it is.
@@ -103,7 +103,7 @@ def count_cost(config: Config, name: str, shape: tuple[int, int]) -> Cost:
 
 
 def _reckon(meter: MacMeter, counts: Mapping[int, int]) -> list[PartCost]:
-    """What the parts cost with the test config's numbers of RoIs.
+    """Computes the parts' costs for the test config's numbers of RoIs.
 
     Args:
         meter: With the calls of one image.
@@ -126,7 +126,7 @@ def _reckon(meter: MacMeter, counts: Mapping[int, int]) -> list[PartCost]:
 
 
 def _parts(model: BaseDetector) -> dict[str, nn.Module]:
-    """A detector's own parts; of its RoI head the parts of that; a scorer wherever it is."""
+    """Returns a detector's parts; instead of its RoI head that one's parts; a scorer anywhere."""
     parts = {}
     for name, part in model.named_children():
         if name == "roi_head":
@@ -143,14 +143,14 @@ def _is_of_rois(name: str) -> bool:
 
 
 def _parameters(*modules: nn.Module) -> int:
-    """How many the modules have themselves, without what is inside them, shared ones once."""
+    """Counts the modules' own parameters, without those of modules inside, shared ones once."""
     own = {parameter for module in modules for parameter in module.parameters(recurse=False)}
     return sum(parameter.numel() for parameter in own)
 
 
 @contextmanager
 def _proposals_of(model: BaseDetector) -> Iterator[list[int]]:
-    """Notes how many proposals the RoI head of a detector is given."""
+    """Collects the numbers of proposals that the RoI head of a detector is given."""
     seen: list[int] = []
     head = getattr(model, "roi_head", None)
     if head is None:
@@ -170,13 +170,13 @@ def _proposals_of(model: BaseDetector) -> Iterator[list[int]]:
 
 
 def _test_counts(config: Config) -> dict[str, int | None]:
-    """Proposals (``rpn``) and detections (``rcnn``) an image in a test; None where it sets none."""
+    """Returns proposals (``rpn``) and detections (``rcnn``) an image in a test; None if unset."""
     stages = config.model.get("test_cfg") or {}
     counts = {stage: (stages.get(stage) or {}).get("max_per_img") for stage in ("rpn", "rcnn")}
     return {stage: count if count and count > 0 else None for stage, count in counts.items()}
 
 
 def _set_count(config: Config, stage: str, count: int) -> None:
-    """Sets the number of proposals or detections, where the test config has one."""
+    """Sets the number of proposals or detections if the test config has one."""
     if _test_counts(config)[stage]:
         config.model.test_cfg[stage].max_per_img = count

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a part: its MACs, and how many RoIs it had if it had any."""
+    """One call of a part: its MACs and its number of RoIs, None without RoIs."""
 
     part: str
     macs: int
@@ -21,10 +21,16 @@ class Call:
 
 
 class MacMeter:
-    """Counts MACs of what runs inside it, by part.
+    """Counts the MACs of a model's parts while it runs.
 
-    A part's call lasts from its first module's call to that one's return: parts that are lists of
-    stages, or whose modules are called one by one, count in full.
+    A call of a part lasts from its first module's call to that module's return. Parts that are
+    lists of stages, or whose modules are called one by one, are thus counted completely.
+
+    Args:
+        parts: Name -> part.
+
+    Attributes:
+        calls: The calls so far.
     """
 
     def __init__(self, parts: Mapping[str, nn.Module]) -> None:
@@ -36,12 +42,12 @@ class MacMeter:
 
     @property
     def macs(self) -> int:
-        """MACs so far."""
+        """All MACs so far."""
         return self._flops.get_total_flops() // 2
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Counts while it is open."""
+        """Counts while the context is open."""
         handles = []
         for name, part in self.parts.items():
             for module in own_modules(part, self.parts):
@@ -80,7 +86,7 @@ class MacMeter:
 
 
 def own_modules(part: nn.Module, parts: Mapping[str, nn.Module]) -> list[nn.Module]:
-    """The modules of a part that are not of another part inside it."""
+    """Returns the modules of a part without those of other parts inside it."""
     inside = [other for other in parts.values() if other is not part and other in {*part.modules()}]
     others = {module for other in inside for module in other.modules()}
     return [module for module in part.modules() if module not in others]

@@ -1,4 +1,4 @@
-"""A config's detector with random weights, run on a random image: what costs are measured on."""
+"""Runs of a config's detector with random weights on a random image, to measure its cost."""
 
 import copy
 from typing import Any
@@ -17,14 +17,14 @@ def build(config: Config, name: str) -> BaseDetector:
     """Builds a config's detector for a test, with random weights and no least score.
 
     Without a least score even random weights find as many objects as the config allows. Detectors
-    that begin alike have the same weights that far.
+    with the same first layers have the same weights in these.
 
     Args:
         config: The whole config; it stays as it is.
         name: Its name, for messages.
 
     Raises:
-        UserError: It cannot be built.
+        UserError: The model cannot be built.
     """
     model = copy.deepcopy(config.model)
     _drop_score_thr(model.get("test_cfg"))
@@ -45,7 +45,7 @@ def _drop_score_thr(settings: Any) -> None:
 
 
 def random_image(shape: tuple[int, int]) -> dict[str, list]:
-    """A random image, as a data loader hands it over.
+    """Makes a random image in the form of a data loader.
 
     Args:
         shape: Height, width in pixels.
@@ -63,7 +63,7 @@ def random_image(shape: tuple[int, int]) -> dict[str, list]:
 def run_once(
     model: BaseDetector, data: dict[str, list], name: str, shape: tuple[int, int]
 ) -> list[DetDataSample]:
-    """A test step, the data left as they are.
+    """Runs a test step; the data stay as they are.
 
     Args:
         model: The detector.

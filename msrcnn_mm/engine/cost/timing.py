@@ -1,4 +1,4 @@
-"""How long detectors take an image, compared with one another."""
+"""Times detectors on an image, compared with one another."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,11 +12,11 @@ from .random_run import random_image, run_once
 
 @dataclass(frozen=True)
 class Timing:
-    """How long a detector takes an image.
+    """Time of a detector on an image.
 
     Attributes:
-        seconds: Of each turn.
-        masks: How many masks it made in an image, or boxes if it makes no masks.
+        seconds: The time of each turn.
+        masks: Its number of masks in the image, or of boxes if it makes no masks.
     """
 
     seconds: list[float]
@@ -32,15 +32,15 @@ def time_in_turns(
 ) -> list[Timing]:
     """Times detectors on the same image, one after the other in each turn.
 
-    In turns, since what else runs on the machine then slows all of them alike. An image's time is
-    that of ``test_step``: normalising, the networks, boxes, masks pasted into the image.
+    Whatever else runs on the machine thus slows all of them alike. An image's time is that of
+    ``test_step``: normalising, the networks, boxes, masks pasted into the image.
 
     Args:
         models: Name and detector of each.
         shape: Height, width of the image.
-        turns: How many images each is timed on, after one to warm up.
-        device: Where to run.
-        on_progress: Called with the images done and the images to do.
+        turns: Number of images that each is timed on, after one to warm up.
+        device: The device to run on.
+        on_progress: Called with the images done and the total.
 
     Returns:
         A timing for each model.

@@ -1,1 +1,1 @@
-"""What MMDetection calls with predictions: metric, results file, visualizer, hooks."""
+"""Adapters that MMDetection calls with predictions: metric, results file, pictures."""

@@ -1,4 +1,4 @@
-"""Writes the predictions of a test run as a results file in COCO's format."""
+"""Writes the predictions of a test as a results file in COCO's format."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,27 +8,30 @@ from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
-from msrcnn_mm.coco.annotation_file import read_annotations
-from msrcnn_mm.coco.detections import to_arrays, to_detections
-from msrcnn_mm.coco.json_files import write_json
+from msrcnn_mm.coco.annotations import read_annotations
+from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.coco.results_file import write_results
 from msrcnn_mm.errors import UserError
+
+from .predictions import to_arrays, to_detections
 
 
 @METRICS.register_module()
 class DumpCocoResults(BaseMetric):
     """Writes every detection of a test run into one JSON file in COCO's results format.
 
-    Beside COCO's fields an entry carries ``mask_iou``, ``mask_score`` and ``foreground_prob``
+    Beside COCO's fields an entry has ``mask_iou``, ``mask_score`` and ``foreground_prob``
     where the detector has them; ``score`` is the class score. pycocotools reads the file as it is.
 
     Args:
         out_file_path: The file to write; missing folders are made.
-        ann_file: The annotations of the tested images: they say which category id each class has,
-            by the class's name, as for ``CocoMetric``.
-        collect_device: Where results of several processes are gathered, ``cpu`` or ``gpu``.
+        ann_file: The annotations of the tested images. They give the category id of each class by
+            the class's name, as for ``CocoMetric``.
+        collect_device: The device that gathers the results of several processes, ``cpu`` or
+            ``gpu``.
 
     Raises:
-        UserError: ``ann_file`` cannot be read, at once and not after the test.
+        UserError: ``ann_file`` cannot be read.
     """
 
     default_prefix = "results"
@@ -54,7 +57,7 @@ class DumpCocoResults(BaseMetric):
             self.results.append((sample["img_id"], to_arrays(sample["pred_instances"])))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Writes the file, in one step: no reader ever sees half of it.
+        """Writes the file in one step: a reader never sees half of it.
 
         Args:
             results: An (image id, arrays) pair an image.
@@ -67,8 +70,10 @@ class DumpCocoResults(BaseMetric):
         """
         classes = (self.dataset_meta or {})["classes"]
         ids = category_ids(self._categories, classes, self.ann_file)
-        detections = [d for i, arrays in results for d in to_detections(arrays, i, ids)]
-        write_json(detections, self.out_file)
+        detections = Detections.concatenate(
+            [to_detections(arrays, i, ids) for i, arrays in results]
+        )
+        write_results(detections, self.out_file)
         MMLogger.get_current_instance().info(
             f"{len(detections)} detections of {len(results)} images are in {self.out_file}"
         )
@@ -78,12 +83,12 @@ class DumpCocoResults(BaseMetric):
 def category_ids(
     categories: Sequence[Mapping[str, Any]], classes: Sequence[str], ann_file: str | Path
 ) -> list[int]:
-    """Category id of each label: MMDetection numbers labels in the annotations' order.
+    """Returns the category id of each label; labels are numbered in the annotations' order.
 
     Args:
         categories: Those of the annotation file.
         classes: The names of the data set's classes.
-        ann_file: The annotation file, for the message.
+        ann_file: The annotation file, for messages.
 
     Raises:
         UserError: A class is no category.

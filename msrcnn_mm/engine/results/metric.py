@@ -1,4 +1,4 @@
-"""MMDetection's COCO metric, and beside it what the mask scores are worth."""
+"""MMDetection's COCO metric with the evaluation of mask scores."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,43 +8,46 @@ from mmdet.evaluation.metrics import CocoMetric
 from mmdet.registry import METRICS
 from mmengine.logging import MMLogger
 
-from msrcnn_mm.coco.detections import Detection, to_arrays, to_detections
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import SettingError, UserError
 from msrcnn_mm.evaluation.average_precision import curves
-from msrcnn_mm.evaluation.coco_keys import (
+from msrcnn_mm.evaluation.evaluate import evaluate_scores, rankings_of
+from msrcnn_mm.evaluation.evaluation_result import Ranking, ScoreEvaluation
+from msrcnn_mm.evaluation.overlaps import find_overlaps
+from msrcnn_mm.evaluation.protocol import CLASS_SCORE, MASK_SCORE, Protocol
+from msrcnn_mm.evaluation.summaries import (
     COCO_ITEMS,
     DEFAULT_ITEMS,
     class_aps,
     class_table,
     coco_items,
+    metric_keys,
+    ranking_table,
+    score_table,
 )
-from msrcnn_mm.evaluation.evaluate import evaluate_scores, rankings_of
-from msrcnn_mm.evaluation.overlaps import find_overlaps
-from msrcnn_mm.evaluation.protocol import CLASS_SCORE, MASK_SCORE, Protocol
-from msrcnn_mm.evaluation.score_evaluation import Ranking, ScoreEvaluation
-from msrcnn_mm.evaluation.score_keys import score_keys
-from msrcnn_mm.evaluation.score_table import ranking_table, score_table
+
+from .predictions import to_arrays, to_detections
 
 METRICS_HERE = ("bbox", "segm", "boundary")
-"""What we evaluate ourselves; proposals are MMDetection's."""
+"""Metrics evaluated here; MMDetection evaluates those of proposals."""
 
 _COCO_AP_MAX_DETS = 100
 
 
 @METRICS.register_module()
 class MaskScoreMetric(CocoMetric):
-    """``CocoMetric`` that also says what mask scores are worth.
+    """``CocoMetric`` that also evaluates mask scores.
 
     Every key of ``CocoMetric`` keeps its name and value: ``bbox_*`` rank by class score, ``segm_*``
     by mask score where the results carry one. With ``segm`` come AP by every ranking, the oracle
-    gap, the quality of s_iou, calibration and LRP: see :func:`.score_keys.score_keys`. All of them
-    are rounded to three decimals, and what is undefined is left out; the log says why.
+    gap, the quality of s_iou, calibration and LRP: see :func:`.metric_keys`. All of them
+    are rounded to three decimals. Undefined ones are left out, and the log says why.
 
     ``metric`` may also name ``boundary``: AP with Boundary IoU, as ``boundary_*``.
 
-    pycocotools takes AP at 100 detections of a class in an image and MMDetection inherits it, so
-    that without 100 in ``proposal_nums`` its ``*_mAP`` is -1. There, and only there, we put AP at
-    the most detections instead: ``proposal_nums=(1, 10, 400)`` for images of many small things.
+    pycocotools takes AP at 100 detections of a class in an image, and MMDetection inherits that:
+    without 100 in ``proposal_nums`` its ``*_mAP`` is -1. Here it is then AP at the largest of these
+    numbers, as with ``proposal_nums=(1, 10, 400)`` for images of many small objects.
 
     Args:
         metric: ``bbox``, ``segm``, ``boundary``, ``proposal``, ``proposal_fast``, one or several.
@@ -65,7 +68,7 @@ class MaskScoreMetric(CocoMetric):
             raise SettingError(f"metric_items: there is no {', '.join(sorted(unknown))}")
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keeps the predictions of a batch, masks as RLEs, with every score that they carry.
+        """Keeps the predictions of a batch, masks as RLEs, with all their scores.
 
         Args:
             data_batch: Not used.
@@ -101,15 +104,13 @@ class MaskScoreMetric(CocoMetric):
         if self.outfile_prefix is None:  # then no file of masks is asked for
             boxes = [{k: v for k, v in p.items() if k != "masks"} for p in predictions]
             results = [(truth, box) for (truth, _), box in zip(results, boxes, strict=True)]
-        metrics = self._of_coco_metric(results, [])  # writes files, settles ids
+        metrics = self._of_coco_metric(results, [])  # writes files, sets ids
         if self.format_only:
             return metrics
-        detections = [
-            detection
-            for prediction in predictions
-            for detection in to_detections(prediction, prediction["img_id"], self.cat_ids)
-        ]
-        if not detections:
+        detections = Detections.concatenate(
+            [to_detections(p, p["img_id"], self.cat_ids) for p in predictions]
+        )
+        if not len(detections):
             logger.error("no detection in any image, so there is no AP of any ranking")
             return metrics
         protocol = self._protocol()
@@ -134,7 +135,7 @@ class MaskScoreMetric(CocoMetric):
                 assert scores is not None
                 metrics.update(self._mask_keys(metric, scores))
         if scores is not None:
-            metrics.update(score_keys(scores, self.metrics))
+            metrics.update(metric_keys(scores, self.metrics))
             if "segm" in masks:
                 logger.info(f"\n{score_table(scores)}")
             if scores.boundary is not None:
@@ -142,7 +143,7 @@ class MaskScoreMetric(CocoMetric):
         return metrics
 
     def _of_coco_metric(self, results: list, names: list[str]) -> dict[str, float]:
-        """What ``CocoMetric`` itself makes of the named metrics."""
+        """Evaluates the named metrics as ``CocoMetric`` does."""
         ours, self.metrics = self.metrics, names
         try:
             return dict(super().compute_metrics(results))
@@ -166,9 +167,9 @@ class MaskScoreMetric(CocoMetric):
             iou_thrs=np.atleast_1d(self.iou_thrs),
         )
 
-    def _box_keys(self, detections: list[Detection], protocol: Protocol) -> dict[str, float]:
+    def _box_keys(self, detections: Detections, protocol: Protocol) -> dict[str, float]:
         overlaps = find_overlaps(self._coco_api, detections, protocol, "bbox")
-        scores = np.array([d["score"] for d in detections])[overlaps.detections]
+        scores = detections.class_scores[overlaps.detections]
         curve = {CLASS_SCORE: curves(overlaps, scores, protocol)}
         names = [self._coco_api.cats[i]["name"] for i in sorted(protocol.category_ids)]
         classes = {name: rankings_of(curve, k)[0][CLASS_SCORE] for k, name in enumerate(names)}
@@ -186,7 +187,7 @@ class MaskScoreMetric(CocoMetric):
     def _coco_keys(
         self, metric: str, ranking: Ranking, classes: dict[str, Ranking]
     ) -> dict[str, float]:
-        """MMDetection's keys, by its own settings."""
+        """Returns MMDetection's keys, as its settings ask for them."""
         logger = MMLogger.get_current_instance()
         values = coco_items(ranking)
         keys = {}

@@ -1,4 +1,4 @@
-"""Drawing results whose masks carry their own score."""
+"""Draws results whose masks have their own score."""
 
 from typing import Any
 
@@ -8,6 +8,8 @@ from mmdet.structures import DetDataSample
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.structures import InstanceData
 
+from msrcnn_mm.errors import SettingError
+
 _NAMES = {"scores": "class", "mask_scores": "mask"}
 
 
@@ -16,24 +18,24 @@ class MaskScoreVisualizer(DetLocalVisualizer):
     """``DetLocalVisualizer`` whose score threshold can follow the mask score.
 
     A detection is drawn if its deciding score is above the threshold. Its label gives the class,
-    the other score and, last, the one that decided, both in percent: ``nucleus, class 98.1, mask:
-    87.3``. Results without mask scores are drawn by class score, as MMDetection draws them. Labels
-    stay inside the picture.
+    the other score and, last, the deciding one, both in percent: ``nucleus, class 98.1, mask:
+    87.3``. Results without mask scores are drawn by class score, as in MMDetection. Labels stay
+    inside the picture.
 
     Args:
         name: The visualizer's name, by which mmengine finds it.
         score_by: The field of ``pred_instances`` that decides: ``mask_scores`` or ``scores``.
-        kwargs: The others of ``DetLocalVisualizer``.
+        kwargs: Other arguments of ``DetLocalVisualizer``.
 
     Raises:
-        ValueError: ``score_by`` is neither.
+        SettingError: ``score_by`` is neither.
     """
 
     def __init__(
         self, name: str = "visualizer", *, score_by: str = "mask_scores", **kwargs: Any
     ) -> None:
         if score_by not in _NAMES:
-            raise ValueError(f"score_by is one of {', '.join(_NAMES)}, not {score_by!r}")
+            raise SettingError(f"score_by must be one of {', '.join(_NAMES)}, not {score_by!r}")
         super().__init__(name=name, **kwargs)
         self.score_by = score_by
 
@@ -60,7 +62,7 @@ class MaskScoreVisualizer(DetLocalVisualizer):
         super().add_datasample(name, image, data_sample, *args, **kwargs)
 
     def draw_texts(self, *args: Any, **kwargs: Any) -> Any:
-        """As the base class, but what would run off the picture is moved in, smaller if need be."""
+        """Draws texts; those that would leave the picture are moved inside, smaller if needed."""
         before = len(self.ax_save.texts)
         drawn = super().draw_texts(*args, **kwargs)
         for text in self.ax_save.texts[before:]:
@@ -74,7 +76,7 @@ class MaskScoreVisualizer(DetLocalVisualizer):
         return drawn
 
     def _by_deciding_score(self, instances: InstanceData) -> InstanceData:
-        """``instances`` as the base class thresholds and labels them: by ``scores``.
+        """Returns a copy whose ``scores``, by which the base class draws, is the deciding score.
 
         Args:
             instances: D detections with both scores.

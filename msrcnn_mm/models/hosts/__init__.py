@@ -1,1 +1,1 @@
-"""Hosts: the parts of detectors that make masks and have them scored."""
+"""Hosts: detectors, or their parts, that make masks and have them scored."""

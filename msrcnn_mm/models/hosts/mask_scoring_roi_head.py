@@ -1,22 +1,23 @@
-"""Mask Scoring R-CNN's host: Mask R-CNN's RoI head with a MaskIoU head beside the mask head.
+"""The host of Mask Scoring R-CNN (Huang et al., CVPR 2019): an RoI head with a MaskIoU head.
 
-Shape shorthand: R RoIs over all images of the batch, C classes, S RoI feature side, M mask side.
+Shape shorthand:
+    R: RoIs over all images of the batch
+    C: classes
+    S: side of the RoI features (14)
+    M: side of the predicted masks (28)
+    K: outputs of the MaskIoU head: C, or 1 if it is class-agnostic
 """
 
 import torch
 from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.registry import MODELS
 from mmdet.structures import SampleList
-from mmdet.structures.bbox import bbox2roi, bbox_overlaps
+from mmdet.structures.bbox import bbox2roi
 from mmdet.utils import ConfigType, InstanceList
-from mmengine.structures import InstanceData
 from torch import Tensor
 
 from msrcnn_mm.errors import SettingError
 
-from ..targets.class_targets import class_targets, of_class
-from ..targets.mask_iou_targets import mask_iou_targets
-from ..targets.summed_area import SummedAreaTables
 from .standard_roi_head import StandardRoIHead
 
 
@@ -24,21 +25,24 @@ from .standard_roi_head import StandardRoIHead
 class MaskScoringRoIHead(StandardRoIHead):
     """Scores each mask by the IoU that a MaskIoU head predicts for it.
 
-    Training (paper, section 3.3): the MaskIoU head learns on the positive RoIs of the mask
-    branch, scoring the mask of the ground-truth class. Test: after NMS on the class score and
-    the cut to the top detections, it scores the mask of the predicted class; results gain
-    ``mask_ious`` and ``mask_scores`` beside ``foreground_probs`` and keep their ``scores``.
+    In training (section 3.3 of the paper) the MaskIoU head learns on the positive RoIs of the mask
+    branch, from the masks of their ground-truth classes. At test it scores the mask of the
+    predicted class, after NMS on the class score and the cut to the top detections. Results gain
+    ``mask_ious`` and ``mask_scores`` beside ``foreground_probs``; ``scores`` do not change.
 
-    It takes the place of MMDetection's class of the same name.
+    Replaces MMDetection's class of the same name.
 
     Args:
         mask_iou_head: config of the MaskIoU head.
-        mask_iou_roi_extractor: config of an RoI extractor of the MaskIoU head's own, for features
-            of another size (design (d) of the paper's figure 4); without it, the head reads the
+        mask_iou_roi_extractor: config of an RoI extractor for the MaskIoU head alone, for features
+            of another size (design (d) of the paper's figure 4). By default the head reads the
             features of the mask branch.
-        **kwargs: what ``StandardRoIHead`` takes; a mask head is required.
-            ``train_cfg.mask_thr_binary`` is the probability from which a predicted mask counts
-            as foreground in the mask IoU targets (0.5 in the paper).
+        **kwargs: arguments of ``StandardRoIHead``; a mask head is required.
+            ``train_cfg.mask_thr_binary`` is the probability from which a pixel of a predicted mask
+            is foreground in the mask IoU targets (0.5 in the paper).
+
+    Raises:
+        SettingError: if there is no mask head.
     """
 
     def __init__(
@@ -49,7 +53,7 @@ class MaskScoringRoIHead(StandardRoIHead):
     ) -> None:
         super().__init__(**kwargs)
         if not self.with_mask:
-            raise SettingError("MaskScoringRoIHead scores masks: its config needs a mask_head")
+            raise SettingError("MaskScoringRoIHead: mask_head is missing: add one to roi_head")
         self.mask_iou_head = MODELS.build(mask_iou_head)
         self.mask_iou_roi_extractor = mask_iou_roi_extractor and MODELS.build(
             mask_iou_roi_extractor
@@ -61,7 +65,7 @@ class MaskScoringRoIHead(StandardRoIHead):
         rpn_results_list: InstanceList,
         batch_data_samples: SampleList | None = None,
     ) -> tuple[Tensor, ...]:
-        """The networks alone, without post-processing: what complexity tools trace.
+        """Runs the networks without post-processing, for tools that count operations.
 
         Args:
             x: feature maps of all levels.
@@ -70,7 +74,7 @@ class MaskScoringRoIHead(StandardRoIHead):
 
         Returns:
             Class logits (R, C + 1) and box deltas of all RoIs; mask logits (100, C, M, M) and
-            mask IoUs (100, C) of the first 100.
+            mask IoUs (100, K) of the first 100.
         """
         rois = bbox2roi([results.bboxes for results in rpn_results_list])
         bbox_results = self._bbox_forward(x, rois)
@@ -91,7 +95,7 @@ class MaskScoringRoIHead(StandardRoIHead):
         bbox_feats: Tensor,
         batch_gt_instances: InstanceList,
     ) -> dict:
-        """Mask loss of the host and mask IoU loss.
+        """Computes the mask loss of the host and the mask IoU loss.
 
         Args:
             x: feature maps of all levels.
@@ -106,15 +110,13 @@ class MaskScoringRoIHead(StandardRoIHead):
         rois = bbox2roi([sampled.pos_priors for sampled in sampling_results])
         labels = torch.cat([sampled.pos_gt_labels for sampled in sampling_results])
         mask_ious = self._mask_iou_forward(x, rois, mask_results, labels)
-        of_images = zip(
-            mask_results["mask_preds"].split([len(s.pos_priors) for s in sampling_results]),
+        targets, learned = self.mask_iou_head.get_targets(
+            mask_results["mask_preds"],
             sampling_results,
             batch_gt_instances,
-            strict=True,
+            self.train_cfg.mask_thr_binary,
         )
-        targets, learned = zip(*(self._targets(*image) for image in of_images), strict=True)
-        loss = self.mask_iou_head.loss(mask_ious, torch.cat(targets), torch.cat(learned))
-        mask_results["loss_mask"].update(loss)
+        mask_results["loss_mask"].update(self.mask_iou_head.loss(mask_ious, targets, learned))
         return mask_results
 
     def predict_mask(
@@ -129,12 +131,12 @@ class MaskScoringRoIHead(StandardRoIHead):
         Args:
             x: feature maps of all levels.
             batch_img_metas: meta information of each image.
-            results_list: detections of each image, boxes in the network's input coordinates.
-            rescale: bring boxes and masks back to the original images' size.
+            results_list: detections of each image, boxes in pixels of the network's input.
+            rescale: whether boxes and masks are scaled to the original images' size.
 
         Returns:
-            The detections with ``masks`` (boolean, image-sized), ``mask_ious``, ``mask_scores``
-            and ``foreground_probs``; ``scores`` are untouched.
+            The detections with ``masks``, (D, height, width) bool, and ``mask_ious``,
+            ``mask_scores`` and ``foreground_probs``, each (D,) in [0, 1]. ``scores`` do not change.
         """
         mask_rois = bbox2roi([results.bboxes for results in results_list])
         labels = torch.cat([results.labels for results in results_list])
@@ -149,36 +151,10 @@ class MaskScoringRoIHead(StandardRoIHead):
     def _mask_iou_forward(
         self, x: tuple[Tensor, ...], rois: Tensor, mask_results: dict[str, Tensor], labels: Tensor
     ) -> Tensor:
-        """(R, K) mask IoUs of the masks of (R, 5) RoIs, for their (R,) target classes."""
+        """Predicts (R, K) mask IoUs of the masks of (R, 5) RoIs with (R,) target classes."""
         extractor = self.mask_iou_roi_extractor
         if extractor is None:
             features = mask_results["mask_feats"]
         else:
             features = extractor(x[: extractor.num_inputs], rois)
         return self.mask_iou_head(features, mask_results["mask_preds"], labels)
-
-    def _targets(
-        self, mask_preds: Tensor, sampled: SamplingResult, gt_instances: InstanceData
-    ) -> tuple[Tensor, Tensor]:
-        """(R, K) mask IoU targets of one image's positive RoIs, and (R, K) bool, which count."""
-        head, boxes, labels = self.mask_iou_head, sampled.pos_priors, sampled.pos_gt_labels
-        mask_thr = self.train_cfg.mask_thr_binary
-        tables = SummedAreaTables.from_masks(gt_instances.masks, mask_preds.device)
-        logits = of_class(mask_preds, labels)
-        targets = mask_iou_targets(logits, boxes, sampled.pos_assigned_gt_inds, tables, mask_thr)
-        counted = targets > head.mask_iou_thr
-        if head.box_iou_thr > 0:
-            box_ious = bbox_overlaps(boxes, sampled.pos_gt_bboxes, is_aligned=True)
-            counted &= box_ious > head.box_iou_thr
-        ious, learned = class_targets(
-            head.learns,
-            targets,
-            mask_preds,
-            boxes,
-            labels,
-            gt_instances.labels,
-            tables,
-            head.fc_mask_iou.out_features,
-            mask_thr,
-        )
-        return ious, learned & counted[:, None]

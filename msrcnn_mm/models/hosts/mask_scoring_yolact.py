@@ -1,6 +1,6 @@
-"""YOLACT++'s host: YOLACT's mask head with a scorer of its masks (Bolya et al., arXiv 1912.06218).
+"""The host of YOLACT++ (Bolya et al., arXiv 1912.06218): YOLACT's mask head with a scorer.
 
-Shape shorthand: R masks over all images of the batch, C classes, P side of the prototypes.
+Shape shorthand: N images in the batch, C classes, P side of the prototypes.
 """
 
 from typing import Any
@@ -19,17 +19,17 @@ from .yolact_protonet import YOLACTProtonet
 class MaskScoringYOLACTProtonet(YOLACTProtonet):
     """Scores each mask by the IoU that a :class:`FastMaskIoUHead` predicts for it.
 
-    Training: the scorer learns on the masks that the mask head trains on, cropped to the
-    ground-truth boxes, scoring the ground-truth class. Test: after NMS on the class score and the
-    cut to the top detections it scores the mask of the predicted class, cropped to the predicted
-    box; results gain ``mask_ious`` and ``mask_scores``.
+    In training (section 6.1 of the paper) the scorer learns on the masks that the mask head trains
+    on, cropped to the ground-truth boxes, for their ground-truth classes. At test it scores the
+    mask of the predicted class, cropped to the predicted box, after NMS on the class score and the
+    cut to the top detections. Results gain ``mask_ious`` and ``mask_scores``.
 
-    Masks, losses and parameter names are those of ``YOLACTProtonet``, so YOLACT checkpoints load
-    and lack the scorer alone.
+    Masks, losses and parameter names are those of ``YOLACTProtonet``: YOLACT checkpoints load and
+    lack only the scorer.
 
     Args:
         mask_iou_head: config of the scorer.
-        **kwargs: what ``YOLACTProtonet`` takes.
+        **kwargs: arguments of ``YOLACTProtonet``.
     """
 
     def __init__(self, mask_iou_head: ConfigType, **kwargs: Any) -> None:
@@ -43,24 +43,24 @@ class MaskScoringYOLACTProtonet(YOLACTProtonet):
         positive_infos: InstanceList,
         **kwargs: Any,
     ) -> dict:
-        """Mask and segmentation loss of the host, and mask IoU loss.
+        """Computes the mask and segmentation losses of the host and the mask IoU loss.
 
         Args:
             x: feature maps of all levels; the first makes the prototypes.
             batch_data_samples: the images' ground truth, with ``masks``.
             positive_infos: positive anchors of each image, from the box head.
-            **kwargs: handed on.
+            **kwargs: passed on to the host.
 
         Returns:
             The host's dictionary, with ``loss_mask_iou`` added.
         """
-        # also those that have no mask made
+        # includes positive anchors beyond max_masks_to_train, for which no mask is made
         num_positives = sum(len(infos) for infos in positive_infos)
         return super().loss(
             x, batch_data_samples, positive_infos, num_positives=num_positives, **kwargs
         )
 
-    def loss_by_feat(  # type: ignore[override]  # always called with what self.loss hands on
+    def loss_by_feat(  # type: ignore[override]  # only self.loss calls it
         self,
         mask_preds: list[Tensor],
         segm_preds: Tensor,
@@ -70,16 +70,16 @@ class MaskScoringYOLACTProtonet(YOLACTProtonet):
         num_positives: int,
         **kwargs: Any,
     ) -> dict:
-        """The losses of the masks made.
+        """Computes the losses from the predicted masks.
 
         Args:
             mask_preds: (P, P, masks) probabilities of each image, not cropped.
             segm_preds: (N, C, P / 2, P / 2) logits of the segmentation branch.
-            batch_gt_instances: ground truth of each image, masks as large as the batch.
+            batch_gt_instances: ground truth of each image, masks padded to the batch.
             batch_img_metas: meta information of each image.
             positive_infos: the anchor of each mask.
-            num_positives: positive anchors of the batch, also those that have no mask here.
-            **kwargs: handed on.
+            num_positives: positive anchors of the batch, with or without a mask in ``mask_preds``.
+            **kwargs: passed on to the host.
 
         Returns:
             ``loss_mask``, ``loss_segm`` and ``loss_mask_iou``.
@@ -101,7 +101,7 @@ class MaskScoringYOLACTProtonet(YOLACTProtonet):
         gt_instances: InstanceData,
         positive_info: InstanceData,
     ) -> tuple:
-        """The host's targets of one image; what the scorer needs of them stays in the info."""
+        """Returns the host's targets of one image, and keeps the scorer's in ``positive_info``."""
         targets = super()._get_targets_single(mask_preds, segm_pred, gt_instances, positive_info)
         masks, gt_masks = targets[:2]
         positive_info.masks = masks
@@ -116,7 +116,7 @@ class MaskScoringYOLACTProtonet(YOLACTProtonet):
         batch_img_metas: list[dict],
         rescale: bool,
     ) -> InstanceList:
-        """Adds mask IoUs and mask scores, too."""
+        """Adds mask IoUs and mask scores to what the host adds."""
         counts = [len(results) for results in results_list]
         mask_ious = self.mask_iou_head(torch.cat(cropped)).split(counts)
         results_list = super()._add_masks(cropped, results_list, batch_img_metas, rescale)

@@ -1,4 +1,4 @@
-"""Mask R-CNN's own RoI head, with what its masks say of themselves."""
+"""Mask R-CNN's RoI head, with the foreground probabilities of its masks."""
 
 import torch
 from mmdet.models import roi_heads
@@ -7,15 +7,15 @@ from mmdet.structures.bbox import bbox2roi
 from mmdet.utils import InstanceList
 from torch import Tensor
 
+from ..class_selection import select_class
 from ..scorers.maskness import foreground_probs
-from ..targets.class_targets import of_class
 
 
 @MODELS.register_module(force=True)
 class StandardRoIHead(roi_heads.StandardRoIHead):
-    """MMDetection's class of the name; results of a mask head gain ``foreground_probs``.
+    """Replaces MMDetection's class of the same name and adds ``foreground_probs`` to its results.
 
-    So maskness, the score of masks that needs no scorer, is measured of a stock Mask R-CNN, too.
+    Maskness, which needs no scorer, follows from them for a stock Mask R-CNN too.
     """
 
     def predict_mask(
@@ -30,11 +30,12 @@ class StandardRoIHead(roi_heads.StandardRoIHead):
         Args:
             x: feature maps of all levels.
             batch_img_metas: meta information of each image.
-            results_list: detections of each image, boxes in the network's input coordinates.
-            rescale: bring boxes and masks back to the original images' size.
+            results_list: detections of each image, boxes in pixels of the network's input.
+            rescale: whether boxes and masks are scaled to the original images' size.
 
         Returns:
-            The detections with ``masks`` (boolean, image-sized) and ``foreground_probs``.
+            The detections with ``masks``, (D, height, width) bool, and ``foreground_probs``, (D,)
+            in [0, 1].
         """
         mask_rois = bbox2roi([results.bboxes for results in results_list])
         mask_preds = self._mask_forward(x, mask_rois)["mask_preds"]
@@ -47,10 +48,10 @@ class StandardRoIHead(roi_heads.StandardRoIHead):
         results_list: InstanceList,
         rescale: bool,
     ) -> InstanceList:
-        """The same, of (R, C|1, M, M) mask logits of all detections."""
+        """Adds masks, given (R, C or 1, M, M) mask logits of all detections of the batch."""
         counts = [len(results) for results in results_list]
         labels = torch.cat([results.labels for results in results_list])
-        probs = foreground_probs(of_class(mask_preds, labels), self.test_cfg.mask_thr_binary)
+        probs = foreground_probs(select_class(mask_preds, labels), self.test_cfg.mask_thr_binary)
         results_list = self.mask_head.predict_by_feat(
             mask_preds=mask_preds.split(counts),
             results_list=results_list,
@@ -58,6 +59,6 @@ class StandardRoIHead(roi_heads.StandardRoIHead):
             rcnn_test_cfg=self.test_cfg,
             rescale=rescale,
         )
-        for results, of_image in zip(results_list, probs.split(counts), strict=True):
-            results.foreground_probs = of_image
+        for results, image_probs in zip(results_list, probs.split(counts), strict=True):
+            results.foreground_probs = image_probs
         return results_list

@@ -1,4 +1,7 @@
-"""YOLACT's mask head as MMDetection has it, with maskness, and what that one gets wrong mended."""
+"""YOLACT's mask head (Bolya et al., ICCV 2019), with the foreground probabilities of its masks.
+
+Shape shorthand: N images in the batch, C classes, P side of the prototypes.
+"""
 
 from typing import Any
 
@@ -18,38 +21,38 @@ _PASTED_AT_ONCE = 2**24  # pixels of masks, 64 MB of float32
 
 @MODELS.register_module(force=True)
 class YOLACTProtonet(dense_heads.YOLACTProtonet):
-    """MMDetection's class of the name; results gain ``foreground_probs``.
+    """Replaces MMDetection's class of the same name and adds ``foreground_probs`` to its results.
 
-    Parameters and their names are the same, and so are masks and losses but for these:
+    Parameters and their names are the same. Masks and losses are the same, except:
 
-    - Masks that the limit ``max_masks_to_train`` leaves out are not made in the first place.
-    - Boxes and masks fit where images are padded: of different sizes to one batch at the test, to
-      ``pad_size_divisor`` in training too. MMDetection takes each image for as large as the batch.
-    - In mixed precision probabilities and losses are in float32. PyTorch refuses the mask loss on
-      a GPU otherwise, and a probability that fp16 rounds to 1 has a gradient that is no number.
-    - Pasted at once are as many masks as fit into 64 MB, not all of an image. Results are always
-      boolean: ``test_cfg.mask_thr_binary``, which can ask for grey ones there, is not read.
+    - Masks beyond ``max_masks_to_train`` are not computed, instead of computed and discarded.
+    - Boxes and masks are right in padded images: images of different sizes in a batch at test, and
+      images padded to ``pad_size_divisor``. MMDetection assumes images as large as the batch.
+    - Probabilities and losses are float32 in mixed precision. On a GPU PyTorch refuses the mask
+      loss in fp16, and the gradient of a probability that fp16 rounds to 1 is not finite.
+    - Masks are pasted in chunks of 64 MB. They are always boolean:
+      ``test_cfg.mask_thr_binary``, with which MMDetection can return probabilities, is not read.
     """
 
     def forward(
         self, x: tuple[Tensor, ...], positive_infos: InstanceList
     ) -> tuple[list[Tensor], Tensor | None]:
-        """Makes masks from prototypes.
+        """Computes masks from prototypes (section 3.1).
 
         Args:
             x: feature maps of all levels; the first makes the prototypes.
-            positive_infos: of each image the masks' coefficients, ``coeffs``.
+            positive_infos: coefficients of each image's masks, ``coeffs``.
 
         Returns:
             (P, P, masks) probabilities of each image, not cropped, in float32 or better; and the
-            segmentation branch's (N, C, P / 2, P / 2) logits, None at the test.
+            segmentation branch's (N, C, P / 2, P / 2) logits, None at test.
         """
         segment = self.training and self.segm_branch is not None
         segm_preds = self.segm_branch(x[0]) if segment else None
         prototypes = self.protonet(x[0]).permute(0, 2, 3, 1)
         with torch.autocast(prototypes.device.type, enabled=False):
             images = zip(_wide(prototypes), positive_infos, strict=True)
-            masks = [(of_image @ _wide(infos.coeffs).t()).sigmoid() for of_image, infos in images]
+            masks = [(protos @ _wide(infos.coeffs).t()).sigmoid() for protos, infos in images]
         return masks, segm_preds
 
     def loss(
@@ -59,13 +62,13 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
         positive_infos: InstanceList,
         **kwargs: Any,
     ) -> dict:
-        """Mask and segmentation loss.
+        """Computes the mask and segmentation losses.
 
         Args:
             x: feature maps of all levels; the first makes the prototypes.
             batch_data_samples: the images' ground truth, with ``masks``.
             positive_infos: positive anchors of each image, from the box head.
-            **kwargs: handed on.
+            **kwargs: passed on to MMDetection's class.
 
         Returns:
             ``loss_mask`` and ``loss_segm``, a list of one for each image.
@@ -74,7 +77,7 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
         return super().loss(x, batch_data_samples, chosen, **kwargs)
 
     def _choose(self, infos: InstanceData) -> InstanceData:
-        """At most ``max_masks_to_train`` of an image's positive anchors, at random."""
+        """Draws at most ``max_masks_to_train`` of an image's positive anchors at random."""
         if len(infos) <= self.max_masks_to_train:
             return infos
         order = torch.randperm(len(infos), device=infos.coeffs.device)
@@ -89,21 +92,21 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
         positive_infos: InstanceList,
         **kwargs: Any,
     ) -> dict:
-        """The losses of the masks made.
+        """Computes the losses from the predicted masks.
 
         Args:
             mask_preds: (P, P, masks) probabilities of each image, not cropped.
             segm_preds: (N, C, P / 2, P / 2) logits of the segmentation branch.
-            batch_gt_instances: ground truth of each image, masks as large as the batch.
+            batch_gt_instances: ground truth of each image, masks padded to the batch.
             batch_img_metas: meta information of each image.
             positive_infos: the anchor of each mask.
-            **kwargs: handed on.
+            **kwargs: passed on to MMDetection's class.
 
         Returns:
             ``loss_mask`` and ``loss_segm``, a list of one for each image.
         """
-        metas = [_as_large_as_the_batch(meta) for meta in batch_img_metas]
-        masks = [of_image.float() for of_image in mask_preds]  # as targets are
+        metas = [_padded(meta) for meta in batch_img_metas]
+        masks = [image_masks.float() for image_masks in mask_preds]  # the type of the targets
         with torch.autocast(segm_preds.device.type, enabled=False):
             return super().loss_by_feat(
                 masks, segm_preds.float(), batch_gt_instances, metas, positive_infos, **kwargs
@@ -122,16 +125,17 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
 
         Args:
             mask_preds: (P, P, masks) probabilities of each image, not cropped.
-            segm_preds: not used; there are none at the test.
-            results_list: detections of each image, boxes in the network's input coordinates.
+            segm_preds: not used; None at test.
+            results_list: detections of each image, boxes in pixels of the network's input.
             batch_img_metas: meta information of each image.
-            rescale: bring boxes and masks back to the original images' size.
+            rescale: whether boxes and masks are scaled to the original images' size.
             **kwargs: not used.
 
         Returns:
-            The detections with ``masks`` (boolean, image-sized) and ``foreground_probs``.
+            The detections with ``masks``, (D, height, width) bool, and ``foreground_probs``, (D,)
+            in [0, 1].
         """
-        metas = [_as_large_as_the_batch(meta) for meta in batch_img_metas]
+        metas = [_padded(meta) for meta in batch_img_metas]
         cropped = self.crop_mask_preds(mask_preds, metas, results_list)
         return self._add_masks(cropped, results_list, batch_img_metas, rescale)
 
@@ -142,7 +146,7 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
         batch_img_metas: list[dict],
         rescale: bool,
     ) -> InstanceList:
-        """The same, of (masks, P, P) probabilities of each image, 0 outside the predicted boxes."""
+        """Adds masks, given each image's (D, P, P) probabilities, 0 outside the predicted boxes."""
         images = zip(results_list, cropped, batch_img_metas, strict=True)
         for results, masks, meta in images:
             foreground = masks > self.test_cfg.mask_thr
@@ -154,10 +158,10 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
         return results_list
 
     def _image_sized(self, masks: Tensor, meta: dict, rescale: bool) -> Tensor:
-        """(masks, P, P) probabilities of a whole batch's area to binary masks of the image's."""
+        """Scales (D, P, P) probabilities over the padded image to (D, height, width) bool masks."""
         height, width = meta["ori_shape" if rescale else "img_shape"][:2]
         padded = meta["batch_input_shape"]
-        if rescale:  # the original image as if it had been padded before it was resized
+        if rescale:  # the original image, padded in proportion
             sides = zip(meta["ori_shape"], padded, meta["img_shape"], strict=False)
             padded = tuple(round(ori * batch / image) for ori, batch, image in sides)
         if len(masks) == 0:
@@ -169,11 +173,11 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
         return torch.cat(pasted)
 
 
-def _as_large_as_the_batch(meta: dict) -> dict:
-    """An image's meta information as of its padded self, which is what prototypes cover."""
+def _padded(meta: dict) -> dict:
+    """Returns meta information with the padded image's shape, the area that prototypes cover."""
     return meta | {"img_shape": meta["batch_input_shape"]}
 
 
 def _wide(tensor: Tensor) -> Tensor:
-    """The tensor in float32 at least."""
+    """Casts to float32, unless the tensor is float64."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

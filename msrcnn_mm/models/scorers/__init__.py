@@ -1,1 +1,1 @@
-"""Scorers: networks that predict s_iou."""
+"""Scorers: networks that predict mask IoUs, and the baseline that needs none."""

@@ -1,9 +1,9 @@
-"""The fast mask re-scoring network of YOLACT++ (Bolya et al., arXiv 1912.06218).
+"""The fast mask re-scoring network of YOLACT++ (Bolya et al., arXiv 1912.06218, section 6.1).
 
 Shape shorthand:
     R: masks over all images of the batch
     C: classes
-    P: side of the prototypes (138 at an image side of 550); need not be square
+    P: side of the prototypes (138 for images of side 550); they need not be square
 """
 
 from collections.abc import Sequence
@@ -11,45 +11,45 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own idiom
 from mmdet.registry import MODELS
-from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from ..settings import require_flag, require_whole
-from ..targets.class_targets import of_class
+from ..class_selection import select_class
+from ..settings import require_flag, require_integer
 from ..targets.mask_iou_targets import whole_mask_ious
+from .mask_scorer import MaskScorer
 
 _WIDTHS = (8, 16, 32, 64, 128)
 _INIT_CFG = {"type": "Xavier", "distribution": "uniform", "bias": 0, "layer": "Conv2d"}
 
 
 @MODELS.register_module()
-class FastMaskIoUHead(BaseModule):
+class FastMaskIoUHead(MaskScorer):
     """The scorer of YOLACT++: predicts s_iou from the mask alone, without features.
 
-    It sees the sigmoid mask of an instance at the prototypes' size, cropped to its box. Five 3x3
-    convolutions of stride 2, a 1x1 one to the classes, a ReLU after each of the six, and the
-    maximum over what is left of the plane: 108.6 thousand parameters for 80 classes.
+    The input is the sigmoid mask of an instance at the prototypes' size, cropped to its box. Five
+    3x3 convolutions of stride 2 and a 1x1 convolution to the classes follow, each with a ReLU, and
+    a global maximum: 108.6 thousand parameters for 80 classes.
 
-    The last ReLU, the authors' own, passes no gradient where an output is 0, and a class whose
-    output begins below 0 on every mask would stay there. So the outputs begin at about 0.5, where
-    the authors' begin at 0 on either side of it.
+    By default the output bias is 0.5, so that no last ReLU starts dead: it passes no gradient for a
+    class whose output is below 0 on every mask. The authors' bias is 0.
 
     Args:
-        num_classes: C.
-        discard_area: instances of at most so many pixels at the prototypes' size are not learned
-            from.
-        max_masks_to_train: most masks of a batch that it learns from, drawn at random; without it
-            all that the host trains on.
-        detach_mask: keep the gradient of the mask IoU loss out of the host's masks. The authors'
-            code lets it flow, and so does the default.
-        rescore_boxes: have ``scores`` become the mask scores, so that s_iou ranks boxes as well.
-            The class scores are gone from the results then.
-        loss_iou: the regression loss. The default is smooth L1 of weight 25, as the authors'.
-        init_cfg: how the weights are initialised.
+        num_classes: C, >= 1.
+        discard_area: the head does not learn from instances of at most this many pixels at the
+            prototypes' size.
+        max_masks_to_train: largest number of masks of a batch to learn from, drawn at random. By
+            default the head learns from all masks that the host trains on.
+        detach_mask: whether the gradient of the mask IoU loss is kept out of the host's masks. It
+            flows by default, as in the authors' code.
+        rescore_boxes: whether ``scores`` are replaced by the mask scores, so that s_iou ranks boxes
+            too. The results then have no class scores.
+        loss_iou: config of the regression loss. The default is smooth L1 of weight 25, as in the
+            authors' code.
+        init_cfg: how the weights are initialised. By default Xavier uniform.
 
     Raises:
-        SettingError: a value that the setting cannot have.
+        SettingError: if a setting has another type or is out of its range.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class FastMaskIoUHead(BaseModule):
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg=dict(_INIT_CFG) if init_cfg is None else init_cfg)
-        require_whole("FastMaskIoUHead: num_classes", num_classes, least=1)
-        require_whole("FastMaskIoUHead: discard_area", discard_area, least=0)
+        require_integer("FastMaskIoUHead: num_classes", num_classes, least=1)
+        require_integer("FastMaskIoUHead: discard_area", discard_area, least=0)
         if max_masks_to_train is not None:
-            require_whole("FastMaskIoUHead: max_masks_to_train", max_masks_to_train, least=1)
+            require_integer("FastMaskIoUHead: max_masks_to_train", max_masks_to_train, least=1)
         require_flag("FastMaskIoUHead: detach_mask", detach_mask)
         require_flag("FastMaskIoUHead: rescore_boxes", rescore_boxes)
         self.num_classes = num_classes
@@ -84,7 +84,7 @@ class FastMaskIoUHead(BaseModule):
         self._own_init = init_cfg is None
 
     def init_weights(self) -> None:
-        """Initialises as ``init_cfg`` says; without one every output begins alive."""
+        """Initialises by ``init_cfg``; by default the output bias becomes 0.5."""
         again = self.is_init
         super().init_weights()
         if self._own_init and not again:
@@ -94,11 +94,11 @@ class FastMaskIoUHead(BaseModule):
         """Predicts mask IoUs for all classes.
 
         Args:
-            masks: (R, P, P) mask probabilities, 0 outside their boxes. A side below 63, the least
-                that unpadded convolutions leave a cell of, is filled up with 0.
+            masks: (R, P, P) mask probabilities, 0 outside their boxes. Sides below 63, the smallest
+                that the unpadded convolutions accept, are padded with 0.
 
         Returns:
-            (R, C) mask IoUs, 0 or above, not clamped at 1.
+            (R, C) mask IoUs >= 0, not clamped at 1.
         """
         if self.detach_mask:
             masks = masks.detach()
@@ -114,17 +114,17 @@ class FastMaskIoUHead(BaseModule):
     def loss(
         self, masks: Tensor, gt_masks: Tensor, labels: Tensor, num_positives: int
     ) -> dict[str, Tensor]:
-        """The mask IoU loss of the target classes, summed over the masks that are learned from.
+        """Computes the mask IoU loss of the target classes, summed over the learned masks.
 
-        Without one of these the loss is 0 and still reaches every parameter (with gradient 0),
-        which distributed training needs. Nothing waits for the device.
+        Without a learned mask the loss is 0 and every parameter gets a gradient of 0, as
+        distributed training needs. Does not synchronise with the device.
 
         Args:
-            masks: (R, P, P) predicted mask probabilities, 0 outside the ground truth's boxes.
-            gt_masks: (R, P, P) the whole instance of each, 0 or 1.
+            masks: (R, P, P) predicted mask probabilities, 0 outside the ground-truth boxes.
+            gt_masks: (R, P, P) the whole instance of each mask, 0 or 1.
             labels: (R,) target classes.
-            num_positives: what the sum is divided by, the authors' normalisation: the positive
-                anchors of the batch, also those whose masks are not among the R.
+            num_positives: positive anchors of the batch, with or without a mask among the R. The
+                sum is divided by it, as in the authors' code.
 
         Returns:
             ``loss_mask_iou``, a scalar.
@@ -132,14 +132,14 @@ class FastMaskIoUHead(BaseModule):
         learned = gt_masks.sum(dim=(1, 2)) > self.discard_area
         limit = self.max_masks_to_train
         if limit is not None and limit < len(masks):
-            # those that are learned from come first, in random order
+            # learned masks come first, in random order
             order = torch.rand(len(masks), device=masks.device) + learned
             chosen = order.topk(limit).indices
             masks, gt_masks, labels = masks[chosen], gt_masks[chosen], labels[chosen]
             learned = learned[chosen]
         targets = whole_mask_ious(masks, gt_masks)
-        predicted = of_class(self(masks), labels).float()
-        # a mask that does not count predicts its own target: no boolean index to wait for
+        predicted = select_class(self(masks), labels).float()
+        # a mask that is not learned predicts its own target; a boolean index would synchronise
         predicted = torch.where(learned, predicted, targets)
         loss = self.loss_iou(predicted, targets, avg_factor=max(num_positives, 1))
         return {"loss_mask_iou": loss}
@@ -147,19 +147,8 @@ class FastMaskIoUHead(BaseModule):
     def predict_by_feat(
         self, mask_ious: Sequence[Tensor], results_list: list[InstanceData]
     ) -> list[InstanceData]:
-        """Adds mask IoUs and mask scores to each image's detections.
-
-        Args:
-            mask_ious: for each image the output of :meth:`forward` for its detections.
-            results_list: for each image its detections, with ``scores`` and ``labels``.
-
-        Returns:
-            The same detections with ``mask_ious``, s_iou in [0, 1], and ``mask_scores``,
-            s_mask = s_cls * s_iou. ``scores`` stay unless ``rescore_boxes``.
-        """
-        for results, predicted in zip(results_list, mask_ious, strict=True):
-            results.mask_ious = of_class(predicted, results.labels).float().clamp(max=1)
-            results.mask_scores = results.scores * results.mask_ious
-            if self.rescore_boxes:
-                results.scores = results.mask_scores
+        """Adds mask IoUs and mask scores; with ``rescore_boxes`` these replace ``scores``."""
+        results_list = super().predict_by_feat(mask_ious, results_list)
+        for results in results_list if self.rescore_boxes else ():
+            results.scores = results.mask_scores
         return results_list

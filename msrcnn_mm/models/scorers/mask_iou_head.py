@@ -5,24 +5,30 @@ Shape shorthand:
     C: classes
     S: side of the RoI features (14)
     M: side of the predicted masks (28 = 2 S)
-    K: outputs: C, or 1 where the head is class-agnostic
+    K: outputs: C, or 1 if the head is class-agnostic
 """
 
 from collections.abc import Sequence
 
 import torch
+from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.registry import MODELS
-from mmengine.model import BaseModule
+from mmdet.structures.bbox import bbox_overlaps
+from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from msrcnn_mm.errors import SettingError
 
-from ..settings import require_flag
-from ..targets.class_targets import LEARNS, of_class
+from ..class_selection import select_class
+from ..settings import require_choice, require_flag
+from ..targets.class_targets import LEARNS, class_targets
+from ..targets.mask_iou_targets import mask_iou_targets
+from ..targets.summed_area import SummedAreaTables
+from .mask_scorer import MaskScorer
 
 MASK_INPUTS = ("target_concat", "target_multiply", "all_concat")
-"""How masks and RoI features meet at the head's input: (a), (b) and (c) of the paper's figure 4."""
+"""Ways to combine masks with RoI features: designs (a), (b) and (c) of the paper's figure 4."""
 
 _INIT_CFG = (
     {"type": "Kaiming", "override": {"name": "convs"}},
@@ -32,49 +38,50 @@ _INIT_CFG = (
 
 
 @MODELS.register_module(force=True)
-class MaskIoUHead(BaseModule):
-    """The scorer: predicts s_iou, the IoU of each predicted mask with its ground truth.
+class MaskIoUHead(MaskScorer):
+    """The scorer of Mask Scoring R-CNN: predicts s_iou from RoI features and the mask.
 
-    The sigmoid mask of the target class, 2x2 max-pooled to the RoI features' size, is one more
-    channel of these features; 3x3 convolutions (the last of stride 2), fully connected layers,
-    and one output a class follow. 0.39 GMACs an RoI at the default sizes.
+    The sigmoid mask of the target class, 2x2 max-pooled to the RoI features' size, is concatenated
+    to these features as one more channel. 3x3 convolutions (the last of stride 2), fully connected
+    layers and one output per class follow: 0.39 GMACs per RoI at the default sizes.
 
-    It takes the place of MMDetection's class of the same name, with the same parameter names, so
-    that MMDetection's configs and checkpoints fit.
+    Replaces MMDetection's class of the same name, with the same parameter names: its configs and
+    checkpoints fit.
 
-    The paper's ablations are settings of this head. Design (d) of figure 4, which sees the mask
-    at its full size, needs RoI features as large as the masks (the host's
-    ``mask_iou_roi_extractor``), ``roi_feat_size=28`` and ``conv_strides=(2, 1, 1, 2)``.
+    The paper's ablations are settings of this head. Design (d) of figure 4, the mask at its full
+    size, needs RoI features as large as the masks (``mask_iou_roi_extractor`` of the host),
+    ``roi_feat_size=28`` and ``conv_strides=(2, 1, 1, 2)``.
 
     Args:
         num_convs: number of 3x3 convolutions.
         num_fcs: number of fully connected layers before the output.
-        roi_feat_size: S, the side of the RoI features; the masks' side is twice that, or that.
+        roi_feat_size: S, the side of the RoI features. The side of the masks is 2 S or S.
         in_channels: channels of the RoI features.
-        conv_out_channels: width of the convolutions.
-        fc_out_channels: width of the fully connected layers.
+        conv_out_channels: channels of the convolutions.
+        fc_out_channels: outputs of the fully connected layers.
         num_classes: C.
-        conv_strides: stride of each convolution; without it 1, and 2 for the last.
-        mask_input: how the mask meets the RoI features (section 4.3, figure 4). The
-            ``target_concat`` of the paper (a): the target class's mask is one more channel;
+        conv_strides: stride of each convolution. By default 1, and 2 for the last.
+        mask_input: how masks and RoI features are combined (section 4.3, figure 4).
+            ``target_concat`` (a): the mask of the target class is one more channel;
             ``target_multiply`` (b): it multiplies every channel; ``all_concat`` (c): the masks of
             all classes are C more channels.
-        learns: which outputs have a target (section 4.3, table 5). ``target_class`` (#1): only
-            the target class; ``all_classes`` (#2): also every other class, with 0 for those that
-            do not appear in the RoI; ``positive_classes`` (#3): also the other classes that
-            appear in the RoI, each with its own IoU.
-        mask_iou_thr: tau, in [0, 1): RoIs whose mask IoU target is above it are learned from
+        learns: which outputs have a target (section 4.3, table 5). ``target_class`` (#1): the
+            target class; ``all_classes`` (#2): all classes, with target 0 for classes that are not
+            in the RoI; ``positive_classes`` (#3): the target class and the other classes in the
+            RoI, each with its own IoU.
+        mask_iou_thr: tau, in [0, 1). The head learns from RoIs with a mask IoU target above it
             (section 4.3, table 6).
-        box_iou_thr: in [0, 1): RoIs whose box has an IoU above it with the ground truth's are
-            learned from. The host's assigner already asks for 0.5.
-        class_agnostic: one output for all classes instead of one for each.
-        detach_mask: keep the gradient of the mask IoU loss out of the mask branch's prediction.
-            The authors' code lets it flow, and so does the default.
-        loss_iou: the regression loss. The default is 0.5 * squared error, as in the authors' code.
-        init_cfg: how the weights are initialised.
+        box_iou_thr: in [0, 1). The head learns from RoIs whose box has an IoU above it with the
+            ground-truth box. The host's assigner already requires 0.5.
+        class_agnostic: whether there is one output for all classes instead of one per class.
+        detach_mask: whether the gradient of the mask IoU loss is kept out of the mask branch. It
+            flows by default, as in the authors' code.
+        loss_iou: config of the regression loss. The default is 0.5 * squared error, as in the
+            authors' code.
+        init_cfg: how the weights are initialised. The default is MMDetection's.
 
     Raises:
-        SettingError: a value that the setting cannot have.
+        SettingError: if a setting is out of its range, or two do not go together.
     """
 
     def __init__(
@@ -97,16 +104,17 @@ class MaskIoUHead(BaseModule):
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg=list(_INIT_CFG) if init_cfg is None else init_cfg)
-        _check_choice("mask_input", mask_input, MASK_INPUTS)
-        _check_choice("learns", learns, LEARNS)
+        require_choice("MaskIoUHead: mask_input", mask_input, MASK_INPUTS)
+        require_choice("MaskIoUHead: learns", learns, LEARNS)
         for name, value in (("mask_iou_thr", mask_iou_thr), ("box_iou_thr", box_iou_thr)):
             if not isinstance(value, int | float) or not 0 <= value < 1:
-                raise SettingError(f"MaskIoUHead: {name}={value!r} is no number in [0, 1)")
+                raise SettingError(f"MaskIoUHead: {name}={value!r} must be a number in [0, 1)")
         require_flag("MaskIoUHead: class_agnostic", class_agnostic)
         require_flag("MaskIoUHead: detach_mask", detach_mask)
         if class_agnostic and learns != "target_class":
             raise SettingError(
-                f"MaskIoUHead: learns='{learns}' needs one output a class: set class_agnostic=False"
+                f"MaskIoUHead: learns={learns!r} needs one output per class: "
+                "set class_agnostic=False"
             )
         if conv_strides is None:
             conv_strides = [1] * (num_convs - 1) + [2] * min(num_convs, 1)
@@ -149,16 +157,16 @@ class MaskIoUHead(BaseModule):
             (R, K) mask IoUs, not clamped.
 
         Raises:
-            SettingError: the RoI features' side is not ``roi_feat_size``, the masks' is neither
-                twice nor once that, or their number is not that of the classes where all are
-                asked for.
+            SettingError: if the RoI features' side is not ``roi_feat_size``, the masks' side is
+                neither 2 S nor S, or ``all_concat`` gets another number of masks than C.
         """
         if self.detach_mask:
             mask_preds = mask_preds.detach()
         if mask_feats.size(-1) != self.roi_feat_size:
             raise SettingError(
-                f"MaskIoUHead: its RoI features are of side {mask_feats.size(-1)}: set "
-                f"roi_feat_size={mask_feats.size(-1)}, or another output_size in the RoI extractor"
+                f"MaskIoUHead: the RoI features have side {mask_feats.size(-1)}: set "
+                f"roi_feat_size={mask_feats.size(-1)}, or output_size={self.roi_feat_size} in the "
+                "RoI extractor"
             )
         x = self._fuse(mask_feats, self._input_masks(mask_preds, labels, mask_feats.size(-1)))
         for conv in self.convs:
@@ -169,15 +177,15 @@ class MaskIoUHead(BaseModule):
         return self.fc_mask_iou(x)
 
     def _input_masks(self, mask_preds: Tensor, labels: Tensor, side: int) -> Tensor:
-        """(R, C or 1, M, M) logits to the (R, C or 1, S, S) probabilities that the head sees."""
+        """Turns (R, C or 1, M, M) logits into the (R, C or 1, S, S) probabilities of the input."""
         if self.mask_input == "all_concat":
             if mask_preds.size(1) != self.num_classes:
                 raise SettingError(
-                    f"MaskIoUHead: mask_input='all_concat' needs {self.num_classes} masks, one a "
-                    f"class, not {mask_preds.size(1)}: set class_agnostic=False in mask_head"
+                    f"MaskIoUHead: mask_input='all_concat' needs {self.num_classes} masks, one "
+                    f"per class, not {mask_preds.size(1)}: set class_agnostic=False in mask_head"
                 )
         else:
-            mask_preds = of_class(mask_preds, labels).unsqueeze(1)
+            mask_preds = select_class(mask_preds, labels).unsqueeze(1)
         masks = mask_preds.sigmoid()
         if masks.size(-1) == 2 * side:
             return self.max_pool(masks)
@@ -185,64 +193,97 @@ class MaskIoUHead(BaseModule):
             raise SettingError(
                 f"MaskIoUHead: masks of side {masks.size(-1)} do not fit RoI features of side "
                 f"{side}: set output_size of mask_roi_extractor, or of mask_iou_roi_extractor, to "
-                "half the masks' side or to all of it"
+                "the masks' side or to half of it"
             )
         return masks
 
     def _fuse(self, mask_feats: Tensor, masks: Tensor) -> Tensor:
-        """(R, channels, S, S) features and (R, C or 1, S, S) masks to the first layer's input."""
+        """Combines (R, channels, S, S) features and (R, C or 1, S, S) masks."""
         if self.mask_input == "target_multiply":
             return mask_feats * masks
         return torch.cat((mask_feats, masks), dim=1)
 
-    def loss(self, mask_ious: Tensor, targets: Tensor, learned: Tensor) -> dict[str, Tensor]:
-        """The mask IoU loss: summed over the outputs learned, mean over the RoIs that have one.
+    @torch.no_grad()
+    def get_targets(
+        self,
+        mask_preds: Tensor,
+        sampling_results: list[SamplingResult],
+        batch_gt_instances: InstanceList,
+        mask_thr: float,
+    ) -> tuple[Tensor, Tensor]:
+        """Computes the mask IoU targets of a batch, and which outputs learn theirs.
 
-        Without such an RoI the loss is 0 and still reaches every parameter (with gradient 0),
-        which distributed training needs.
+        Applies the settings ``learns``, ``mask_iou_thr`` and ``box_iou_thr`` (section 4.3).
 
         Args:
-            mask_ious: (R, K), from :meth:`forward`.
+            mask_preds: (R, C or 1, M, M) mask logits of the positive RoIs, image by image.
+            sampling_results: sampled RoIs of each image; the positive ones are used.
+            batch_gt_instances: ground truth of each image, with ``labels`` and ``masks``.
+            mask_thr: probability from which a pixel of a predicted mask is foreground, in (0, 1).
+
+        Returns:
+            (R, K) float32 mask IoU targets in [0, 1], and (R, K) bool.
+        """
+        counts = [len(sampled.pos_priors) for sampled in sampling_results]
+        images = zip(mask_preds.split(counts), sampling_results, batch_gt_instances, strict=True)
+        parts = [self._get_targets_single(*image, mask_thr) for image in images]
+        targets, learned = zip(*parts, strict=True)
+        return torch.cat(targets), torch.cat(learned)
+
+    def _get_targets_single(
+        self,
+        mask_preds: Tensor,
+        sampled: SamplingResult,
+        gt_instances: InstanceData,
+        mask_thr: float,
+    ) -> tuple[Tensor, Tensor]:
+        """Computes the targets of one image."""
+        boxes, labels = sampled.pos_priors, sampled.pos_gt_labels
+        tables = SummedAreaTables.from_masks(gt_instances.masks, mask_preds.device)
+        logits = select_class(mask_preds, labels)
+        ious = mask_iou_targets(logits, boxes, sampled.pos_assigned_gt_inds, tables, mask_thr)
+        counted = ious > self.mask_iou_thr
+        if self.box_iou_thr > 0:
+            box_ious = bbox_overlaps(boxes, sampled.pos_gt_bboxes, is_aligned=True)
+            counted &= box_ious > self.box_iou_thr
+        targets, learned = class_targets(
+            self.learns,
+            ious,
+            mask_preds,
+            boxes,
+            labels,
+            gt_instances.labels,
+            tables,
+            self.fc_mask_iou.out_features,
+            mask_thr,
+        )
+        return targets, learned & counted[:, None]
+
+    def loss(self, mask_ious: Tensor, targets: Tensor, learned: Tensor) -> dict[str, Tensor]:
+        """Computes the mask IoU loss: a sum over learned outputs, a mean over RoIs that have one.
+
+        Without such an RoI the loss is 0 and every parameter gets a gradient of 0, as distributed
+        training needs.
+
+        Args:
+            mask_ious: (R, K) predicted mask IoUs, from :meth:`forward`.
             targets: (R, K) mask IoU targets in [0, 1].
-            learned: (R, K) bool, which of them count.
+            learned: (R, K) bool, which outputs learn their targets.
 
         Returns:
             ``loss_mask_iou``, a scalar.
         """
-        # No boolean index, whose size would have to be waited for: an output that does not count
-        # predicts its own target, so its loss and gradient are 0 even where fp16 overflowed.
+        # An output that does not learn predicts its own target, so its loss and gradient are 0 even
+        # if fp16 overflowed. A boolean index would synchronise with the device.
         predicted = torch.where(learned, mask_ious.float(), targets)
         samples = learned.any(dim=1).sum().clamp(min=1)
         return {"loss_mask_iou": self.loss_iou(predicted, targets, avg_factor=samples)}
-
-    def predict_by_feat(
-        self, mask_ious: tuple[Tensor, ...], results_list: list[InstanceData]
-    ) -> list[InstanceData]:
-        """Adds mask IoUs and mask scores to each image's detections; ``scores`` stays as it is.
-
-        Args:
-            mask_ious: for each image the output of :meth:`forward` for its detections.
-            results_list: for each image its detections, with ``scores`` and ``labels``.
-
-        Returns:
-            The same detections with ``mask_ious``, s_iou in [0, 1], and ``mask_scores``,
-            s_mask = s_cls * s_iou.
-        """
-        for results, predicted in zip(results_list, mask_ious, strict=True):
-            results.mask_ious = of_class(predicted, results.labels).float().clamp(0, 1)
-            results.mask_scores = results.scores * results.mask_ious
-        return results_list
-
-
-def _check_choice(name: str, value: str, valid: Sequence[str]) -> None:
-    if value not in valid:
-        raise SettingError(f"MaskIoUHead: {name}={value!r} is none of {', '.join(valid)}")
 
 
 def _check_strides(strides: object, count: int) -> None:
     valid = isinstance(strides, list | tuple) and len(strides) == count
     if not valid or not all(isinstance(s, int) and s > 0 for s in strides):  # type: ignore[attr-defined]
         raise SettingError(
-            f"MaskIoUHead: conv_strides={strides!r} must be {count} whole numbers above 0, one for "
-            "each of num_convs convolutions"
+            f"MaskIoUHead: conv_strides={strides!r} must be {count} integers >= 1, one per "
+            "convolution (num_convs)"
         )

@@ -1,1 +1,1 @@
-"""What scorers are trained toward."""
+"""Targets that scorers are trained toward."""

@@ -1,8 +1,8 @@
-"""Mask IoU targets: the true IoU of each predicted mask with the whole instance it should cover.
+"""Mask IoU targets: the IoU of each predicted mask with the whole instance it is assigned to.
 
 Mask Scoring R-CNN, section 3.2: the target of the MaskIoU head is the IoU between the binarised
-predicted mask of the target class and the *whole* ground-truth instance, so ground truth that the
-box cuts off counts in the union.
+predicted mask of the target class and the *whole* ground-truth instance. Ground truth outside the
+box counts in the union.
 
 Shape shorthand:
     R: RoIs of one image
@@ -11,12 +11,11 @@ Shape shorthand:
     K: cells along a side of the grid that areas are summed over, ``_SUBCELLS * M``
     H, W: height and width of the image in pixels
 
-How it is computed. A predicted mask is laid over its box exactly as it is pasted at test time
-(bilinear in probability, zero outside), but sampled on a K x K grid that divides the box, instead
-of at pixel centres. How much of an instance lies in each of these cells follows from the
-instance's summed-area table, read with bilinear interpolation at the corners of the cells: a
-bitmap is constant over a pixel, so its integral is bilinear within the pixel, and the reading is
-exact at sub-pixel positions. What is left of error is the sampling of the mask's outline.
+Method: a predicted mask is resized to its box as at test (bilinear in probability, zero outside),
+but sampled on a K x K grid over the box instead of at pixel centres. The area of an instance in
+each cell is read from the instance's summed-area table by bilinear interpolation at the cell's
+corners. A bitmap is constant over a pixel, so its integral is bilinear within the pixel and the
+area is exact at sub-pixel positions. The remaining error is the sampling of the mask's outline.
 """
 
 import torch
@@ -25,8 +24,8 @@ from torch import Tensor
 
 from .summed_area import SummedAreaTables
 
-# Cells along a side of the area grid for each cell of the predicted mask. One is what the paper's
-# code does (the outline is a staircase of 28 steps); two halves the error, more gains little.
+# Cells of the area grid per cell of the predicted mask, along a side. The paper's code has 1; 2
+# halves the error, larger values gain little.
 _SUBCELLS = 2
 
 
@@ -38,20 +37,20 @@ def mask_iou_targets(
     gt_tables: SummedAreaTables,
     mask_thr: float = 0.5,
 ) -> Tensor:
-    """IoU of each binarised predicted mask with its whole ground-truth instance.
+    """Computes the IoU of each binarised predicted mask with its whole ground-truth instance.
 
-    Runs on the device of ``boxes`` without synchronising with it. What lies outside the image
-    counts neither as prediction nor as ground truth, since masks are pasted into the image.
+    Runs on the device of ``boxes`` without synchronising with it. Area outside the image is not
+    counted, since masks are pasted into the image.
 
     Args:
         mask_logits: (R, M, M) logits of the target class, any float type.
-        boxes: (R, 4) boxes of the masks as x1, y1, x2, y2 in pixels; need not lie in the image.
-        gt_inds: (R,) index of the instance that each mask should cover, in [0, G).
-        gt_tables: the image's ground-truth instances.
+        boxes: (R, 4) boxes of the masks as x1, y1, x2, y2 in pixels, also outside the image.
+        gt_inds: (R,) index of the instance that each mask is assigned to, in [0, G).
+        gt_tables: summed-area tables of the image's instances.
         mask_thr: probability from which a pixel is foreground, in (0, 1).
 
     Returns:
-        (R,) float32 IoUs in [0, 1]. Zero where the box or the predicted mask is empty.
+        (R,) float32 IoUs in [0, 1]; 0 if the box or the predicted mask is empty.
     """
     if boxes.size(0) == 0:
         return boxes.new_zeros((0,), dtype=torch.float32)
@@ -72,17 +71,17 @@ def mask_iou_targets(
 
 @torch.no_grad()
 def whole_mask_ious(masks: Tensor, gt_masks: Tensor, mask_thr: float = 0.5) -> Tensor:
-    """IoU of each binarised predicted mask with its whole instance, both of one size.
+    """Computes the IoU of each binarised predicted mask with its whole instance, pixel by pixel.
 
-    What YOLACT++ trains its scorer toward (arXiv 1912.06218), at the size of its prototypes.
+    YOLACT++ trains its scorer toward it (arXiv 1912.06218, section 6.1), at the prototypes' size.
 
     Args:
         masks: (R, H, W) mask probabilities, 0 outside the mask's box.
         gt_masks: (R, H, W) whole instances, 0 or 1.
-        mask_thr: probability above which a pixel is foreground, as at the test of YOLACT.
+        mask_thr: probability above which a pixel is foreground, in (0, 1), as in YOLACT's test.
 
     Returns:
-        (R,) float32 IoUs in [0, 1]; 0 where both are empty.
+        (R,) float32 IoUs in [0, 1]; 0 if both masks are empty.
     """
     predicted, whole = (masks > mask_thr).flatten(1), gt_masks.flatten(1) > 0
     overlap = (predicted & whole).sum(dim=1)
@@ -91,12 +90,12 @@ def whole_mask_ious(masks: Tensor, gt_masks: Tensor, mask_thr: float = 0.5) -> T
 
 
 def _binarised_cells(mask_logits: Tensor, mask_thr: float) -> Tensor:
-    """(R, M, M) logits to (R, K, K) cells, 1.0 where the pasted mask is foreground at the centre.
+    """Turns (R, M, M) logits into (R, K, K) cells, 1.0 where the centre is foreground.
 
-    Padding with a ring of zeros makes the interpolation the one of the pasted mask, which fades
-    to zero from the outermost cell centres to the edge of the box and beyond.
+    A ring of zeros makes the interpolation that of the pasted mask, which falls to zero from the
+    outermost cell centres outward.
     """
-    # fp16 logits of over 11 all round to probability 1, and autocast must not cast these back
+    # in float32: fp16 rounds the probabilities of all logits above 11 to 1
     probabilities = F.pad(mask_logits.float().sigmoid(), (1, 1, 1, 1))
     fine = F.interpolate(
         probabilities[:, None], scale_factor=_SUBCELLS, mode="bilinear", align_corners=False
@@ -106,6 +105,6 @@ def _binarised_cells(mask_logits: Tensor, mask_thr: float) -> Tensor:
 
 
 def _cell_edges(low: Tensor, high: Tensor, cells: int) -> Tensor:
-    """(R,) interval ends to (R, cells + 1) edges; an inverted interval becomes an empty one."""
+    """Divides (R,) intervals into (R, cells + 1) edges; an inverted interval becomes empty."""
     steps = torch.linspace(0, 1, cells + 1, dtype=low.dtype, device=low.device)
     return low[:, None] + (high - low).clamp(min=0)[:, None] * steps

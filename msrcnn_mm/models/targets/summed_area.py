@@ -1,10 +1,10 @@
-"""Summed-area tables of instance masks: how much of an instance lies in any box, exactly.
+"""Summed-area tables of instance masks, which give the area of an instance in any box.
 
-The table of a mask holds, at each pixel corner, the mask's area above and to the left. Each
-instance's table covers only the instance's own tight box, and the tables of an image lie one
-after the other in one flat tensor: memory follows the instances' sizes, not the image's.
+The table of a mask holds, at each pixel corner, the mask's area above and to the left (Crow,
+SIGGRAPH 1984). An instance's table covers the instance's tight box only. The tables of an image are
+concatenated in one flat tensor, whose size depends on the instances, not on the image.
 
-Shape shorthand: G instances of one image; R queries; A x B cells a query.
+Shape shorthand: G instances of one image; L entries of all tables; R queries; A x B cells a query.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class SummedAreaTables:
     """The tables of one image's instances, all tensors on one device.
 
     Attributes:
-        values: (L,) int32, every instance's table, row by row, one after the other.
-        starts: (G,) int64, where each instance's table begins in ``values``.
+        values: (L,) int32, the tables of all instances, each row by row.
+        starts: (G,) int64, index of each table's first entry in ``values``.
         tops: (G,) int64, image row of each tight box's first row.
         lefts: (G,) int64, image column of each tight box's first column.
         heights: (G,) int64, rows of each tight box; 0 for an empty mask.
@@ -44,14 +44,14 @@ class SummedAreaTables:
     def from_masks(
         cls, masks: BitmapMasks | PolygonMasks, device: torch.device
     ) -> "SummedAreaTables":
-        """Builds the tables of MMDetection's ground-truth masks, which live on the CPU.
+        """Builds the tables of MMDetection's ground-truth masks, which are on the CPU.
 
-        Polygons are filled as pycocotools fills them, so both kinds of masks that come from one
-        annotation give the same areas.
+        Polygons are filled as by pycocotools, so polygons and bitmaps of the same annotation have
+        the same areas.
 
         Args:
             masks: G instances.
-            device: where the tables go; one copy for each attribute, no synchronisation.
+            device: device of the tables, copied to without synchronisation.
         """
         crops = [_tight_crop(masks, g) for g in range(len(masks))]
         tables = [_table(crop).ravel() for crop, _, _ in crops]
@@ -74,12 +74,12 @@ class SummedAreaTables:
         )
 
     def area_in_cells(self, inds: Tensor, y_edges: Tensor, x_edges: Tensor) -> Tensor:
-        """How much of an instance lies in each cell of a grid.
+        """Computes the area of an instance in each cell of a grid.
 
         Args:
-            inds: (R,) the instance of each query.
-            y_edges: (R, A + 1) ascending cell edges in pixels, sub-pixel positions allowed.
-            x_edges: (R, B + 1) likewise.
+            inds: (R,) index of each query's instance, in [0, G).
+            y_edges: (R, A + 1) ascending cell edges in pixels, at any sub-pixel position.
+            x_edges: (R, B + 1) the same along x.
 
         Returns:
             (R, A, B) float64 areas in square pixels, exact up to rounding.
@@ -88,7 +88,7 @@ class SummedAreaTables:
         x_low, x_high, x_part = _neighbours(x_edges - self.lefts[inds, None], self.widths[inds])
         row_length = self.widths[inds, None] + 1
         start = self.starts[inds, None]
-        # first along the rows above and below every edge, then between the two
+        # along the rows above and below every edge, then between these rows
         rows = torch.stack((start + y_low * row_length, start + y_high * row_length), dim=1)
         left = self._read(rows[..., None] + x_low[:, None, None])
         right = self._read(rows[..., None] + x_high[:, None, None])
@@ -100,9 +100,9 @@ class SummedAreaTables:
 
 
 def _neighbours(position: Tensor, length: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Table indices on either side of each position, and how far it lies between them.
+    """Returns the table indices below and above each position, and its fraction between them.
 
-    Positions outside the table are moved to its border, where the integral stays what it is.
+    Positions outside the table are clamped to its border, beyond which the integral is constant.
     """
     position = torch.minimum(position.double().clamp(min=0), length[:, None].double())
     low = position.floor()
@@ -111,7 +111,7 @@ def _neighbours(position: Tensor, length: Tensor) -> tuple[Tensor, Tensor, Tenso
 
 
 def _table(crop: np.ndarray) -> np.ndarray:
-    """(h, w) bitmap to its (h + 1, w + 1) int32 table."""
+    """Computes the (h + 1, w + 1) int32 table of an (h, w) bitmap."""
     table = np.zeros((crop.shape[0] + 1, crop.shape[1] + 1), np.int32)
     np.cumsum(crop, axis=0, dtype=np.int32, out=table[1:, 1:])
     np.cumsum(table[1:, 1:], axis=1, out=table[1:, 1:])
@@ -119,7 +119,7 @@ def _table(crop: np.ndarray) -> np.ndarray:
 
 
 def _tight_crop(masks: BitmapMasks | PolygonMasks, index: int) -> tuple[np.ndarray, int, int]:
-    """One instance as a bitmap of its own tight box, and the box's top and left in the image."""
+    """Returns the bitmap of an instance's tight box, and the box's top and left in the image."""
     if isinstance(masks, PolygonMasks):
         bitmap = _filled(masks.masks[index], masks.height, masks.width)
     else:
@@ -133,10 +133,10 @@ def _tight_crop(masks: BitmapMasks | PolygonMasks, index: int) -> tuple[np.ndarr
 
 
 def _filled(polygons: list[np.ndarray], height: int, width: int) -> np.ndarray:
-    """Fills polygons on a canvas that ends just beyond them instead of at the image's corner.
+    """Fills polygons on a canvas that ends just beyond them, instead of at the image's corner.
 
-    The canvas begins at the image's origin all the same: pycocotools rounds points to fifths of
-    a pixel, and moving them would tip points that lie halfway, as tenths do.
+    The canvas starts at the image's origin: pycocotools rounds points to fifths of a pixel, and
+    moved points that lie halfway, as tenths do, could round the other way.
     """
     if not polygons:
         return np.zeros((0, 0), np.uint8)

@@ -1,4 +1,4 @@
-"""Numbers come out of a checkpoint as they went in, and no pickle makes anything else of them."""
+"""Numbers in a checkpoint are restored exactly; forged pickles are refused."""
 
 import copy
 import ctypes
@@ -13,7 +13,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.optim import OneCycleParamScheduler
 
-from msrcnn_mm.engine.checkpoints.loading import load_checkpoint_safely
+from msrcnn_mm.engine.checkpoints.loading import register_safe_loaders
 from msrcnn_mm.engine.checkpoints.safe_unpickling import _Array, _Dtype
 from tests.support.pickles import Calls, load, refusal
 
@@ -86,8 +86,8 @@ def replace_in_pickle(path: Path, old: bytes, new: bytes) -> None:
 
 
 def test_allowed_names_are_found_by_torch_2_5(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It knows no pair of a stand-in and a name, and goes by the stand-in's own."""
-    load_checkpoint_safely()
+    """It knows no pairs of a stand-in and a name, only the stand-in's own name."""
+    register_safe_loaders()
     allowed: list[Any] = torch.serialization.get_safe_globals()
     names = {f"{g.__module__}.{g.__name__}" for g in allowed}
     assert {"builtins.getattr", "numpy.dtype", "numpy.core.multiarray.scalar"} <= names
@@ -120,7 +120,7 @@ def test_what_the_stand_ins_do_not_stand_for(path: Path, payload: Any) -> None:
 
 
 def test_numpys_own_dtype_would_take_integers_for_pointers(path: Path) -> None:
-    """Why its names have stand-ins: allow-listed itself, it reads its flags from the file."""
+    """The reason for a stand-in: numpy.dtype itself reads its flags from the file."""
     state = (3, "<", None, None, None, -1, -1, 0x3F)
     forged: Any = np.dtype("i8", False, True)
     forged.__setstate__(state)
@@ -151,13 +151,13 @@ REBUILD = torch._tensor._rebuild_from_type_v2  # torch allows it, and it calls w
 
 
 def disguise(typestr: str = "|u1", where: Any = None) -> dict:
-    """Attributes by which NumPy takes an object for an array at an address that the file names."""
+    """Returns attributes by which NumPy takes an object for an array at an address."""
     data = (ctypes.addressof(SECRET), True) if where is None else where
     return dict(__array_interface__=dict(data=data, shape=(2,), typestr=typestr, version=3))
 
 
 def filled(data: bytes, code: str = "u1", shape: Any = None) -> tuple:
-    """The state of an array."""
+    """Returns the state of an array."""
     return 1, (len(data),) if shape is None else shape, Calls(np.dtype, code), False, data
 
 
@@ -232,7 +232,7 @@ def test_forged_values_are_refused(path: Path, payload: Any) -> None:
 
 
 def test_a_history_that_is_restored_cannot_be_changed_by_the_file(path: Path) -> None:
-    """It is a HistoryBuffer then, which is not allowed; and has arrays of its own."""
+    """By then it is a HistoryBuffer, which is not allowed, with arrays of its own."""
     torch.save(dict(x=Calls(REBUILD, HistoryBuffer, HistoryBuffer, (), history().state)), path)
     loaded = load(path)["x"]
     assert type(loaded) is HistoryBuffer

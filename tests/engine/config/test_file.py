@@ -1,12 +1,10 @@
-"""Options that would change nothing are refused, and the setting that would is named."""
+"""Loading of configs; options that would change nothing are refused with the right setting."""
 
 from pathlib import Path
 
 import pytest
-from mmdet.datasets import CocoDataset
-from mmdet.registry import DATASETS
 
-from msrcnn_mm.engine.config.file import class_of, load_config
+from msrcnn_mm.engine.config.file import load_config
 from msrcnn_mm.errors import UserError
 from tests.support.tiny import CONFIGS
 
@@ -96,14 +94,6 @@ def test_another_runner_reads_its_own_arguments(tmp_path: Path) -> None:
     loaded = load_config(str(config), options, None, "none")
     assert loaded.strategy.type == "SingleDeviceStrategy"
     assert "the config has no strategy" in refusal(NUCLEI, options)
-
-
-def test_a_class_by_its_name_or_itself() -> None:
-    assert class_of(dict(type="CocoDataset"), DATASETS) is CocoDataset
-    assert class_of(dict(type=CocoDataset), DATASETS) is CocoDataset
-    assert class_of("mmdet.CocoDataset", DATASETS) is CocoDataset
-    for unknown in ("Nobody", None, dict()):
-        assert class_of(unknown, DATASETS) is None
 
 
 def test_a_setting_further_inside_is_named() -> None:

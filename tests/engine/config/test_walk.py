@@ -1,10 +1,12 @@
-"""What a config's data sets and evaluators read, whichever the run."""
+"""Traversal of configs: parts, classes, data sets and files."""
 
 from pathlib import Path
 
+from mmdet.datasets import CocoDataset
+from mmdet.registry import DATASETS
 from mmengine.config import Config
 
-from msrcnn_mm.engine.config.walk import annotation_files, leaf_datasets, parts
+from msrcnn_mm.engine.config.walk import annotation_files, class_of, leaf_datasets, parts
 
 
 def dataset(name: str) -> dict:
@@ -52,3 +54,11 @@ def test_what_names_no_file_is_passed_over() -> None:
     assert annotation_files(Config({})) == []
     strange = dict(dataset=[dict(ann_file=["a.json"]), dict(ann_file=""), 3])
     assert annotation_files(Config(dict(train_dataloader=strange))) == []
+
+
+def test_a_class_by_its_name_or_itself() -> None:
+    assert class_of(dict(type="CocoDataset"), DATASETS) is CocoDataset
+    assert class_of(dict(type=CocoDataset), DATASETS) is CocoDataset
+    assert class_of("mmdet.CocoDataset", DATASETS) is CocoDataset
+    for unknown in ("Nobody", None, dict()):
+        assert class_of(unknown, DATASETS) is None

@@ -1,4 +1,4 @@
-"""What detectors cost, against formulas by hand, layer by layer."""
+"""Counted costs of detectors against formulas by hand, layer by layer."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def part(found: Cost, name: str) -> PartCost:
 
 
 def conv(channels: int, filters: int, kernel: int, side: int) -> tuple[int, int]:
-    """MACs and parameters of a convolution whose output (input, if transposed) has that side."""
+    """Returns MACs and parameters of a convolution with that side of output (transposed: input)."""
     weights = channels * filters * kernel**2
     return weights * side**2, weights + filters
 
@@ -42,7 +42,7 @@ def fc(inputs: int, outputs: int) -> tuple[int, int]:
 
 @pytest.fixture(scope="module")
 def default() -> Cost:
-    """The heads of the paper's sizes: 256 channels, 80 classes."""
+    """Builds heads of the paper's sizes: 256 channels, 80 classes."""
     return count_cost(load_config(OURS, None, None, "none"), OURS, SHAPE)
 
 
@@ -82,7 +82,7 @@ def test_the_box_head_runs_on_the_proposals(default: Cost) -> None:
 
 
 def counted_by_hooks(module: nn.Module, *inputs: Any) -> int:
-    """MACs of a module's convolutions, from the sizes of what each puts out."""
+    """Computes MACs of a module's convolutions from the sizes of their outputs."""
     total = 0
 
     def add(layer: nn.Conv2d, args: tuple, output: torch.Tensor) -> None:
@@ -130,7 +130,7 @@ def test_what_is_reckoned_up_is_what_so_many_rois_cost(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(("kind", "offsets"), [("DCN", 18), ("DCNv2", 27)])
 def test_deformable_convolutions(kind: str, offsets: int) -> None:
-    """As the convolutions in whose place they are, and those that say where to look."""
+    """They count as the convolutions that they replace, and those of the offsets."""
     shape = (128, 160)  # mmcv's operator wants a map as large as its kernel at stride 32
     config = tiny_config()
     width = 8
@@ -212,7 +212,7 @@ def test_the_scorer_of_yolact_is_a_part_of_its_own() -> None:
 
 
 def test_attention_counts() -> None:
-    """Projections in and out, and the two products of L x L; also where torch would fuse it."""
+    """Counts projections in and out and two products of L x L, also where torch would fuse them."""
     length, width = 10, 16
     attention = nn.MultiheadAttention(width, 4, batch_first=True).eval()
     x = torch.zeros(1, length, width)
@@ -235,7 +235,7 @@ def test_nothing_is_left_behind() -> None:
 
 
 def test_time_is_taken_in_turns_on_full_images() -> None:
-    """Twins have the same weights and so the same boxes, and as many masks as the config allows."""
+    """Equal configs have the same weights, boxes, and as many masks as the config allows."""
     order, boxes = [], {}
     models = []
     for name in ("mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py", "ms_rcnn/ms-rcnn_r50_fpn_1x_coco.py"):

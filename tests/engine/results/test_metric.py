@@ -13,14 +13,15 @@ import torch
 from mmdet.evaluation.metrics import CocoMetric
 from mmengine.logging import MMLogger
 
-from msrcnn_mm.coco.annotation_file import load_annotations
+from msrcnn_mm.coco.annotations import load_annotations
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.engine.results.dump import DumpCocoResults
 from msrcnn_mm.engine.results.metric import MaskScoreMetric
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
-from msrcnn_mm.evaluation.oracle import ground_truth_masks, true_mask_ious
-from msrcnn_mm.evaluation.score_keys import score_keys
+from msrcnn_mm.evaluation.summaries import metric_keys
+from msrcnn_mm.evaluation.true_ious import true_ious
 from tests.support.coco_scenes import (
     CATEGORIES,
     SIDE,
@@ -46,7 +47,7 @@ DEFAULT = {f"segm_mAP{size}" for size in ("", "_50", "_75", "_s", "_m", "_l")}
 
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """What the metric logs; mmengine's logger does not hand its records up."""
+    """Collects the metric's log; mmengine's logger does not propagate its records."""
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)
     caplog.set_level(logging.INFO)
@@ -57,7 +58,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 def data_samples(
     detections: list[dict[str, Any]], num_images: int, mask_scores: bool = True
 ) -> list[dict[str, Any]]:
-    """What a model hands an evaluator, from COCO detections. Scores are float32, as a model's."""
+    """Makes a model's output of COCO detections; scores are float32, as a model's."""
     labels = {category_id: label for label, category_id in enumerate(CATEGORIES)}
     samples = []
     for image_id in range(10, 10 + num_images):
@@ -139,7 +140,7 @@ def test_rankings_are_pycocotools_with_the_score_replaced(ann_file: Path, seed: 
     coco = as_coco(annotations, 3)
     class_scores = np.array([d["score"] for d in detections], np.float32).astype(float)
     mask_scores = np.array([d["mask_score"] for d in detections], np.float32).astype(float)
-    oracle_scores = class_scores * true_mask_ious(detections, ground_truth_masks(coco))
+    oracle_scores = class_scores * true_ious(coco, Detections.from_rows(detections))
     for name, scores in (
         ("class_score", class_scores),
         ("mask_score", mask_scores),
@@ -150,7 +151,7 @@ def test_rankings_are_pycocotools_with_the_score_replaced(ann_file: Path, seed: 
 
 
 def test_many_things_in_an_image(ann_file: Path, log: pytest.LogCaptureFixture) -> None:
-    """130 instances, each found twice: pycocotools' AP knows 100 detections only.
+    """130 instances, each detected twice: pycocotools' AP uses 100 detections only.
 
     More than 255 RLEs in one image, too: pycocotools.mask.area overflows there under numpy 2.
     """
@@ -200,7 +201,7 @@ def test_one_table_in_the_log(ann_file: Path, log: pytest.LogCaptureFixture) -> 
 def test_images_that_were_not_tested_are_told(
     ann_file: Path, log: pytest.LogCaptureFixture
 ) -> None:
-    """With test_dataloader.dataset.indices their instances would be missed without a word."""
+    """With test_dataloader.dataset.indices their instances would count as missed, unreported."""
     annotations, detections = random_scene(4)
     metric = MaskScoreMetric(ann_file=write(ann_file, annotations), metric="segm")
     samples = data_samples(detections, 3)
@@ -261,7 +262,7 @@ def test_results_without_masks(ann_file: Path) -> None:
 
 
 def test_ground_truth_from_the_data_set(log: pytest.LogCaptureFixture) -> None:
-    """Without an annotation file MMDetection takes the instances that the samples bring."""
+    """Without an annotation file MMDetection takes the instances in the samples."""
     mask = rectangle(10, 10, 50, 50)
     samples = data_samples([detection(10, mask, 0.9, mask_iou=0.5)], 1)
     rle = annotation(1, 10, mask)["segmentation"]
@@ -271,7 +272,7 @@ def test_ground_truth_from_the_data_set(log: pytest.LogCaptureFixture) -> None:
 
 
 def test_every_key_is_of_the_evaluation_from_files(ann_file: Path, tmp_path: Path) -> None:
-    """Live and from files there is one evaluation."""
+    """The evaluation of live results is that of files."""
     annotations, detections = random_scene(4)
     path = write(ann_file, annotations)
     ours = run(MaskScoreMetric(ann_file=path, metric="segm"), data_samples(detections, 3))
@@ -280,7 +281,7 @@ def test_every_key_is_of_the_evaluation_from_files(ann_file: Path, tmp_path: Pat
     run(dumped, data_samples(detections, 3))
     coco = load_annotations(path)
     evaluation = evaluate_scores(coco, load_results(tmp_path / "results.json", coco))
-    assert {key: ours[key] for key in OURS} == score_keys(evaluation, ["segm"])
+    assert {key: ours[key] for key in OURS} == metric_keys(evaluation, ["segm"])
     assert ours["segm_olrp_mask_score"] == round(evaluation.lrp["mask_score"].optimal.error, 3)
     assert ours["mask_iou_mae"] == round(evaluation.mask_iou_quality.mean_absolute_error, 3)
 

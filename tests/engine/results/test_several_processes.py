@@ -1,4 +1,4 @@
-"""Two processes that share the images between them come to what one comes to."""
+"""Two processes that share the images compute the same figures as one."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is drawn above the threshold, and under which label."""
+"""Pictures of results: the detections above the threshold, and their labels."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ IMAGE = np.full((120, 160, 3), 90, np.uint8)
 
 @pytest.fixture
 def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every label text drawn."""
+    """Collects every label text that is drawn."""
     drawn: list[str] = []
     draw = MaskScoreVisualizer.draw_texts
 
@@ -104,5 +104,5 @@ def test_masks_are_drawn_where_they_are_and_written(tmp_path: Path) -> None:
 
 
 def test_score_by_something_else_is_refused() -> None:
-    with pytest.raises(ValueError, match="score_by is one of scores, mask_scores, not 'mask_ious'"):
+    with pytest.raises(ValueError, match=r"score_by must be one of scores, mask_sc.*, not 'mask"):
         MaskScoreVisualizer(name="wrong", score_by="mask_ious")

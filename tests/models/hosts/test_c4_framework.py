@@ -1,4 +1,4 @@
-"""In the C4 framework the MaskIoU head reads features that the box head has, not its own."""
+"""Tests that in the C4 framework the MaskIoU head reads the box head's features."""
 
 import torch
 from mmdet.structures.bbox import bbox2roi
@@ -31,7 +31,7 @@ def test_features_logits_and_labels_are_those_of_the_positive_rois(monkeypatch) 
         assert torch.isfinite(losses["loss_mask_iou"])
 
         rois = bbox2roi([sampled.pos_priors for sampled in seen["sampling_results"]])
-        assert len(seen["bbox_feats"]) > len(rois) > 0  # negative ones are among them
+        assert len(seen["bbox_feats"]) > len(rois) > 0  # with negative ones
         alone = host._mask_forward(seen["x"], rois)
     assert seen["mask_feats"].shape[1:] == (2048, 7, 7)
     assert seen["mask_preds"].shape[1:] == (80, 14, 14)

@@ -1,4 +1,4 @@
-"""Where the deformable convolutions of YOLACT++'s backbones are."""
+"""Tests of the places of deformable convolutions in YOLACT++'s backbones."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def build(depth: int, cls: type = DeformableResNet, **settings: Any) -> nn.Modul
 
 
 def blocks(model: nn.Module) -> dict[int, list[int]]:
-    """The blocks with a deformable convolution, by stage from 1; it is nowhere but in conv2."""
+    """Lists the blocks with a deformable convolution by stage, from 1; only conv2 may be one."""
     found: dict[int, list[int]] = {}
     for name, module in model.named_modules():
         if isinstance(module, ModulatedDeformConv2dPack):

@@ -1,4 +1,4 @@
-"""YOLACT++'s host end to end: what it adds to MMDetection's YOLACT, and what it leaves alone."""
+"""Tests of YOLACT++'s host: what it adds to MMDetection's YOLACT and what it does not change."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def test_training_step(model: nn.Module) -> None:
 
 
 def cropped(mask: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """A mask that is 0 more than one cell outside its box, given in cells, one cell at a time."""
+    """Sets a mask to 0 more than one cell outside its box, given in cells."""
     out = np.zeros_like(mask)
     for y in range(mask.shape[0]):
         for x in range(mask.shape[1]):
@@ -46,7 +46,7 @@ def cropped(mask: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def spy(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Notes what goes into the mask head and what of it into the scorer's loss."""
+    """Records the inputs and outputs of the mask head and the inputs of the scorer's loss."""
     seen: dict[str, Any] = {}
     host, scorer = model.mask_head, model.mask_head.mask_iou_head
     forward, loss = host.forward, scorer.loss
@@ -79,7 +79,7 @@ def test_what_the_scorer_learns_from(model: nn.Module, monkeypatch: pytest.Monke
         made = seen["masks_made"][0][i][..., j].detach().numpy()
         expected = cropped(made, gt.bboxes[instance].numpy() / 4)
         np.testing.assert_allclose(masks[k].detach().numpy(), expected, atol=1e-6)
-        # the whole instance: where over half of a cell's four middle pixels are its
+        # the whole instance: cells with more than half of their four middle pixels
         whole = gt.masks.masks[int(instance)].reshape(72, 4, 64, 4)[:, 1:3, :, 1:3]
         assert np.array_equal(gt_masks[k].numpy(), whole.mean(axis=(1, 3)) > 0.5)
 
@@ -112,7 +112,7 @@ def test_the_scorers_gradient_reaches_the_prototypes_unless_detached(detach: boo
     [
         ([0, 0], (15, 40), False),
         ([0, 3], (15, 40), True),
-        ([3, 2], (4, 8), False),  # all of at most 25 cells of 4 x 4 pixels
+        ([3, 2], (4, 8), False),  # at most 25 cells of 4 x 4 pixels each
     ],
     ids=["no instances", "none in one image", "all too small"],
 )
@@ -139,14 +139,14 @@ def test_the_mask_of_the_predicted_box_and_class_is_scored(
     model: nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scorer, seen = model.mask_head.mask_iou_head, []
-    model.bbox_head.test_cfg.top_k = 4  # of a class, so there are several classes
+    model.bbox_head.test_cfg.top_k = 4  # per class, so that there are several classes
 
-    # says how much mask there is, and the class
-    def says(masks: torch.Tensor) -> torch.Tensor:
+    # depends on the mask's area and the class
+    def predict(masks: torch.Tensor) -> torch.Tensor:
         seen.append(masks)
         return masks.mean(dim=(1, 2))[:, None] / torch.tensor([1.0, 2.0, 4.0])
 
-    monkeypatch.setattr(scorer, "forward", says)
+    monkeypatch.setattr(scorer, "forward", predict)
     results = predictions(model, ellipses([SHAPE] * 2, [3, 3]), rescale=False)
     assert len(torch.cat([r.labels for r in results]).unique()) > 1
     for found, masks in zip(results, seen[0].split([*map(len, results)]), strict=True):
@@ -169,7 +169,7 @@ def test_a_padded_batch_tests_as_its_images_alone(model: nn.Module) -> None:
     batch = ellipses([(288, 256), (192, 320)], [3, 3])
     together = predictions(model, batch)
     for i, found in enumerate(together):
-        # the image as the batch shows it, padded with the mean colour; its own part of the results
+        # the image as padded in the batch, alone
         data = model.data_preprocessor(batch)
         sample = data["data_samples"][i].clone()
         with torch.no_grad():
@@ -179,7 +179,7 @@ def test_a_padded_batch_tests_as_its_images_alone(model: nn.Module) -> None:
         assert torch.equal(found.masks, alone.pred_instances.masks)
         for key in ("scores", "mask_ious", "mask_scores", "foreground_probs", "bboxes"):
             torch.testing.assert_close(found[key], alone.pred_instances[key])
-        # what MMDetection's mask head would have stretched: the mask lies in its box
+        # the mask lies in its box; MMDetection's mask head would stretch it
         for mask, box in zip(found.masks, found.bboxes, strict=True):
             ys, xs = mask.nonzero().T
             if len(ys):

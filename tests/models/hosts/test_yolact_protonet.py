@@ -1,4 +1,4 @@
-"""YOLACT's mask head: MMDetection's masks and losses, and what ours does better."""
+"""Tests of YOLACT's mask head against MMDetection's, and where the two differ."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ def test_losses_and_predictions_are_mmdetections(
 def test_images_padded_to_a_divisor_train_as_large_as_their_padding(model: nn.Module) -> None:
     batch = ellipses([SHAPE] * 2, [4, 3])
     expected = losses(model, batch)
-    # the same pixels, of which the last columns are now padding
+    # the same pixels, with the last columns as padding
     for sample in batch["data_samples"]:
         sample.set_metainfo(dict(img_shape=(SHAPE[0], SHAPE[1] - 6)))
     found = losses(model, batch)
@@ -66,7 +66,7 @@ def test_images_padded_to_a_divisor_train_as_large_as_their_padding(model: nn.Mo
 
 
 def test_a_cell_of_probability_one_half_is_no_foreground(model: nn.Module) -> None:
-    """As in the mask: where all prototypes are 0, behind their ReLU, the mask is 0.5."""
+    """The mask is 0.5 where all prototypes are 0, after their ReLU."""
     (found,) = predictions(model, ellipses([SHAPE], [1]))
     meta = dict(ori_shape=SHAPE, img_shape=SHAPE, batch_input_shape=SHAPE, scale_factor=(1.0, 1.0))
     masks = torch.zeros(1, 72, 64)
@@ -81,21 +81,21 @@ def test_a_cell_of_probability_one_half_is_no_foreground(model: nn.Module) -> No
 def test_steep_masks_train_in_mixed_precision(
     name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """fp16 rounds the probability of a logit of 9 to 1, bf16 that of one of 7."""
+    """fp16 rounds the probability of logit 9 to 1, bf16 that of logit 7."""
     model = tiny.build(tiny_yolact.tiny_config(name))
     last = [m for m in model.mask_head.protonet.modules() if isinstance(m, nn.Conv2d)][-1]
     last.weight.data *= 12
     entropy, steep = F.binary_cross_entropy, []
 
     def strict(masks: torch.Tensor, targets: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        """As on a GPU, where it refuses to run under autocast."""
+        """Refuses to run under autocast, as on a GPU."""
         assert not torch.is_autocast_enabled("cpu") and masks.dtype == torch.float32
         steep.append(masks.detach().max() > 0.9999)
         return entropy(masks, targets, **kwargs)
 
     monkeypatch.setattr(F, "binary_cross_entropy", strict)
     batch = ellipses([SHAPE], [4])
-    if dtype == torch.float16:  # what it is about: MMDetection's own
+    if dtype == torch.float16:  # MMDetection's own class fails here
         with monkeypatch.context() as patch:
             patch.setattr(F, "binary_cross_entropy", entropy)
             patch.setattr(YOLACTProtonet, "forward", dense_heads.YOLACTProtonet.forward)

@@ -1,4 +1,4 @@
-"""The scorer of YOLACT++ against plain loops and sums by hand."""
+"""Tests of the scorer of YOLACT++ against plain loops and sums by hand."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ def head(**settings: Any) -> FastMaskIoUHead:
     return built
 
 
-def saying(values: list[float], **settings: Any) -> FastMaskIoUHead:
-    """A head that predicts the same for every mask: so much for each class."""
+def constant_head(values: list[float], **settings: Any) -> FastMaskIoUHead:
+    """Builds a head that predicts the given mask IoU of each class for every mask."""
     built = head(num_classes=len(values), **settings)
     for conv in built.convs:
         torch.nn.init.zeros_(conv.weight)
@@ -37,7 +37,7 @@ def squares(sides: list[int], size: int = 64) -> Tensor:
 
 
 def loops(built: FastMaskIoUHead, mask: np.ndarray) -> np.ndarray:
-    """What the network says of one mask, one output pixel after the other."""
+    """Computes the outputs for one mask, one output pixel after the other."""
     x = mask[None].astype(np.float64)
     for conv in built.convs:
         weight, bias = (p.detach().double().numpy() for p in (conv.weight, conv.bias))
@@ -62,7 +62,7 @@ def test_it_is_six_convolutions_a_relu_after_each_and_a_maximum(size: tuple[int,
     for conv in built.convs:
         torch.nn.init.uniform_(conv.bias, 0, 0.2)
     mask = np.random.default_rng(0).random(size)
-    # a side too short for it is filled up with what lies outside every box
+    # sides that are too short are padded with 0
     filled = np.zeros(np.maximum(size, 63))
     filled[: size[0], : size[1]] = mask
     found = built(torch.from_numpy(mask)[None].float())
@@ -71,16 +71,16 @@ def test_it_is_six_convolutions_a_relu_after_each_and_a_maximum(size: tuple[int,
     np.testing.assert_allclose(found.detach().numpy()[0], expected, atol=1e-6)
 
 
-def test_every_class_starts_alive() -> None:
-    """An output that is below 0 on every mask would never learn anything."""
+def test_every_output_starts_above_zero() -> None:
+    """An output below 0 on every mask would get no gradient."""
     assert head(num_classes=80)(squares([0, 10, 60])).min() > 0.2
 
 
 def test_targets_are_ious_counted_pixel_by_pixel() -> None:
     rng = np.random.default_rng(0)
     masks, whole = rng.random((5, 7, 9)), rng.random((5, 7, 9)) > 0.6
-    masks[3] = 0.5  # not above it: an empty mask
-    masks[4], whole[4] = 0, False  # nothing at all
+    masks[3] = 0.5  # not above 0.5: an empty mask
+    masks[4], whole[4] = 0, False  # both empty
     expected = []
     for mask, instance in zip(masks, whole, strict=True):
         both = sum(m > 0.5 and w for m, w in zip(mask.flat, instance.flat, strict=True))
@@ -92,7 +92,7 @@ def test_targets_are_ious_counted_pixel_by_pixel() -> None:
 
 
 def test_loss_by_hand() -> None:
-    built = saying([0.5, 2.0])
+    built = constant_head([0.5, 2.0])
     masks, whole = squares([8, 12, 4]), squares([8, 6, 8])
     # true IoUs: 1, 36 / 144 = 0.25, 16 / 64 = 0.25; smooth L1 is squared / 2 below 1, linear above
     expected = 0.5 * 0.5**2 + (1.75 - 0.5) + 0.5 * 0.25**2
@@ -105,9 +105,11 @@ def test_instances_of_25_pixels_are_left_out() -> None:
     whole = squares([5, 8, 0])
     whole[1, 5:], whole[1, :, 5:] = 0, 0
     whole[1, 20, 20] = 1  # 26 pixels
-    loss = saying([0.5]).loss(masks, whole, torch.zeros(3, dtype=torch.long), 1)
+    loss = constant_head([0.5]).loss(masks, whole, torch.zeros(3, dtype=torch.long), 1)
     assert loss["loss_mask_iou"].item() == pytest.approx(25 * 0.5 * (0.5 - 25 / 65) ** 2, rel=1e-5)
-    loss = saying([0.5], discard_area=26).loss(masks, whole, torch.zeros(3, dtype=torch.long), 1)
+    loss = constant_head([0.5], discard_area=26).loss(
+        masks, whole, torch.zeros(3, dtype=torch.long), 1
+    )
     assert loss["loss_mask_iou"].item() == 0
 
 
@@ -123,7 +125,7 @@ def test_a_batch_with_nothing_to_learn_from_reaches_every_parameter(sides: list[
         assert parameter.grad is not None and not parameter.grad.any()
 
 
-def test_at_most_so_many_masks_are_scored_and_first_those_learned_from(
+def test_max_masks_to_train_limits_the_masks_and_prefers_learned_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     built = head(num_classes=1, max_masks_to_train=3)
@@ -174,10 +176,10 @@ def test_mask_scores_are_class_score_times_mask_iou(rescored: bool) -> None:
         (dict(discard_area=-1), "discard_area=-1"),
         (dict(discard_area="25"), "discard_area='25'"),
         (dict(max_masks_to_train=0), "max_masks_to_train=0"),
-        (dict(max_masks_to_train=True), "max_masks_to_train=True is no whole number from 1 on"),
-        (dict(discard_area=float("nan")), "discard_area=nan is no whole number from 0 on"),
+        (dict(max_masks_to_train=True), "max_masks_to_train=True must be an integer >= 1"),
+        (dict(discard_area=float("nan")), "discard_area=nan must be an integer >= 0"),
         (dict(num_classes=0), "num_classes=0"),
-        (dict(rescore_boxes="no"), "rescore_boxes='no' is neither True nor False"),
+        (dict(rescore_boxes="no"), "rescore_boxes='no' must be True or False"),
     ],
 )
 def test_bad_settings_are_refused_by_name(settings: dict, named: str) -> None:

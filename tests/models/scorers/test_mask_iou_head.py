@@ -1,8 +1,10 @@
-"""The head's shapes, cost, loss and scores, against the paper, MMDetection and hand counts."""
+"""Tests of the MaskIoU head against the paper, MMDetection's head and values by hand."""
 
+import numpy as np
 import pytest
 import torch
 from mmdet.models.roi_heads.mask_heads.maskiou_head import MaskIoUHead as BuiltInMaskIoUHead
+from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 from torch import nn
 
@@ -11,10 +13,10 @@ from msrcnn_mm.errors import SettingError
 
 
 def run(head: MaskIoUHead, features: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-    """The head's outputs for (R, M, M) masks, which it finds among those of three classes."""
+    """Returns the outputs for (R, M, M) masks, given to the head among those of other classes."""
     labels = torch.arange(len(features)) % head.num_classes
     shape = (len(features), head.num_classes, *logits.shape[-2:])
-    masks = torch.full(shape, float("nan"))  # what must not be looked at
+    masks = torch.full(shape, float("nan"))  # must not be read
     rois = torch.arange(len(features))
     return head(features, masks.index_put((rois, labels), logits), labels)
 
@@ -114,7 +116,7 @@ def test_classes_are_summed_and_rois_averaged() -> None:
     assert loss.item() == pytest.approx(by_hand, rel=1e-5)
 
 
-def test_an_overflow_where_nothing_is_learned_does_no_harm() -> None:
+def test_an_overflow_where_nothing_is_learned_changes_nothing() -> None:
     head = small_head()
     predicted = torch.tensor([[0.5, 0.0, 0.0], [float("inf"), 0.0, 0.0]], requires_grad=True)
     targets = torch.tensor([[0.7, 0.0, 0.0], [0.0, 0.0, 0.0]])
@@ -162,11 +164,70 @@ def test_masks_that_do_not_fit_the_features_are_refused() -> None:
         run(small_head(), torch.randn(1, 8, 14, 14), torch.randn(1, 56, 56))
 
 
-# ---- the paper's figure 4
+# ---- targets
+
+
+@pytest.mark.parametrize(
+    ("half", "mask_iou_thr", "box_iou_thr", "counted"),
+    [
+        (False, 0, 0, [True, True, True]),
+        (False, 0.6, 0, [True, True, False]),
+        (False, 0, 0.6, [True, True, False]),
+        (True, 0, 0.6, [True, True, False]),
+        (True, 0.3, 0, [True, True, False]),
+        (True, 0.45, 0.6, [True, False, False]),
+        (True, 0.6, 0, [False, False, False]),
+    ],
+)
+def test_rois_above_both_thresholds_are_learned(
+    half: bool, mask_iou_thr: float, box_iou_thr: float, counted: list[bool]
+) -> None:
+    head = small_head(mask_iou_thr=mask_iou_thr, box_iou_thr=box_iou_thr)
+    mask = np.zeros((1, 96, 128), np.uint8)
+    mask[0, 20:60, 20:60] = 1
+    truth = InstanceData(labels=torch.tensor([1]), masks=BitmapMasks(mask, 96, 128))
+    box = torch.tensor([[20.0, 20.0, 60.0, 60.0]])
+    sampled = InstanceData(
+        pos_priors=torch.tensor([[20.0, 20.0, 20.0 + side, 60.0] for side in (40, 30, 22)]),
+        pos_gt_bboxes=box.repeat(3, 1),
+        pos_gt_labels=truth.labels.repeat(3),
+        pos_assigned_gt_inds=torch.zeros(3, dtype=torch.int64),
+    )
+    preds = torch.full((3, 3, 28, 28), 9.0)  # mask and box IoUs are 1, 0.75 and 0.55
+    if half:
+        preds[..., 14:] = -9.0  # the mask IoUs are half of that
+    targets, learned = head.get_targets(preds, [sampled], [truth], mask_thr=0.5)
+    ious = torch.tensor([1, 0.75, 0.55]) / (2 if half else 1)
+    torch.testing.assert_close(targets[:, 1], ious, atol=0.02, rtol=0)
+    assert learned.tolist() == [[False, value, False] for value in counted]
+
+
+def test_targets_of_images_are_concatenated() -> None:
+    head = small_head(learns="all_classes")
+    truths, sampled = [], []
+    for count, label in ((2, 0), (0, 1), (1, 2)):
+        masks = BitmapMasks(np.ones((1, 20, 30), np.uint8), 20, 30)
+        truths.append(InstanceData(labels=torch.tensor([label]), masks=masks))
+        boxes = torch.tensor([[0.0, 0.0, 30.0, 20.0]]).repeat(count, 1)
+        sampled.append(
+            InstanceData(
+                pos_priors=boxes,
+                pos_gt_bboxes=boxes,
+                pos_gt_labels=torch.full((count,), label),
+                pos_assigned_gt_inds=torch.zeros(count, dtype=torch.int64),
+            )
+        )
+    targets, learned = head.get_targets(torch.full((3, 3, 28, 28), 9.0), sampled, truths, 0.5)
+    expected = torch.tensor([[1.0, 0, 0], [1, 0, 0], [0, 0, 1]])
+    torch.testing.assert_close(targets, expected, atol=0.01, rtol=0)
+    assert learned.all()
+
+
+# ---- inputs (the paper's figure 4)
 
 
 def first_layer_input(head: MaskIoUHead, *inputs: torch.Tensor) -> torch.Tensor:
-    """What the first convolution is given."""
+    """Returns the input of the first convolution."""
     seen = []
     head.convs[0].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     head(*inputs)
@@ -182,7 +243,7 @@ def test_inputs_of_the_head(mask_input: str, channels: int) -> None:
     preds = torch.randn(2, 3, 28, 28)
     seen = first_layer_input(head, features, preds, labels)
     assert head.convs[0].weight.shape == (8, channels, 3, 3)
-    # by hand: the largest of each 2 x 2 probabilities
+    # by hand: the maximum of each 2 x 2 probabilities
     pooled = preds.sigmoid().view(2, 3, 14, 2, 14, 2).amax(dim=(3, 5))
     target = torch.stack([pooled[0, 2], pooled[1, 0]])[:, None]
     by_hand = {
@@ -211,7 +272,7 @@ def test_full_size_masks_beside_features_of_high_resolution() -> None:
     assert head.fcs[0].in_features == small_head().fcs[0].in_features == 8 * 7 * 7
 
 
-def test_every_setting_changes_only_the_layers_it_says() -> None:
+def test_a_setting_changes_only_its_own_layers() -> None:
     def shapes(**settings) -> dict:
         return {name: value.shape for name, value in small_head(**settings).state_dict().items()}
 
@@ -232,28 +293,28 @@ def test_every_setting_changes_only_the_layers_it_says() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (dict(mask_input="add"), "'add' is none of target_concat, target_multiply, all_concat"),
-        (dict(learns="all"), "'all' is none of target_class, all_classes, positive_classes"),
-        (dict(mask_iou_thr=1.0), r"mask_iou_thr=1.0 is no number in \[0, 1\)"),
-        (dict(box_iou_thr=-0.1), r"box_iou_thr=-0.1 is no number in \[0, 1\)"),
+        (dict(mask_input="add"), "'add' must be one of target_concat, target_multiply, all_concat"),
+        (dict(learns="all"), "'all' must be one of target_class, all_classes, positive_classes"),
+        (dict(mask_iou_thr=1.0), r"mask_iou_thr=1.0 must be a number in \[0, 1\)"),
+        (dict(box_iou_thr=-0.1), r"box_iou_thr=-0.1 must be a number in \[0, 1\)"),
         (dict(class_agnostic=True, learns="all_classes"), "set class_agnostic=False"),
-        (dict(mask_iou_thr="0.5"), r"mask_iou_thr='0.5' is no number in \[0, 1\)"),
-        (dict(conv_strides=(1, 2)), r"conv_strides=\(1, 2\) must be 4 whole numbers"),
-        (dict(conv_strides=(0, 1, 1, 2)), r"conv_strides=\(0, 1, 1, 2\) must be 4 whole"),
-        (dict(conv_strides=2), "conv_strides=2 must be 4 whole numbers"),
+        (dict(mask_iou_thr="0.5"), r"mask_iou_thr='0.5' must be a number in \[0, 1\)"),
+        (dict(conv_strides=(1, 2)), r"conv_strides=\(1, 2\) must be 4 integers >= 1"),
+        (dict(conv_strides=(0, 1, 1, 2)), r"conv_strides=\(0, 1, 1, 2\) must be 4 integers"),
+        (dict(conv_strides=2), "conv_strides=2 must be 4 integers >= 1"),
     ],
 )
-def test_values_that_a_setting_cannot_have_are_refused(settings: dict, message: str) -> None:
+def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         small_head(**settings)
 
 
 def test_features_of_another_side_than_set_are_refused() -> None:
-    with pytest.raises(SettingError, match="features are of side 28: set roi_feat_size=28"):
+    with pytest.raises(SettingError, match="features have side 28: set roi_feat_size=28"):
         run(small_head(), torch.randn(1, 8, 28, 28), torch.randn(1, 28, 28))
 
 
 def test_all_masks_cannot_come_from_a_class_agnostic_mask_head() -> None:
     head = small_head(mask_input="all_concat")
-    with pytest.raises(SettingError, match="needs 3 masks, one a class, not 1"):
+    with pytest.raises(SettingError, match="needs 3 masks, one per class, not 1"):
         head(torch.randn(1, 8, 14, 14), torch.randn(1, 1, 28, 28), torch.tensor([0]))

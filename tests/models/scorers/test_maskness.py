@@ -1,4 +1,4 @@
-"""Mean foreground probabilities, by hand, and in the host's results."""
+"""Tests of foreground probabilities by hand and in the host's results."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ def test_no_masks() -> None:
 
 
 def test_half_precision_is_summed_in_full() -> None:
-    """784 numbers of float16 add up to an error that shows."""
+    """A sum of 784 numbers in float16 has a visible error."""
     logits = torch.full((1, 28, 28), 2.0, dtype=torch.float16)
     expected = torch.tensor(2.0).sigmoid().item()
     assert foreground_probs(logits, 0.5).item() == pytest.approx(expected, abs=1e-6)
@@ -30,12 +30,12 @@ MS_RCNN = "ms_rcnn/ms-rcnn_r50_fpn_1x_coco.py"
 
 
 @pytest.mark.parametrize("name", [MASK_RCNN, MS_RCNN])
-def test_of_the_predicted_class_in_the_results(name: str) -> None:
+def test_results_have_those_of_the_predicted_class(name: str) -> None:
     model = tiny.build(tiny.tiny_config(name)).eval()
-    of_class = torch.tensor([0.6, 0.3, 0.9])
+    class_probs = torch.tensor([0.6, 0.3, 0.9])
     head = model.roi_head.mask_head
     torch.nn.init.zeros_(head.conv_logits.weight)
-    head.conv_logits.bias.data = of_class.logit()
+    head.conv_logits.bias.data = class_probs.logit()
     with torch.no_grad():
         samples = model.predict(*tiny.inputs(model, False, [(3, 96, 128), (3, 96, 96)]))
     results = [sample.pred_instances for sample in samples]
@@ -55,10 +55,10 @@ def test_images_without_a_detection(name: str) -> None:
     assert sample.pred_instances.foreground_probs.shape == (0,)
 
 
-def test_else_the_results_are_those_of_mmdetections_host() -> None:
+def test_other_results_are_those_of_mmdetections_host() -> None:
     config = tiny.tiny_config(MASK_RCNN)
     ours = tiny.build(config).eval()
-    config.model.roi_head.type = roi_heads.StandardRoIHead  # the class, as its name means ours
+    config.model.roi_head.type = roi_heads.StandardRoIHead  # by name it would be ours
     theirs = tiny.build(config).eval()
     batch = tiny.inputs(ours, False, [(3, 96, 128), (3, 96, 96)])
     with torch.no_grad():

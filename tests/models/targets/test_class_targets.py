@@ -1,4 +1,4 @@
-"""What each output of the head learns: hand-made scenes, and brute force on random ones."""
+"""Tests of the targets of each output: scenes by hand, and brute force on random ones."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from msrcnn_mm.models.targets.summed_area import SummedAreaTables
 from tests.support import brute_force
 from tests.support.scenes import Scene, random_scene
 
-TOLERANCE = 0.06  # as in test_mask_iou_targets.py, which says why
+TOLERANCE = 0.06  # explained in test_mask_iou_targets.py
 
 
 def targets_of(
@@ -22,7 +22,7 @@ def targets_of(
     gt_labels: list[int],
     outputs: int = 4,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Targets of a scene whose target class IoUs are all 0.9."""
+    """Computes targets of a scene, with 0.9 as the IoU of all target classes."""
     labels = torch.tensor(gt_labels)
     masks = BitmapMasks(scene.masks, *scene.masks.shape[1:])
     ious, learned = class_targets(
@@ -40,7 +40,7 @@ def targets_of(
 
 @pytest.fixture
 def two_in_a_box() -> Scene:
-    """One RoI for the instance on the left; another fills its right half and more beyond it."""
+    """Makes one RoI: its instance is on the left, another fills its right half and beyond."""
     masks = np.zeros((3, 20, 60), np.uint8)
     masks[0, 0:20, 0:10] = 1
     masks[1, 0:20, 10:30] = 1
@@ -50,7 +50,7 @@ def two_in_a_box() -> Scene:
 
 
 def predictions() -> np.ndarray:
-    """Class 1 is seen on the left half of the box, class 2 on the right half, the rest nowhere."""
+    """Predicts class 1 on the left half of the box, class 2 on the right, no others."""
     preds = np.full((1, 4, 28, 28), -9, np.float32)
     preds[0, 1, :, :14] = 9
     preds[0, 2, :, 14:] = 9
@@ -124,7 +124,7 @@ def test_equals_brute_force_on_random_scenes(seed: int, gt_labels: list[int]) ->
 
 
 def area_inside(mask: np.ndarray, box: np.ndarray) -> float:
-    """Pixels of a mask inside a box, each by the part of it that the box covers."""
+    """Sums the pixels of a mask inside a box, each weighted by the part that the box covers."""
 
     def covered(count: int, low: float, high: float) -> np.ndarray:
         starts = np.arange(count)

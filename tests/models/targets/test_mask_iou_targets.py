@@ -1,4 +1,4 @@
-"""Targets against brute force, against MMDetection's own, and on every degenerate input."""
+"""Tests of mask IoU targets against brute force, MMDetection and on degenerate inputs."""
 
 import numpy as np
 import pytest
@@ -14,10 +14,10 @@ from tests.support import brute_force
 from tests.support.scenes import Scene, random_scene
 from tests.support.three_targets import built_in_targets_of, targets_of, truth_of
 
-# Areas of ground truth are exact; what differs from brute force is the outline of the predicted
-# mask, sampled at 56 x 56 points of the box here and at 8 x 8 a pixel there. The error grows with
-# the share of the mask that lies on its outline: 0.049 was the largest over 1,000 masks (a sliver
-# that fills a sixth of its box), 0.0025 the mean.
+# Areas of ground truth are exact. The outline of the predicted mask differs from brute force: it
+# is sampled at 56 x 56 points of the box, not at 8 x 8 per pixel. The error grows with the share of
+# the mask on its outline: over 1,000 masks the largest was 0.049 (a sliver that fills a sixth of
+# its box), the mean 0.0025.
 TOLERANCE = 0.06
 MEAN_TOLERANCE = 0.004
 
@@ -47,7 +47,7 @@ def test_the_brute_force_reference_pastes_as_mmdetection_does() -> None:
         assert disagree.mean() < 0.002  # samples that fall on 0.5 to the last bit
 
 
-def test_nearer_to_the_truth_than_the_built_in() -> None:
+def test_closer_to_brute_force_than_the_built_in() -> None:
     ours, theirs = [], []
     for scene in map(random_scene, range(60)):
         truth = truth_of(scene)
@@ -55,7 +55,7 @@ def test_nearer_to_the_truth_than_the_built_in() -> None:
         theirs.append(np.abs(built_in_targets_of(scene).numpy() - truth))
     ours, theirs = np.concatenate(ours), np.concatenate(theirs)
     differ = np.abs(ours - theirs) > 0.02
-    assert differ.sum() > 20  # they do differ, or this would compare nothing
+    assert differ.sum() > 20  # they differ often enough to compare
     assert (ours[differ] < theirs[differ]).all()
     assert ours.mean() < theirs.mean() / 5
     assert ours.max() < theirs.max() / 5
@@ -66,7 +66,7 @@ def test_area_outside_the_box_counts_in_the_union() -> None:
     masks[0, 5:15, 10:30] = 1
     half_box = np.array([[10, 5, 20, 15]], np.float32)
     scene = Scene(masks, half_box, np.zeros(1, np.int64), np.full((1, 28, 28), 9, np.float32))
-    # the predicted mask fills the box but for the fading rim of the paste, an eighth of a cell
+    # the predicted mask fills the box except its rim, an eighth of a cell
     assert targets_of(scene).item() == pytest.approx(0.5, abs=0.001)
 
 
@@ -170,7 +170,7 @@ def test_no_gradient_flows_into_the_targets() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_never_waits_for_the_device() -> None:
+def test_does_not_synchronise_with_the_device() -> None:
     scene = random_scene(5)
     masks = BitmapMasks(scene.masks, *scene.masks.shape[1:])
     tables = SummedAreaTables.from_masks(masks, torch.device("cuda"))

@@ -1,4 +1,4 @@
-"""Areas in cells against counting, and polygons against pycocotools on the whole canvas."""
+"""Tests of areas in cells against sums over pixels, and of polygons against pycocotools."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 
 
 def area_by_overlap(mask: np.ndarray, y_edges: np.ndarray, x_edges: np.ndarray) -> np.ndarray:
-    """Sum over all pixels of value x overlap in y x overlap in x, the definition itself."""
+    """Sums value x overlap in y x overlap in x over all pixels, by definition."""
 
     def overlaps(edges: np.ndarray, count: int) -> np.ndarray:
         pixels = np.arange(count)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from msrcnn_mm.evaluation.oracle import ground_truth_masks, true_mask_ious
+
 from msrcnn_mm.report.pictures.examples import CLASS_FAR, FAR, NEARER, RANDOM, choose_examples
 from tests.support.coco_scenes import SIDE, as_coco, detection, random_scene, rectangle
 

@@ -1,0 +1,13 @@
+# Registers this package with MMDetection and sets its checks of a run as hooks:
+#     default_hooks = _base_.pop("run_hooks")
+custom_imports = dict(imports=["msrcnn_mm"], allow_failed_imports=False)
+run_hooks = dict(
+    # Checks classes, annotations, images and settings before the first iteration.
+    run_checks=dict(type="RunChecksHook"),
+    # Refuses a checkpoint that does not fit the model.
+    checkpoint_fit=dict(type="CheckpointFitHook"),
+    # Refuses to write pictures over the images that are read.
+    overwrite_guard=dict(type="OverwriteGuardHook"),
+    # Adds the calibrated scores of the file that model.test_cfg.calibration names.
+    calibration=dict(type="CalibrationHook"),
+)

@@ -1,0 +1,70 @@
+"""The commands of the package: ``python -m msrcnn_mm COMMAND``."""
+
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import NamedTuple
+
+from msrcnn_mm.cli.arguments import one_line_errors
+from msrcnn_mm.errors import UserError
+from msrcnn_mm.registration import require_mmdetection
+
+
+class Command(NamedTuple):
+    """A command: its module in ``msrcnn_mm.cli``, a line about it, and whether it runs configs."""
+
+    module: str
+    about: str
+    needs_mmdetection: bool = False
+
+
+COMMANDS = {
+    "report": Command("report", "write an HTML page on the scores of results"),
+    "correlate": Command("correlate", "compare the scores of masks with their true IoU"),
+    "calibrate": Command("calibrate", "fit calibrated scores, or add them to results"),
+    "draw": Command("draw", "draw masks with their scores and true IoU"),
+    "train": Command("train", "train a model from a config", True),
+    "test": Command("test", "test a checkpoint on a config's test set", True),
+    "cost": Command("cost", "count and time what detectors cost", True),
+    "convert": Command("convert", "convert a checkpoint of another codebase, or back", True),
+    "demo-data": Command("demo_data", "make the demo data set"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs a command; without one, or with ``--help``, lists them all.
+
+    Args:
+        argv: The command and its arguments; those of the process by default.
+    """
+    name, *words = [*(sys.argv[1:] if argv is None else argv)] or ["--help"]
+    if name in ("-h", "--help"):
+        print(_help())
+        return
+    with one_line_errors():
+        command = COMMANDS.get(name)
+        if command is None:
+            near = get_close_matches(name, COMMANDS, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UserError(f"no command {name!r}{hint} (see python -m msrcnn_mm --help)")
+        if command.needs_mmdetection:
+            require_mmdetection(name)
+        import_module(f"msrcnn_mm.cli.{command.module}").main(words)
+
+
+def _help() -> str:
+    lines = [f"  {name:<10} {command.about}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: python -m msrcnn_mm COMMAND ...",
+            "",
+            *lines,
+            "",
+            "python -m msrcnn_mm COMMAND --help explains a command.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""Inferencers that would run code from a checkpoint."""
+
+from functools import wraps
+from typing import Any
+
+from mmengine.infer import BaseInferencer
+
+
+def keep_inferencers_from_running_configs() -> None:
+    """Has an inferencer refuse weights without a config beside them.
+
+    Wrong in mmengine 0.10.7: an inferencer built from weights alone runs the config text inside the
+    checkpoint as Python. No version is known that mends it.
+    """
+    original = BaseInferencer._init_model
+
+    @wraps(original)
+    def init_model(self: BaseInferencer, cfg: Any, weights: Any, *args: Any, **kwargs: Any) -> Any:
+        if not cfg:
+            raise ValueError(
+                f"{weights}: an inferencer needs a config beside its weights (model=CONFIG): the "
+                "one inside them would be run as Python. If you trust where it comes from, write "
+                "meta['cfg'] to a file"
+            )
+        return original(self, cfg, weights, *args, **kwargs)
+
+    BaseInferencer._init_model = init_model

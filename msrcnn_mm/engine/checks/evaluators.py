@@ -1,0 +1,73 @@
+"""Checks of evaluators: their metrics and their annotations."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmdet.evaluation import CocoMetric
+from mmdet.registry import METRICS
+
+from msrcnn_mm.coco.annotations import AnnotationFile
+from msrcnn_mm.errors import UserError
+
+from ..config.walk import as_list, class_of
+from ..results.metric import MaskScoreMetric
+from .settings import is_local, quoted, setting_of
+
+METRIC_NAMES = ("bbox", "segm", "boundary", "proposal", "proposal_fast")
+"""Metrics of ``MaskScoreMetric``; ``CocoMetric`` has all but Boundary IoU."""
+
+
+def coco_metrics(evaluator: Any) -> list[Any]:
+    """Returns those of an evaluator's metrics that are a ``CocoMetric``."""
+    found = [(metric, class_of(metric, METRICS)) for metric in as_list(evaluator)]
+    return [metric for metric, cls in found if cls is not None and issubclass(cls, CocoMetric)]
+
+
+def metrics_of(evaluator: Mapping) -> list[Any]:
+    """Returns the metrics that an evaluator measures, be they its default."""
+    return as_list(setting_of(evaluator, "metric", METRICS))
+
+
+def check_evaluator(
+    evaluator: Mapping,
+    split: str,
+    classes: tuple[str, ...],
+    file: AnnotationFile,
+    files: dict[str, AnnotationFile],
+) -> None:
+    """Checks that an evaluator knows its metrics and evaluates by the images that it will be given.
+
+    MMDetection fails after the whole test has run.
+
+    Args:
+        evaluator: A ``CocoMetric``'s config.
+        split: ``val`` or ``test``.
+        classes: The data set's class names.
+        file: The data set's annotations.
+        files: Annotation files by path that were read already; gains the evaluator's.
+
+    Raises:
+        UserError: A metric is unknown, or the evaluator's annotations lack images or classes.
+    """
+    where = f"{split}_evaluator"
+    ours = issubclass(class_of(evaluator, METRICS) or CocoMetric, MaskScoreMetric)
+    known = [name for name in METRIC_NAMES if ours or name != "boundary"]
+    unknown = [name for name in metrics_of(evaluator) if name not in known]
+    if unknown:
+        raise UserError(f"{where}: no metric {quoted(unknown)}; there are {quoted(known)}")
+    path = evaluator.get("ann_file")
+    if path is None or not is_local(path, evaluator.get("backend_args")):
+        return
+    if Path(path).exists() and Path(path).samefile(file.path):
+        return
+    if path not in files:
+        files[path] = AnnotationFile.read(path, f"{where}.ann_file")
+    judged = {key: image["file_name"] for key, image in files[path].images.items()}
+    absent = sum(judged.get(key) != image["file_name"] for key, image in file.images.items())
+    if absent:
+        raise UserError(
+            f"{where}.ann_file is {path}, but the images come from {file.path}, and {absent} of "
+            f"{len(file.images)} are not in it: give both the same file"
+        )
+    files[path].check_classes(classes, f"{where}.ann_file")

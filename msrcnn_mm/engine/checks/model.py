@@ -1,0 +1,78 @@
+"""Checks of a model's config: numbers of classes, thresholds, files of weights."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from mmengine.model import PretrainedInit
+
+from msrcnn_mm.errors import UserError
+
+from ..config.walk import parts
+from .settings import quoted, setting_of
+
+# heads whose number of classes is another: objectness, and classes of stuff
+_OTHER_COUNTS = ("rpn_head", "semantic_head")
+
+
+def check_heads(model: Mapping, classes: Sequence[str]) -> None:
+    """Checks that every head that classifies has as many classes as the data set.
+
+    Args:
+        model: The model's config.
+        classes: The data set's class names.
+
+    Raises:
+        UserError: A head does not; the message names each.
+    """
+    wrong = [
+        f"{path}.num_classes={count}"
+        for path, count in _class_counts(model)
+        if count != len(classes)
+    ]
+    if wrong:
+        raise UserError(
+            f"{', '.join(wrong)}, but the data set has {len(classes)} "
+            f"class{'es' if len(classes) > 1 else ''} {quoted(classes)}: "
+            "set num_classes=len(classes) in every head"
+        )
+
+
+def _class_counts(model: Mapping) -> Iterator[tuple[str, int]]:
+    """Yields every head of a model config with its number of classes, be it the default."""
+    for path, part in parts(model, "model"):
+        name = path.rpartition(".")[2].partition("[")[0]
+        if (
+            name.endswith("_head")
+            and name not in _OTHER_COUNTS
+            and not setting_of(part, "class_agnostic")
+        ):
+            count = setting_of(part, "num_classes")
+            if count is not None:
+                yield path, count
+
+
+def check_thresholds(model: Mapping) -> None:
+    """Checks that a class score can exceed every ``score_thr`` of a model.
+
+    Raises:
+        UserError: One is no number below 1.
+    """
+    for path, part in parts(model, "model"):
+        threshold = part.get("score_thr", 0)
+        number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
+        if not (number and threshold < 1):
+            raise UserError(f"{path}.score_thr must be a number below 1, not {threshold!r}")
+
+
+def check_pretrained(model: Mapping) -> None:
+    """Checks that the files of weights exist that the model starts from.
+
+    Raises:
+        UserError: One does not.
+    """
+    for path, part in parts(model, "model"):
+        pretrained = part.get("type") in ("Pretrained", PretrainedInit)
+        checkpoint = part.get("checkpoint") if pretrained else None
+        file = checkpoint if isinstance(checkpoint, str) and "://" not in checkpoint else None
+        if file is not None and not Path(file).expanduser().is_file():
+            raise UserError(f"{path}.checkpoint: no such file: {checkpoint}")

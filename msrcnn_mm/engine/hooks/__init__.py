@@ -1,0 +1,1 @@
+"""Hooks that any runner of mmengine takes from a config."""

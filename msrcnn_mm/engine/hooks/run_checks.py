@@ -1,0 +1,39 @@
+"""Checks of a run's config, data and evaluators before its first iteration."""
+
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import BaseLoop, Runner
+
+from ..checks.run import check_run
+
+
+@HOOKS.register_module()
+class RunChecksHook(Hook):
+    """Checks the config of a run, its data and its evaluators against each other.
+
+    It checks the splits whose loops the runner has built, each once: training and validation in
+    ``Runner.train``, the test set in ``Runner.test``.
+
+    Attributes:
+        checked: The splits that are checked already.
+
+    Raises:
+        UserError: Before the run, for the first thing that is wrong.
+    """
+
+    priority = "VERY_HIGH"
+
+    def __init__(self) -> None:
+        self.checked: set[str] = set()
+
+    def before_run(self, runner: Runner) -> None:
+        """Checks what the run will read."""
+        loops = dict(train=runner._train_loop, val=runner._val_loop, test=runner._test_loop)
+        splits = [
+            split
+            for split, loop in loops.items()
+            if isinstance(loop, BaseLoop) and split not in self.checked
+        ]
+        if splits and "model" in runner.cfg:  # a runner made without a config has none
+            check_run(runner.cfg, splits)
+            self.checked.update(splits)

@@ -1,0 +1,76 @@
+"""Turns the predictions of MMDetection's models into detections."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet.structures.mask import encode_mask_results
+
+from msrcnn_mm.coco.detections import SCORE_ENTRIES, Detections, Rle
+from msrcnn_mm.errors import UserError
+
+
+def to_arrays(prediction: Mapping[str, Any]) -> dict[str, Any]:
+    """Takes what evaluation needs from one image's ``pred_instances`` off its device.
+
+    Args:
+        prediction: ``bboxes`` (D, 4) as ``x1, y1, x2, y2`` in pixels, ``labels`` (D,), ``scores``
+            (D,) and, optionally, ``masks`` (D, H, W) or a list of D RLEs, and ``mask_ious``,
+            ``mask_scores``, ``foreground_probs`` and ``calibrated_scores``, each (D,).
+
+    Returns:
+        The same fields as NumPy arrays, ``masks`` as a list of D RLEs.
+    """
+    fields = ("bboxes", "labels", "scores", *SCORE_ENTRIES)
+    arrays = {name: prediction[name].cpu().numpy() for name in fields if name in prediction}
+    if "masks" in prediction:
+        masks = prediction["masks"]
+        arrays["masks"] = (
+            encode_mask_results(masks.detach().cpu().numpy())
+            if isinstance(masks, torch.Tensor)
+            else masks
+        )
+    return arrays
+
+
+def to_detections(
+    arrays: Mapping[str, Any], image_id: int | str, category_ids: Sequence[int]
+) -> Detections:
+    """Turns one image's predictions into detections.
+
+    Numbers go to double precision exactly as in MMDetection's ``CocoMetric``, so that an evaluation
+    of these detections agrees with its own to the last bit.
+
+    Args:
+        arrays: As from :func:`to_arrays`.
+        image_id: The image's id in the annotations.
+        category_ids: Category id of each label.
+
+    Returns:
+        D detections, in the order of ``arrays``.
+
+    Raises:
+        UserError: A score beside the class score is NaN.
+    """
+    boxes = np.array(arrays["bboxes"]).reshape(-1, 4).astype(float)
+    boxes[:, 2:] -= boxes[:, :2]
+    columns = {name: arrays[name].astype(float) for name in SCORE_ENTRIES if name in arrays}
+    for name, column in columns.items():
+        if np.isnan(column).any():
+            raise UserError(f"image {image_id}: the model predicts {name} that are NaN")
+    return Detections(
+        image_ids=[image_id] * len(boxes),
+        category_ids=[category_ids[label] for label in arrays["labels"].tolist()],
+        class_scores=arrays["scores"].astype(float),
+        masks=[_with_text_counts(rle) for rle in arrays["masks"]] if "masks" in arrays else None,
+        boxes=boxes,
+        **columns,
+    )
+
+
+def _with_text_counts(rle: Mapping[str, Any]) -> Rle:
+    """``rle`` with ``counts`` as JSON can hold it."""
+    counts = rle["counts"]
+    text = counts.decode() if isinstance(counts, bytes) else counts
+    return {"size": list(rle["size"]), "counts": text}

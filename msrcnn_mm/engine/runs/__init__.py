@@ -1,0 +1,1 @@
+"""Trainings and tests: changes of their config, and the runner that executes them."""

@@ -1,0 +1,66 @@
+"""The runner of a training or a test, with the hooks that every run should have."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from ..checks.run import check_run
+from ..config.errors import StartedHook, config_mistakes_as_user_errors
+from ..hooks.calibration import CalibrationHook
+from ..hooks.checkpoint_fit import CheckpointFitHook
+from ..hooks.overwrite_guard import OverwriteGuardHook
+from ..hooks.run_checks import RunChecksHook
+
+DEFAULT_HOOKS = (CheckpointFitHook, OverwriteGuardHook, CalibrationHook)
+"""Hooks of configs/_base_ that the runs of stock configs get as well."""
+
+
+@contextmanager
+def checked_run(
+    config: Config, name: str, options: Sequence[str], splits: Sequence[str], *hooks: Hook
+) -> Iterator[Runner]:
+    """Checks a config, builds its runner, and turns mistakes of the config into one line.
+
+    The checks come before the runner's data sets, so that their mistakes are one line too.
+
+    Args:
+        config: The config.
+        name: Its name, for messages.
+        options: Names of the settings that the command line overrides.
+        splits: Those of ``train``, ``val`` and ``test`` that the run will read.
+        *hooks: Hooks to register beside those of the config.
+
+    Yields:
+        The runner, to be run inside.
+
+    Raises:
+        UserError: The config, its data or a checkpoint has a mistake.
+    """
+    start = StartedHook()
+    with config_mistakes_as_user_errors(name, options, start):
+        check_run(config, splits)
+        runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
+        _skip_checks(runner, splits)
+        _add_default_hooks(runner)
+        for hook in (start, *hooks):
+            runner.register_hook(hook)
+        yield runner
+
+
+def _skip_checks(runner: Runner, splits: Sequence[str]) -> None:
+    """Has the config's ``RunChecksHook`` not check again what is checked."""
+    for hook in runner.hooks:
+        if isinstance(hook, RunChecksHook):
+            hook.checked.update(splits)
+
+
+def _add_default_hooks(runner: Runner) -> None:
+    """Registers each of ``DEFAULT_HOOKS`` that the config lacks."""
+    present = {type(hook) for hook in runner.hooks}
+    for kind in DEFAULT_HOOKS:
+        if kind not in present:
+            runner.register_hook(kind())

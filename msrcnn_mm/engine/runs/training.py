@@ -1,0 +1,101 @@
+"""Changes of a config by the options of a training, and where a training starts and resumes."""
+
+import inspect
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.registry import OPTIM_WRAPPERS
+from mmengine.runner import find_latest_checkpoint
+
+from msrcnn_mm.errors import UserError, warn
+
+from ..checkpoints.loading import require_file
+from ..config.walk import class_of
+from .cpu_amp import CpuAmpOptimWrapper
+
+
+def use_mixed_precision(config: Config) -> None:
+    """Sets a training in fp16 with scaled losses on a GPU, in bf16 on a CPU.
+
+    Raises:
+        UserError: The config's optimizer wrapper is one of its own.
+    """
+    wrapper = config.optim_wrapper
+    kind = class_of(wrapper.setdefault("type", "OptimWrapper"), OPTIM_WRAPPERS)
+    if kind not in (OptimWrapper, AmpOptimWrapper, CpuAmpOptimWrapper):
+        raise UserError(f"--amp cannot replace the config's optim_wrapper, a {wrapper.type}")
+    if get_device() == "cpu":
+        wrapper.type = "CpuAmpOptimWrapper"
+        # what only fp16 on a GPU needs
+        for key in set(inspect.signature(AmpOptimWrapper).parameters) - {"kwargs"}:
+            wrapper.pop(key, None)
+    else:
+        wrapper.type = "AmpOptimWrapper"
+        wrapper.setdefault("loss_scale", "dynamic")
+
+
+def scale_learning_rate(config: Config) -> None:
+    """Switches the scaling of the learning rate on that the config provides for.
+
+    Raises:
+        UserError: It provides for none.
+    """
+    if not (config.get("auto_scale_lr") or {}).get("base_batch_size"):
+        raise UserError(
+            "--auto-scale-lr: the config names no batch size that its learning rate is for; add "
+            "auto_scale_lr = dict(enable=False, base_batch_size=16)"
+        )
+    config.auto_scale_lr.enable = True
+
+
+def check_length(config: Config) -> None:
+    """Checks that the training has a length; mmengine ends without a message where it is 0.
+
+    Raises:
+        UserError: It has none.
+    """
+    for key in ("max_epochs", "max_iters"):
+        length = (config.get("train_cfg") or {}).get(key)
+        if length is not None and (not isinstance(length, int) or length < 1):
+            raise UserError(f"train_cfg.{key} must be an integer >= 1, not {length!r}")
+
+
+def set_start(config: Config, resume: str | None) -> bool:
+    """Sets the checkpoint that the training starts from.
+
+    Args:
+        config: The config; changed in place.
+        resume: The checkpoint to resume from, ``auto`` for the last in the work folder, None to
+            start as the config says.
+
+    Returns:
+        Whether the training resumes from a checkpoint.
+
+    Raises:
+        UserError: The checkpoint's file does not exist.
+    """
+    if resume is not None:
+        config.resume = True
+        config.load_from = None if resume == "auto" else resume
+    if config.get("load_from"):
+        require_file(config.load_from)
+        return bool(config.get("resume"))
+    if not config.get("resume"):
+        return False
+    if Path(config.work_dir).is_dir() and find_latest_checkpoint(config.work_dir) is not None:
+        return True
+    warn(f"no checkpoint in {config.work_dir}: the training starts from the beginning")
+    return False
+
+
+def last_checkpoint(work_dir: str) -> tuple[str, int] | None:
+    """Returns the last checkpoint in a work folder and its time in ns; None without one."""
+    # find_latest_checkpoint prints a message where there is none
+    found = (
+        find_latest_checkpoint(work_dir) if Path(work_dir, "last_checkpoint").is_file() else None
+    )
+    if found is None or not Path(found).is_file():
+        return None
+    return found, Path(found).stat().st_mtime_ns

@@ -1,0 +1,273 @@
+"""Holds the results of an evaluation as plain data.
+
+Figures are shares in [0, 1], not percent. None stands for what is undefined, such as an AP without
+ground truth. Rankings and scores have the names in :mod:`.protocol`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from msrcnn_mm.coco.detections import Column
+
+Aps = dict[str, float | None]
+"""AP, AP50, AP75, APs, APm, APl, by these names."""
+
+
+@dataclass(frozen=True)
+class DetectionColumns:
+    """D detections, in the order in which they were given.
+
+    Attributes:
+        image_ids: (D,).
+        category_ids: (D,).
+        class_scores: s_cls.
+        mask_ious: s_iou, from the mask score where the results leave it out; None without both.
+        mask_scores: s_cls * s_iou; None if no detection has one.
+        maskness: s_cls * mean foreground probability; None if no detection has one.
+        calibrated_scores: One of these after calibration; None without one.
+        true_ious: IoU of the mask with the instance of its class that it fits best; 0 without one.
+            NaN where the class or image does not count.
+        areas: Of the masks, pixels; NaN as above.
+        matched_ious: Score -> the target of its calibration. With detections in the order of that
+            score, the IoU of the mask with the instance that it finds, 0 for a false alarm or
+            duplicate, NaN where it does not count (in a crowd region; beyond the most detections).
+    """
+
+    image_ids: list[Any]
+    category_ids: list[int]
+    class_scores: Column
+    mask_ious: Column | None
+    mask_scores: Column | None
+    maskness: Column | None
+    calibrated_scores: Column | None
+    true_ious: Column
+    areas: Column
+    matched_ious: dict[str, Column]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """AP of the masks in one order.
+
+    Attributes:
+        ap: pycocotools' six figures.
+        ar: Highest recall, mean over IoUs and classes: ``AR@N`` for each of the protocol's numbers
+            of detections that count, then ``ARs``, ``ARm`` and ``ARl`` at the last number.
+        ap_at_most: AP at the most detections, at which AP50 to APl are; may equal AP.
+        ap_by_iou: AP at each of the protocol's IoU thresholds.
+        recovered_share: By column, (AP - AP by class score) / oracle gap; None where there is no
+            gap, 0 for the class score and 1 for the oracle where there is.
+    """
+
+    ap: Aps
+    ar: dict[str, float | None]
+    ap_at_most: float | None
+    ap_by_iou: list[float | None]
+    recovered_share: Aps
+
+
+@dataclass(frozen=True)
+class MaskIouQuality:
+    """Errors of s_iou against the true IoU, over the masks that are of an instance.
+
+    Attributes:
+        masks: Number of masks.
+        mean_absolute_error: Mean of |s_iou - true IoU|.
+        bias: Mean of s_iou - true IoU; above 0, s_iou is too high.
+        pearson: Correlation with the true IoU.
+        spearman: Correlation of the ranks, ties averaged.
+        auroc: Share of pairs of a mask above IoU 0.75 and one below in which s_iou of the first is
+            higher; ties count half.
+    """
+
+    masks: int
+    mean_absolute_error: float | None
+    bias: float | None
+    pearson: float | None
+    spearman: float | None
+    auroc: float | None
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Detections whose score lies in one part of [0, 1].
+
+    Attributes:
+        low: Scores are above this; the first bin includes it.
+        high: Scores are at most this.
+        count: Number of detections.
+        mean_score: Their mean score; None without any.
+        mean_iou: Their mean matched IoU, which a calibrated score equals; None without any.
+        precision: The share that is correct at IoU 0.5; None without any.
+    """
+
+    low: float
+    high: float
+    count: int
+    mean_score: float | None
+    mean_iou: float | None
+    precision: float | None
+
+
+@dataclass(frozen=True)
+class CalibrationErrors:
+    """Calibration errors of a score, 0 best.
+
+    Attributes:
+        laece: LaECE_0, mean over classes.
+        laace: LaACE_0, mean over classes.
+        dece: D-ECE at IoU 0.5, all classes together.
+        bins: Reliability over all classes, in the 25 bins of LaECE.
+    """
+
+    laece: float | None
+    laace: float | None
+    dece: float | None
+    bins: list[ReliabilityBin]
+
+
+@dataclass(frozen=True)
+class LrpError:
+    """Localisation Recall Precision error of a set of detections, 0 best, 1 worst.
+
+    Attributes:
+        error: LRP.
+        localisation: Mean of 1 - IoU over the masks that found an instance; None without any.
+        false_positive: Share of false alarms among the detections: 1 - precision; None without any
+            correct detection.
+        false_negative: Share of missed instances: 1 - recall.
+    """
+
+    error: float | None
+    localisation: float | None
+    false_positive: float | None
+    false_negative: float | None
+
+
+@dataclass(frozen=True)
+class Lrp:
+    """LRP at IoU 0.5, mean over classes with ground truth.
+
+    Attributes:
+        every: Of all detections.
+        optimal: Of those that reach their class's best threshold (oLRP).
+    """
+
+    every: LrpError
+    optimal: LrpError
+
+
+@dataclass(frozen=True)
+class ClassLrp:
+    """LRP at IoU 0.5 of one class.
+
+    Attributes:
+        every: Of all its detections.
+        optimal: Of those whose score is at least ``threshold`` (oLRP).
+        threshold: The score at which LRP is least; None without a correct detection.
+    """
+
+    every: LrpError
+    optimal: LrpError
+    threshold: float | None
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """Calibration and LRP of one score in one class.
+
+    Attributes:
+        laece: LaECE_0 of the class; None without a detection or ground truth.
+        laace: LaACE_0 of the class; the same.
+        lrp: None without ground truth.
+    """
+
+    laece: float | None
+    laace: float | None
+    lrp: ClassLrp | None
+
+
+@dataclass(frozen=True)
+class ClassEvaluation:
+    """Evaluation of one class.
+
+    Attributes:
+        category_id: Its id in the annotations.
+        name: Its name there.
+        instances: Number of annotated ones, crowd regions left out.
+        detections: Number of masks of this class.
+        rankings: Ranking -> AP in this class alone.
+        oracle_gap: By column, AP(oracle) - AP(class score).
+        scores: Score -> its calibration and LRP in this class.
+    """
+
+    category_id: int
+    name: str
+    instances: int
+    detections: int
+    rankings: dict[str, Ranking]
+    oracle_gap: Aps
+    scores: dict[str, ClassScore]
+
+
+@dataclass(frozen=True)
+class ScoreEvaluation:
+    """Results of an evaluation.
+
+    Attributes:
+        images: Number of images.
+        instances: Number of annotated instances, crowd regions left out.
+        iou_thrs: The protocol's IoU thresholds.
+        max_dets: At most so many detections of a class in an image count for AP50 to APl.
+        ap_max_dets: At most so many count for AP, calibration and LRP.
+        rankings: Ranking -> AP. Class score always, the other scores where the results hold
+            them, the oracle where class scores are in [0, 1].
+        boundary: The same with Boundary IoU; None unless asked for.
+        oracle_gap: By column, AP(oracle) - AP(class score).
+        mask_iou_quality: None where the results hold no s_iou.
+        calibration_errors: Score -> its errors; scores that leave [0, 1] have none.
+        lrp: Score -> LRP.
+        classes: In the order of the category ids.
+        notes: Facts about the results that qualify the figures, a sentence each.
+        detections: One value a detection.
+    """
+
+    images: int
+    instances: int
+    iou_thrs: list[float]
+    max_dets: int
+    ap_max_dets: int
+    rankings: dict[str, Ranking]
+    boundary: dict[str, Ranking] | None
+    oracle_gap: Aps
+    mask_iou_quality: MaskIouQuality | None
+    calibration_errors: dict[str, CalibrationErrors]
+    lrp: dict[str, Lrp]
+    classes: list[ClassEvaluation]
+    notes: list[str]
+    detections: DetectionColumns
+
+
+def as_json(part: Any) -> Any:
+    """Converts an evaluation, or a part of one, to what ``json.dumps`` takes.
+
+    Args:
+        part: One of the classes above, or what their fields hold.
+
+    Returns:
+        Dictionaries by field name, lists, and plain values; NaN becomes None.
+    """
+    if is_dataclass(part):
+        return {field.name: as_json(getattr(part, field.name)) for field in fields(part)}
+    if isinstance(part, Mapping):
+        return {str(key): as_json(value) for key, value in part.items()}
+    if isinstance(part, np.ndarray):
+        return [as_json(value) for value in part.tolist()]
+    if isinstance(part, list | tuple):
+        return [as_json(value) for value in part]
+    if isinstance(part, np.generic):
+        return as_json(part.item())
+    return None if isinstance(part, float) and part != part else part

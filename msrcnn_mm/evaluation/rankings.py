@@ -1,0 +1,81 @@
+"""Collects the scores of detections, and what masks are ranked by."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from msrcnn_mm.coco.detections import Column, Detections
+
+from .overlaps import Floats
+from .protocol import CALIBRATED_SCORE, CLASS_SCORE, MASK_SCORE, MASKNESS, ORACLE
+
+
+def score_columns(detections: Detections) -> dict[str, Column]:
+    """Returns the scores that the detections have.
+
+    Returns:
+        Name of :data:`.protocol.SCORES` -> (D,), NaN for a detection without it; scores that no
+        detection has are absent.
+    """
+    columns = {
+        CLASS_SCORE: detections.class_scores,
+        MASK_SCORE: detections.mask_scores,
+        MASKNESS: detections.maskness,
+        CALIBRATED_SCORE: detections.calibrated_scores,
+    }
+    return {name: values for name, values in columns.items() if values is not None}
+
+
+def ranking_scores(detections: Detections, true_ious: Column) -> dict[str, Floats]:
+    """Returns what to rank the detections by.
+
+    A detection without a score that others have ranks by its class score among them, as in
+    MMDetection's ``CocoMetric``. The oracle is there if class scores are in [0, 1]: times a
+    negative one, a better mask would rank lower.
+
+    Args:
+        detections: D masks.
+        true_ious: (D,); NaN for what does not count.
+
+    Returns:
+        Ranking -> (D,) scores.
+    """
+    class_scores = detections.class_scores
+    rankings = {
+        name: np.where(np.isnan(values), class_scores, values)
+        for name, values in score_columns(detections).items()
+    }
+    if in_unit_interval(class_scores):
+        rankings[ORACLE] = class_scores * np.nan_to_num(true_ious)
+    return rankings
+
+
+def ranking_notes(rankings: Mapping[str, Floats], detections: Detections) -> list[str]:
+    """Returns a sentence for each score that is incomplete or leaves [0, 1].
+
+    Args:
+        rankings: As from :func:`ranking_scores`.
+        detections: What they were made of.
+    """
+    notes = []
+    for name, values in score_columns(detections).items():
+        lacking = int(np.isnan(values).sum())
+        if lacking:
+            notes.append(f"{lacking} detections have no {_words(name)}: they rank by class score")
+    for name, values in rankings.items():
+        if name != ORACLE and not in_unit_interval(values):
+            notes.append(
+                f"the {_words(name)} goes from {values.min():.3g} to {values.max():.3g}: outside"
+                " [0, 1] it ranks masks, but has no calibration"
+                + (", and there is no oracle" if name == CLASS_SCORE else "")
+            )
+    return notes
+
+
+def in_unit_interval(values: Floats) -> bool:
+    """Returns whether all values are in [0, 1]."""
+    return bool(np.all((values >= 0) & (values <= 1)))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,110 @@
+"""Comparison of a model's weights with those of a checkpoint."""
+
+import copy
+import re
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass
+class WeightMismatch:
+    """Names of the weights in which a model and a checkpoint differ.
+
+    ``str`` of it lists them, and is empty where there are none.
+
+    Attributes:
+        fitting: How many of the checkpoint's weights fit.
+        missing: Weights that the checkpoint lacks.
+        unexpected: Weights that the model lacks.
+        reshaped: Weights of another shape, each with both shapes.
+    """
+
+    fitting: int
+    missing: list[str]
+    unexpected: list[str]
+    reshaped: list[str]
+
+    def __str__(self) -> str:
+        parts = (
+            ("missing", self.missing),
+            ("of another shape", self.reshaped),
+            ("unknown to the model", self.unexpected),
+        )
+        return ", ".join(
+            f"{len(names)} {word} ({first_names(names)})" for word, names in parts if names
+        )
+
+
+def compare_weights(model: nn.Module, state_dict: Mapping[str, Any]) -> WeightMismatch:
+    """Compares a checkpoint's weights with a model's; the model stays as it is.
+
+    Modules rename the weights of their older versions while they load. The weights are therefore
+    loaded, without their values, into a copy of the model on torch's meta device.
+
+    Args:
+        model: The model, without a wrapper.
+        state_dict: Name -> weight; the prefix ``module.`` of a data-parallel wrapper is ignored.
+    """
+    own = model.state_dict()
+    weights = {re.sub(r"^module\.", "", name): value for name, value in state_dict.items()}
+    reshaped = [
+        name
+        for name, value in weights.items()
+        if name in own and getattr(value, "shape", None) != own[name].shape
+    ]
+    candidates = OrderedDict(
+        (name, _without_values(value) if isinstance(value, Tensor) else value)
+        for name, value in weights.items()
+        if name not in set(reshaped)
+    )
+    count = len(candidates)
+    if hasattr(state_dict, "_metadata"):  # the versions of the modules that wrote it
+        candidates._metadata = state_dict._metadata  # type: ignore[attr-defined]
+    result = _on_meta_device(model).load_state_dict(candidates, strict=False)
+    missing = [
+        name
+        for name in result.missing_keys
+        # batch norm's counter came later than many checkpoints and is not used in training
+        if not name.endswith("num_batches_tracked") and name not in reshaped
+    ]
+    unexpected = list(result.unexpected_keys)
+    shapes = [
+        f"{name}: model {tuple(own[name].shape)}, "
+        f"checkpoint {tuple(getattr(weights[name], 'shape', ()))}"
+        for name in reshaped
+    ]
+    return WeightMismatch(count - len(unexpected), missing, unexpected, shapes)
+
+
+def _on_meta_device(model: nn.Module) -> nn.Module:
+    """Copies a model with parameters and buffers that have shapes and no values."""
+    memo: dict[int, Any] = {}
+    for parameter in model.parameters():
+        memo[id(parameter)] = nn.Parameter(_without_values(parameter), parameter.requires_grad)
+    for buffer in model.buffers():
+        memo[id(buffer)] = _without_values(buffer)
+    return copy.deepcopy(model, memo)
+
+
+def _without_values(tensor: Tensor) -> Tensor:
+    return torch.empty_like(tensor, device="meta", requires_grad=False)
+
+
+def not_finite(weights: Mapping[str, Any]) -> list[str]:
+    """Returns the names of the weights that hold NaN or infinity."""
+    return [
+        name
+        for name, value in weights.items()
+        if isinstance(value, Tensor) and value.is_floating_point() and not value.isfinite().all()
+    ]
+
+
+def first_names(names: Sequence[str], count: int = 3) -> str:
+    """Joins the first names for a message and says how many follow."""
+    rest = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + rest

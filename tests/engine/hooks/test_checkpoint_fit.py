@@ -1,0 +1,85 @@
+"""Comparison of checkpoints with the model by any runner whose config names the hook."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import BaseLoop, Runner
+
+from msrcnn_mm.engine.hooks import checkpoint_fit
+from msrcnn_mm.engine.hooks.checkpoint_fit import CheckpointFitHook
+from msrcnn_mm.errors import CheckpointError
+from tests.engine.checkpoints.test_fit import network
+from tests.support.coco_files import write_data_set
+from tests.support.small_runs import CLASSES, small_config
+
+
+class Loop(BaseLoop):
+    def __init__(self, classes: tuple[str, ...]) -> None:
+        self.dataloader: Any = SimpleNamespace(
+            dataset=SimpleNamespace(metainfo=dict(classes=classes))
+        )
+
+    def run(self) -> None: ...
+
+
+def runner(**parts: Any) -> Any:
+    defaults = dict(
+        model=network(a=2), _train_loop={}, _test_loop=None, _resume=False, _load_from="x.pth"
+    )
+    return SimpleNamespace(**{**defaults, **parts})
+
+
+@pytest.mark.parametrize(
+    ("parts", "refused"),
+    [
+        (dict(_test_loop=Loop(("a",))), "2 missing"),
+        (dict(_train_loop=Loop(("a",)), _resume=True), "2 missing"),
+        (dict(_train_loop=Loop(("a",))), None),
+        (dict(), None),  # loaded by hand, before a run
+    ],
+)
+def test_the_use_is_that_of_the_loop_that_is_built(parts: dict, refused: str | None) -> None:
+    checkpoint = dict(state_dict=network(a=2).state_dict(), meta={})
+    run = runner(model=network(a=2, b=3), **parts)
+    if refused is None:
+        CheckpointFitHook().after_load_checkpoint(run, checkpoint)
+    else:
+        with pytest.raises(CheckpointError, match=rf"^x.pth: .*{refused}"):
+            CheckpointFitHook().after_load_checkpoint(run, checkpoint)
+
+
+@pytest.mark.parametrize(("learnt", "warned"), [(("b", "a"), True), (("a", "b"), False)])
+def test_labels_learnt_for_other_names(
+    learnt: tuple[str, ...], warned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(checkpoint_fit, "print_log", lambda text, **_: said.append(text))
+    run = runner(_test_loop=Loop(("a", "b")))
+    meta = dict(dataset_meta=dict(classes=learnt))
+    checkpoint = dict(state_dict=run.model.state_dict(), meta=meta)
+    CheckpointFitHook().after_load_checkpoint(run, checkpoint)
+    assert bool(said) == warned
+
+
+@pytest.mark.parametrize(
+    ("settings", "use"), [(dict(resume=True), "resume"), (dict(resume=False), "finetune")]
+)
+def test_mmengines_runner_alone_refuses_an_unfit_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict, use: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = Config.fromfile(small_config(write_data_set(tmp_path / "data", CLASSES)))
+    torch.save(dict(state_dict=network(a=2).state_dict(), meta={}), "other.pth")
+    config.merge_from_dict(dict(work_dir="work", load_from="other.pth", **settings))
+    monkeypatch.setattr(
+        "mmengine.runner.loops.EpochBasedTrainLoop.run_iter", lambda *_: pytest.fail("an iteration")
+    )
+    config.default_hooks.checkpoint_fit = dict(type="CheckpointFitHook")
+    with pytest.raises(CheckpointError) as caught:
+        Runner.from_cfg(config).train()
+    assert str(caught.value).startswith("other.pth: its weights do not fit the model: ")
+    assert "\n" not in str(caught.value)

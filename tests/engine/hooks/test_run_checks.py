@@ -1,0 +1,52 @@
+"""The checks before a run, by mmengine's runner alone."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from msrcnn_mm.engine.hooks import run_checks
+from msrcnn_mm.engine.hooks.run_checks import RunChecksHook
+from msrcnn_mm.errors import UserError
+from tests.support.coco_files import write_data_set
+from tests.support.small_runs import CLASSES, small_config
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """A config that names the hook, as those in configs/_base_ do."""
+    monkeypatch.chdir(tmp_path)
+    config = Config.fromfile(small_config(write_data_set(tmp_path / "data", CLASSES)))
+    config.default_hooks.run_checks = dict(type="RunChecksHook")
+    config.work_dir = "work"
+    return config
+
+
+def test_a_wrong_class_list_is_one_line_before_the_first_iteration(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for split in ("train", "val", "test"):
+        config[f"{split}_dataloader"].dataset.metainfo = dict(classes=("disk", "boxes", "star"))
+    monkeypatch.setattr(
+        "mmengine.runner.loops.EpochBasedTrainLoop.run_iter", lambda *_: pytest.fail("an iteration")
+    )
+    with pytest.raises(UserError, match=r"'boxes' \(is it 'box'\?\)") as caught:
+        Runner.from_cfg(config).train()
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match=r"'boxes' \(is it 'box'\?\)"):
+        Runner.from_cfg(config).test()
+
+
+def test_each_split_is_checked_once_when_its_loop_is_built(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(run_checks, "check_run", lambda config, splits: seen.append([*splits]))
+    monkeypatch.setattr("mmengine.runner.loops.EpochBasedTrainLoop.run", lambda loop: None)
+    monkeypatch.setattr("mmengine.runner.loops.TestLoop.run", lambda loop: {})
+    runner = Runner.from_cfg(config)
+    assert sum(isinstance(hook, RunChecksHook) for hook in runner.hooks) == 1
+    runner.train()
+    runner.test()
+    assert seen == [["train", "val"], ["test"]]

@@ -1,0 +1,142 @@
+"""Tests of the results file that a test run writes."""
+
+import errno
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mmdet.evaluation.metrics import CocoMetric
+
+from msrcnn_mm.coco.results_file import load_results
+from msrcnn_mm.engine.results.dump import DumpCocoResults
+from msrcnn_mm.errors import UserError
+from tests.engine.results.test_metric import data_samples, run
+from tests.support.coco_scenes import (
+    CATEGORIES,
+    as_coco,
+    coco_dict,
+    detection,
+    plain_pycocotools,
+    random_scene,
+    rectangle,
+)
+
+
+@pytest.fixture
+def ann_file(tmp_path: Path) -> Path:
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps(coco_dict(random_scene(4)[0], 3)))
+    return path
+
+
+def dump(metric: DumpCocoResults, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    metric.dataset_meta = {"classes": tuple(CATEGORIES.values())}
+    metric.process({}, samples)
+    assert metric.evaluate(len(samples)) == {}
+    return json.loads(metric.out_file.read_text())
+
+
+def test_writes_every_detection(ann_file: Path, tmp_path: Path) -> None:
+    _, detections = random_scene(4)
+    out = tmp_path / "new" / "results.json"
+    written = dump(DumpCocoResults(out, ann_file), data_samples(detections, 3))
+    assert len(written) == len(detections)
+    for entry, source in zip(written, detections, strict=True):
+        assert entry["image_id"] == source["image_id"]
+        assert entry["category_id"] == source["category_id"]
+        assert entry["bbox"] == source["bbox"]
+        assert entry["segmentation"] == source["segmentation"]
+        for field in ("score", "mask_iou", "mask_score", "foreground_prob"):
+            assert entry[field] == np.float32(source[field])
+    assert [path.name for path in out.parent.iterdir()] == ["results.json"]  # nothing half-done
+
+
+def test_evaluates_as_the_live_results_do(ann_file: Path, tmp_path: Path) -> None:
+    annotations, detections = random_scene(4)
+    samples = data_samples(detections, 3, mask_scores=False)
+    written = dump(DumpCocoResults(tmp_path / "results.json", ann_file), samples)
+    assert not any("mask_score" in entry for entry in written)
+    live = run(CocoMetric(ann_file=str(ann_file), metric=["bbox", "segm"]), samples)
+    for iou_type in ("bbox", "segm"):
+        scores = [entry["score"] for entry in written]
+        stats = plain_pycocotools(
+            as_coco(annotations, 3), written, scores, (100, 300, 1000), iou_type
+        )
+        assert round(stats[0], 3) == live[f"{iou_type}_mAP"]
+
+
+def test_labels_follow_the_order_of_the_annotations_not_of_the_classes(tmp_path: Path) -> None:
+    """MMDetection's CocoDataset numbers labels so, whatever the order of the config's classes."""
+    ann_file = tmp_path / "instances.json"
+    ann_file.write_text(json.dumps(coco_dict([], 1, {9: "star", 4: "moon", 2: "ring"})))
+    metric = DumpCocoResults(tmp_path / "results.json", ann_file)
+    samples = data_samples(
+        [detection(10, rectangle(0, 0, 9, 9), 0.5, category_id) for category_id in (3, 7)],
+        1,
+        mask_scores=False,
+    )
+    assert [entry["category_id"] for entry in dump(metric, samples)] == [9, 2]
+
+
+def test_boxes_alone(ann_file: Path, tmp_path: Path) -> None:
+    samples = data_samples(random_scene(4)[1], 3, mask_scores=False)
+    for sample in samples:
+        del sample["pred_instances"]["masks"]
+    written = dump(DumpCocoResults(tmp_path / "results.json", ann_file), samples)
+    assert set(written[0]) == {"image_id", "category_id", "bbox", "score"}
+
+
+def test_no_detections_are_an_empty_list(ann_file: Path, tmp_path: Path) -> None:
+    assert dump(DumpCocoResults(tmp_path / "results.json", ann_file), data_samples([], 3)) == []
+    assert len(load_results(tmp_path / "results.json")) == 0
+
+
+def test_a_class_the_annotations_lack(ann_file: Path, tmp_path: Path) -> None:
+    metric = DumpCocoResults(tmp_path / "results.json", ann_file)
+    metric.dataset_meta = {"classes": ("ring", "comet")}
+    metric.process({}, data_samples([], 1))
+    with pytest.raises(UserError, match="has no category named comet"):
+        metric.evaluate(1)
+
+
+def test_a_write_that_fails_leaves_the_old_file(
+    ann_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out" / "results.json"
+    dump(DumpCocoResults(out, ann_file), data_samples([], 1))
+
+    def fail(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(json, "dump", fail)
+    with pytest.raises(UserError, match=r"cannot write .*results.json: No space left"):
+        dump(DumpCocoResults(out, ann_file), data_samples(random_scene(4)[1], 3))
+    assert out.read_text() == "[]"
+    assert [path.name for path in out.parent.iterdir()] == ["results.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such annotation file: .*instances.json"),
+        ("{", "instances.json is not valid JSON"),
+        ("[]", "is not in COCO's format: it needs the lists images"),
+        ('{"images": [], "annotations": []}', "is not in COCO's format: it needs the lists images"),
+    ],
+)
+def test_bad_annotations_end_before_the_test(
+    tmp_path: Path, content: str | None, message: str
+) -> None:
+    ann_file = tmp_path / "instances.json"
+    if content is not None:
+        ann_file.write_text(content)
+    with pytest.raises(UserError, match=message):
+        DumpCocoResults(tmp_path / "results.json", ann_file)
+
+
+def test_load_results_reads_what_was_written(ann_file: Path, tmp_path: Path) -> None:
+    annotations, detections = random_scene(4)
+    written = dump(DumpCocoResults(tmp_path / "r.json", ann_file), data_samples(detections, 3))
+    assert load_results(tmp_path / "r.json", as_coco(annotations, 3)).to_rows() == written

@@ -1,0 +1,190 @@
+"""Tests of the whole evaluation: gap, shares, classes, notes and refusals."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.errors import UserError
+from msrcnn_mm.evaluation.evaluate import evaluate_scores
+from msrcnn_mm.evaluation.evaluation_result import as_json
+from msrcnn_mm.evaluation.summaries import score_table
+from msrcnn_mm.evaluation.true_ious import true_ious
+from tests.support.coco_scenes import (
+    CATEGORIES,
+    annotation,
+    as_coco,
+    detection,
+    plain_pycocotools,
+    protocol,
+    random_scene,
+    rectangle,
+    worked_scene,
+)
+
+MASK = rectangle(10, 10, 50, 50)
+GOOD = detection(10, MASK, 0.9, mask_iou=0.8)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=15, deadline=None)
+def test_each_class_is_an_evaluation_of_that_class_alone(seed: int) -> None:
+    annotations, detections = random_scene(seed)
+    coco = as_coco(annotations, num_images=3)
+    evaluation = evaluate_scores(coco, Detections.from_rows(detections))
+    for one in evaluation.classes:
+        alone = replace(protocol(coco), category_ids=[one.category_id])
+        expected = evaluate_scores(coco, Detections.from_rows(detections), alone)
+        assert one.rankings == expected.rankings
+        assert one.oracle_gap == expected.oracle_gap
+        assert one.instances == expected.instances
+        assert one.name == CATEGORIES[one.category_id]
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@example(seed=25376)
+@settings(max_examples=30, deadline=None)
+def test_true_ious_as_mask_ious_recover_everything_and_ones_recover_nothing(seed: int) -> None:
+    annotations, detections = random_scene(seed)
+    assume(detections)  # no detection carries no mask score either
+    coco = as_coco(annotations, num_images=3)
+    true = true_ious(coco, Detections.from_rows(detections))
+    for expected, mask_ious in ((1.0, true), (0.0, np.ones(len(detections)))):
+        scored = [
+            d | {"mask_score": d["score"] * iou}
+            for d, iou in zip(detections, mask_ious, strict=True)
+        ]
+        share = (
+            evaluate_scores(coco, Detections.from_rows(scored))
+            .rankings["mask_score"]
+            .recovered_share["AP"]
+        )
+        assert share is None or share == pytest.approx(expected, abs=1e-9)
+
+
+def test_recovered_share_of_a_case_worked_by_hand() -> None:
+    coco, detections = worked_scene()
+    alone = 51 / 101
+    # C (0.9), B (0.8), A (0.7). First threshold: wrong, right, right; then: wrong, wrong, right.
+    class_score = (2 / 3 + 9 * alone / 3) / 10
+    # B (0.72), A (0.56), C (0.09). Right, right, wrong; then: wrong, right, wrong.
+    mask_score = (1 + 9 * alone / 2) / 10
+    # A (0.7), B (0.4), C (0). Right, right, wrong; then: right, wrong, wrong.
+    oracle = (1 + 9 * alone) / 10
+    evaluation = evaluate_scores(coco, Detections.from_rows(detections))
+    rankings = evaluation.rankings
+    measured = [rankings[name].ap["AP"] for name in ("class_score", "mask_score", "oracle")]
+    assert measured == pytest.approx([class_score, mask_score, oracle], abs=1e-12)
+    assert evaluation.oracle_gap["AP"] == pytest.approx(oracle - class_score)
+    assert rankings["mask_score"].recovered_share["AP"] == pytest.approx(
+        (mask_score - class_score) / (oracle - class_score)
+    )
+    assert rankings["class_score"].recovered_share["AP"] == 0
+    assert rankings["oracle"].recovered_share["AP"] == 1
+    assert rankings["class_score"].ap_by_iou == pytest.approx([2 / 3] + [alone / 3] * 9)
+
+
+def test_no_gap_has_no_share() -> None:
+    coco, (a, _, _) = worked_scene()
+    evaluation = evaluate_scores(coco, Detections.from_rows([a]))
+    assert evaluation.oracle_gap["AP"] == 0
+    assert evaluation.rankings["mask_score"].recovered_share["AP"] is None
+    assert "recovered share: undefined, the oracle gains nothing" in score_table(evaluation)
+
+
+def test_no_ground_truth_is_undefined_not_zero() -> None:
+    coco = as_coco([], num_images=1)
+    evaluation = evaluate_scores(coco, Detections.from_rows(worked_scene()[1][:1]))
+    for ranking in evaluation.rankings.values():
+        assert set(ranking.ap.values()) == set(ranking.recovered_share.values()) == {None}
+    assert set(evaluation.oracle_gap.values()) == {None}
+    assert "there is no ground truth: no AP is defined" in evaluation.notes
+    assert "undefined, there is no ground truth" in score_table(evaluation)
+
+
+def test_an_annotation_with_the_id_0_is_as_pycocotools_has_it_and_told() -> None:
+    annotations, detections = random_scene(4)
+    annotations[0]["id"] = 0
+    coco = as_coco(annotations, 3)
+    evaluation = evaluate_scores(coco, Detections.from_rows(detections))
+    plain = plain_pycocotools(coco, detections, [d["score"] for d in detections])
+    ours = evaluation.rankings["class_score"]
+    assert [-1 if v is None else v for v in ours.ap.values()] == plain[:6].tolist()
+    assert any("has the id 0" in note for note in evaluation.notes)
+
+
+def without(entry: dict[str, Any], field: str) -> dict[str, Any]:
+    return {k: v for k, v in entry.items() if k != field}
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (GOOD | {"image_id": 99}, "is of image 99, which the annotations do not have"),
+        (GOOD | {"score": float("nan")}, "a score that is not a finite number: nan"),
+        (GOOD | {"mask_score": float("inf")}, "a mask_score that is not a finite number: inf"),
+        (
+            GOOD | {"segmentation": {"size": [9, 120], "counts": "P99"}},
+            r"a mask of height, width \[9, 120\], but its image 10 is \[120, 120\]",
+        ),
+    ],
+)
+def test_a_detection_that_fits_nothing(bad: dict[str, Any], message: str) -> None:
+    coco = as_coco([annotation(1, 10, MASK)], 1)
+    with pytest.raises(UserError, match=f"detection 1 .*{message}") as error:
+        evaluate_scores(coco, Detections.from_rows([GOOD, bad]))
+    assert "\n" not in str(error.value)
+
+
+def test_two_annotations_with_one_id() -> None:
+    coco = as_coco([annotation(7, 10, MASK), annotation(7, 10, rectangle(0, 0, 5, 5))], 1)
+    with pytest.raises(UserError, match="two annotations have the id 7"):
+        evaluate_scores(coco, Detections.from_rows([GOOD]))
+
+
+def test_an_annotation_without_area() -> None:
+    coco = as_coco([without(annotation(1, 10, MASK), "area")], 1)
+    with pytest.raises(UserError, match="annotation 1 has no 'area'"):
+        evaluate_scores(coco, Detections.from_rows([GOOD]))
+
+
+def test_no_detections_miss_everything_and_no_figure_is_made_up() -> None:
+    evaluation = evaluate_scores(as_coco([annotation(1, 10, MASK)], 1), Detections.from_rows([]))
+    assert evaluation.rankings["class_score"].ap["AP"] == 0
+    assert evaluation.lrp["class_score"].every.error == 1
+    assert evaluation.calibration_errors["class_score"].laece is None
+    assert "there are no detections" in evaluation.notes
+
+
+def test_nothing_but_crowds_is_no_ground_truth() -> None:
+    evaluation = evaluate_scores(
+        as_coco([annotation(1, 10, MASK, iscrowd=1)], 1), Detections.from_rows([GOOD])
+    )
+    assert evaluation.rankings["oracle"].ap["AP"] is None
+    assert evaluation.lrp["class_score"].every.error is None
+    assert np.isnan(evaluation.detections.matched_ious["class_score"]).all()
+
+
+def test_detections_of_classes_and_images_that_do_not_count_are_left_out() -> None:
+    coco = as_coco([annotation(1, 10, MASK)], 2)
+    stray = GOOD | {"category_id": 99}
+    evaluation = evaluate_scores(coco, Detections.from_rows([stray, GOOD]))
+    assert evaluation.rankings["class_score"].ap["AP"] == pytest.approx(1)
+    assert np.isnan(evaluation.detections.true_ious).tolist() == [True, False]
+    assert "1 detections are of classes or images that do not count" in evaluation.notes
+
+
+def test_json_holds_everything_and_no_nan() -> None:
+    annotations, detections = random_scene(4)
+    evaluation = evaluate_scores(
+        as_coco(annotations, 3), Detections.from_rows(detections), boundary=True
+    )
+    read = json.loads(json.dumps(as_json(evaluation), allow_nan=False))
+    assert read["rankings"]["oracle"]["ap"] == evaluation.rankings["oracle"].ap
+    assert read["classes"][0]["scores"]["mask_score"]["lrp"]["optimal"]["error"] is not None
+    assert len(read["detections"]["matched_ious"]["mask_score"]) == len(detections)

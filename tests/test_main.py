@@ -1,0 +1,118 @@
+"""The commands of ``python -m msrcnn_mm``, with and without MMDetection."""
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import msrcnn_mm
+from msrcnn_mm import __main__ as command_line
+from msrcnn_mm import registration
+
+TOOLS = Path(msrcnn_mm.__file__).parents[1] / "tools"
+LIGHT = ("report", "correlate", "calibrate", "draw", "demo-data")
+
+
+def run(*words: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])
+def test_the_help_lists_every_command(words: list[str], capsys: pytest.CaptureFixture) -> None:
+    command_line.main(words)
+    shown = capsys.readouterr().out
+    for name, command in command_line.COMMANDS.items():
+        assert f"  {name:<10} {command.about}\n" in shown
+
+
+def test_every_command_is_a_module() -> None:
+    for command in command_line.COMMANDS.values():
+        assert callable(import_module(f"msrcnn_mm.cli.{command.module}").main)
+
+
+def test_the_help_imports_neither_torch_nor_mmdetection() -> None:
+    done = run("-X", "importtime", "-m", "msrcnn_mm")
+    assert done.returncode == 0
+    imported = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert "msrcnn_mm" in imported
+    assert not imported & {"torch", "mmcv", "mmengine", "mmdet", "cv2", "matplotlib"}
+
+
+def test_an_unknown_command_is_one_line_with_the_nearest(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as end:
+        command_line.main(["repotr"])
+    assert end.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: no command 'repotr'; did you mean report? (see python -m msrcnn_mm --help)\n"
+    )
+
+
+@pytest.mark.parametrize("name", command_line.COMMANDS)
+def test_a_missing_mmdetection_is_one_line_where_a_config_is_run(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    called: list[list[str]] = []
+    monkeypatch.setattr(registration, "find_spec", lambda name: None)
+    module = import_module(f"msrcnn_mm.cli.{command_line.COMMANDS[name].module}")
+    monkeypatch.setattr(module, "main", called.append)
+    if name in LIGHT:
+        command_line.main([name, "x"])
+        assert called == [["x"]]
+        return
+    with pytest.raises(SystemExit) as end:
+        command_line.main([name, "x"])
+    assert end.value.code == 2
+    assert called == []
+    assert capsys.readouterr().err == (
+        f'error: {name} needs MMDetection: pip install "msrcnn_mm[mmdet]" (see docs/install.md)\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "orig_argv", "expected"),
+    [
+        (["-m", "report"], ["python", "-m", "msrcnn_mm", "report"], True),
+        (["-m"], ["python", "-W", "error", "-mmsrcnn_mm"], True),
+        (["-m", "x"], ["python", "-m", "pytest", "x"], False),
+        (["x.py", "-m", "msrcnn_mm"], ["python", "x.py", "-m", "msrcnn_mm"], False),
+        (["-c"], ["python", "-c", "import msrcnn_mm"], False),
+        ([], ["python"], False),
+    ],
+)
+def test_only_the_package_run_as_command_registers_later(
+    argv: list[str], orig_argv: list[str], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", argv)
+    monkeypatch.setattr(sys, "orig_argv", orig_argv)
+    assert msrcnn_mm._is_run_as_command() is expected
+
+
+def test_an_error_names_the_command_as_it_was_started(tmp_path: Path) -> None:
+    done = run("-m", "msrcnn_mm", "cost", "--bad")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith("(see python -m msrcnn_mm cost --help)")
+    assert "Traceback" not in done.stderr
+
+
+def test_every_script_in_tools_is_a_command() -> None:
+    scripts = [*TOOLS.glob("*.py"), *TOOLS.glob("analysis/*.py")]
+    called = {path.stem: path.read_text() for path in scripts if path.stem != "install"}
+    assert len(called) == len(command_line.COMMANDS)
+    for name in command_line.COMMANDS:
+        assert sum(f'main(["{name}", *sys.argv[1:]])' in text for text in called.values()) == 1
+
+
+def test_classes_are_imported_when_they_are_asked_for() -> None:
+    from msrcnn_mm import (
+        FastMaskIoUHead,
+        MaskIoUHead,
+        MaskScoringInferencer,
+        MaskScoringRoIHead,
+    )
+
+    classes = [FastMaskIoUHead, MaskIoUHead, MaskScoringInferencer, MaskScoringRoIHead]
+    assert [cls.__name__ for cls in classes] == [n for n in msrcnn_mm.__all__ if n[0] != "_"]
+    with pytest.raises(AttributeError, match="has no attribute 'Nobody'"):
+        msrcnn_mm.Nobody  # noqa: B018
