@@ -11,6 +11,7 @@ def apply_patches() -> None:
     from .inferencer import keep_inferencers_from_running_configs
     from .nms import run_nms_in_float32
     from .roi_align import run_roi_align_in_float32
+    from .safe_globals import keep_the_fork_from_allowing_globals
 
     global _applied
     if not _applied:
@@ -18,6 +19,7 @@ def apply_patches() -> None:
         run_nms_in_float32()
         run_deformable_convolutions_in_parallel()
         keep_inferencers_from_running_configs()
+        keep_the_fork_from_allowing_globals()
         _applied = True
 
 
