@@ -106,7 +106,8 @@ def _history(args: tuple, state: Any) -> HistoryBuffer:
     )
     methods = state.pop("statistics_methods", {})  # the four that every HistoryBuffer has
     _require(not state and type(length) is int and type(methods) is dict, refused)
-    _require({*methods.values()} <= {getattr(HistoryBuffer, m) for m in _METHODS[_HISTORY]}, refused)
+    own = {getattr(HistoryBuffer, name) for name in _METHODS[_HISTORY]}
+    _require({*methods.values()} <= own, refused)
     for numbers in (values, counts):
         _require(type(numbers) is np.ndarray and numbers.ndim == 1, refused)
         _require(numbers.dtype.kind in "biuf", refused)

@@ -21,8 +21,7 @@ from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.true_ious import true_ious
 
 from ..results.dump import category_ids
-from ..results.predictions import to_arrays, to_detections
-from .runner_parts import change_predictions
+from ..results.predictions import change_predictions, to_arrays, to_detections
 
 
 @HOOKS.register_module()

@@ -74,9 +74,7 @@ def calibration_file(config: Config) -> str | None:
 
 def set_calibration(config: Config, path: str) -> None:
     """Has the test add calibrated scores."""
-    if config.model.get("test_cfg", {}) is None:
-        config.model.test_cfg = {}
-    config.merge_from_dict({"model.test_cfg.calibration": path})
+    config.model.test_cfg = {**(config.model.get("test_cfg") or {}), "calibration": path}
 
 
 def check_calibration(config: Config, same_images: bool) -> None:

@@ -11,6 +11,12 @@ from msrcnn_mm.engine.checks.run import check_run
 from tests.support.checked_configs import CLASSES, HEADS, check, edit, make_config, refusal
 
 
+def test_a_good_config_passes_without_a_word(root: Path, capsys: pytest.CaptureFixture) -> None:
+    check(make_config(root))
+    captured = capsys.readouterr()
+    assert captured.out + captured.err == ""
+
+
 def test_mmdetection_numbers_classes_by_the_file_not_by_the_config(root: Path) -> None:
     """Another order is refused because it would exchange the names of labels."""
     permuted = ("star", "disk", "box")
