@@ -53,7 +53,7 @@ def require_mmdetection(command: str) -> None:
 
 
 def register_all() -> None:
-    """Registers every module by importing it, and applies the patches; again does nothing.
+    """Registers every module by importing it, and applies the patches; a second call does nothing.
 
     Raises:
         ImportError: A library that is installed does not fit; the message names it.

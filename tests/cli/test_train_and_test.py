@@ -22,6 +22,7 @@ from msrcnn_mm.engine.hooks.run_checks import RunChecksHook
 from msrcnn_mm.engine.runs import testing, training
 from msrcnn_mm.errors import UserError
 from tests.support.coco_files import write_data_set
+from tests.support.pickles import load
 from tests.support.processes import ROOT, run_python
 from tests.support.small_runs import CLASSES, small_config
 from tests.support.tiny import CONFIGS
@@ -72,7 +73,7 @@ def refusal(*args: Any) -> str:
 
 def test_training_writes_checkpoints_and_resumes_from_them(work_dir: Path) -> None:
     assert (work_dir / "epoch_1.pth").is_file()
-    last = torch.load(work_dir / "epoch_2.pth", weights_only=True)
+    last = load(work_dir / "epoch_2.pth")
     assert last["meta"]["epoch"] == 2
     losses = last["message_hub"]["log_scalars"]["train/loss"].data[0]
     assert len(losses) == 2  # one of each run

@@ -59,7 +59,7 @@ class SafeLoader:
 
 
 def register_safe_loaders() -> None:
-    """Replaces each loader that mmengine has registered by a safe one; again does nothing.
+    """Replaces each loader that mmengine has registered by a safe one; a second call does nothing.
 
     Every run, inferencer and ``load_checkpoint`` of MMDetection loads through these. Where
     torchvision is missing, its weights load by the addresses that mmengine lists.

@@ -45,7 +45,7 @@ class CalibrationHook(Hook):
             self._handle = change_predictions(runner.model, change)
 
     def after_test(self, runner: Runner, *args: Any) -> None:
-        """Stops it."""
+        """Stops adding them."""
         if self._handle is not None:
             self._handle.remove()
 

@@ -45,7 +45,7 @@ class OracleHook(Hook):
         self._coco = load_annotations(ann_file)
 
     def before_test(self, runner: Runner) -> None:
-        """Has the model's predictions carry true IoUs from here on."""
+        """Starts to replace s_iou in the model's predictions."""
         if isinstance(runner.model, BaseTTAModel):
             raise UserError("--oracle: test-time augmentation merges boxes without their masks")
         classes = runner.test_loop.dataloader.dataset.metainfo["classes"]
@@ -57,7 +57,7 @@ class OracleHook(Hook):
         )
 
     def after_test(self, runner: Runner) -> None:
-        """Ends the replacement, and says again what the figures are."""
+        """Ends the replacement, and repeats the warning."""
         self._handle.remove()
         MMLogger.get_current_instance().warning(
             "the figures of masks above are those of the oracle, not a result of this model"

@@ -22,7 +22,7 @@ def bare_model(model: Any) -> nn.Module:
 
 
 def change_predictions(model: nn.Module, change: Callable[[Any], None]) -> RemovableHandle:
-    """Has a model's predictions changed before anything else sees them.
+    """Changes a model's predictions before anything else reads them.
 
     Every ``test_step`` and ``val_step`` of mmengine calls the model itself, behind all wrappers,
     with ``mode="predict"``. A forward hook of torch takes its results there.

@@ -35,7 +35,7 @@ class CpuAmpOptimWrapper(OptimWrapper):
 
 
 def use_mixed_precision(config: Config) -> None:
-    """Sets a training in fp16 with scaled losses on a GPU, in bf16 on a CPU.
+    """Sets mixed precision: fp16 with scaled losses on a GPU, bf16 on a CPU.
 
     Raises:
         UserError: The config's optimizer wrapper is one of its own.
@@ -55,10 +55,10 @@ def use_mixed_precision(config: Config) -> None:
 
 
 def scale_learning_rate(config: Config) -> None:
-    """Switches the scaling of the learning rate on that the config provides for.
+    """Turns on the scaling of the learning rate by the batch size.
 
     Raises:
-        UserError: It provides for none.
+        UserError: The config does not name the batch size that its learning rate is for.
     """
     if not (config.get("auto_scale_lr") or {}).get("base_batch_size"):
         raise UserError(

@@ -57,10 +57,3 @@ def test_test_time_augmentation_is_refused(ann_file: Path) -> None:
     model = DetTTAModel(module=tiny.build(config))
     with pytest.raises(UserError, match="--oracle: test-time augmentation merges boxes"):
         OracleHook(ann_file).before_test(runner(model))
-
-
-def test_annotations_without_a_class_of_the_data_set(ann_file: Path) -> None:
-    run = runner(tiny.build(tiny.tiny_config()))
-    run.test_loop.dataloader.dataset.metainfo["classes"] = ("disk", "comet")
-    with pytest.raises(UserError, match="has no category named comet"):
-        OracleHook(ann_file).before_test(run)
