@@ -49,8 +49,7 @@ def venv(tmp_path_factory):
     run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
     pip = [folder / "venv" / "bin" / "python", "-m", "pip"]
     pins = ROOT / "requirements" / "light.txt"
-    # Python writes the bytecode of the modules that it uses; that of all is another 100 MB.
-    run(*pip, "install", "--no-compile", "--constraint", pins, wheel, cwd=folder)
+    run(*pip, "install", "--constraint", pins, wheel, cwd=folder)
     return folder / "venv"
 
 
