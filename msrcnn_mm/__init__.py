@@ -1,9 +1,9 @@
-"""Instance-segmentation scores that mean what they say.
+"""Trains, measures, calibrates and shows the scores of instance segmentation.
 
 Where MMDetection is installed, importing the package registers its modules with MMDetection.
 Modules that have the name of one of MMDetection's, as ``MaskIoUHead`` and ``MaskScoringRoIHead``,
-take its place. Without MMDetection the package evaluates, calibrates and shows the results of any
-framework, and imports neither torch nor MMDetection's libraries.
+take its place. Without MMDetection the package works on the results of any framework, and imports
+neither torch nor MMDetection's libraries.
 """
 
 import sys
@@ -37,12 +37,7 @@ def _is_run_as_command() -> bool:
     Its commands that need MMDetection register themselves; the others need not wait for it. Python
     sets ``argv[0]`` to the module's file only after this import.
     """
-    if sys.argv[:1] != ["-m"]:
-        return False
-    following = zip(sys.orig_argv, [*sys.orig_argv[1:], ""], strict=True)
-    return any(
-        word == "-mmsrcnn_mm" or (word == "-m" and name == "msrcnn_mm") for word, name in following
-    )
+    return sys.argv[:1] == ["-m"] and " -m msrcnn_mm " in " ".join([*sys.orig_argv, ""])
 
 
 if is_mmdetection_installed() and not _is_run_as_command():

@@ -40,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     name, *words = [*(sys.argv[1:] if argv is None else argv)] or ["--help"]
     if name in ("-h", "--help"):
-        print(_help())
+        lines = [f"  {name:<10} {command.about}" for name, command in COMMANDS.items()]
+        print("usage: python -m msrcnn_mm COMMAND ...", "", *lines, "", sep="\n")
+        print("python -m msrcnn_mm COMMAND --help explains a command.")
         return
     with one_line_errors():
         command = COMMANDS.get(name)
@@ -51,19 +53,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         if command.needs_mmdetection:
             require_mmdetection(name)
         import_module(f"msrcnn_mm.cli.{command.module}").main(words)
-
-
-def _help() -> str:
-    lines = [f"  {name:<10} {command.about}" for name, command in COMMANDS.items()]
-    return "\n".join(
-        [
-            "usage: python -m msrcnn_mm COMMAND ...",
-            "",
-            *lines,
-            "",
-            "python -m msrcnn_mm COMMAND --help explains a command.",
-        ]
-    )
 
 
 if __name__ == "__main__":

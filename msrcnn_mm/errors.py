@@ -1,6 +1,7 @@
 """Errors that the user can correct, and warnings."""
 
 import sys
+from collections.abc import Callable, Sequence
 
 
 class UserError(Exception):
@@ -21,6 +22,14 @@ class MissingCheckpointError(CheckpointError, FileNotFoundError):
 
 class UnrecognizedError(UserError):
     """A failure of unknown cause; the commands print its traceback below the line."""
+
+
+def first_names(
+    names: Sequence[object], count: int = 3, form: Callable[[object], str] = str
+) -> str:
+    """Joins the first names for a message and says how many follow."""
+    rest = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(map(form, names[:count])) + rest
 
 
 def warn(message: str) -> None:

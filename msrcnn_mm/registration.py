@@ -18,7 +18,7 @@ _MODULES = (
     "msrcnn_mm.engine.results.inferencer",
     "msrcnn_mm.engine.results.metric",
     "msrcnn_mm.engine.results.visualizer",
-    "msrcnn_mm.engine.runs.cpu_amp",
+    "msrcnn_mm.engine.runs.training",
     "msrcnn_mm.interop.detectron_convention",
     "msrcnn_mm.interop.yolact_convention",
     "msrcnn_mm.models.hosts.deformable_resnet",
@@ -53,7 +53,7 @@ def require_mmdetection(command: str) -> None:
 
 
 def register_all() -> None:
-    """Registers every module by importing it, and applies the patches; again does nothing.
+    """Registers every module by importing it, and applies the patches; a second call does nothing.
 
     Raises:
         ImportError: A library that is installed does not fit; the message names it.

@@ -1,22 +1,17 @@
 """The commands of ``python -m msrcnn_mm``, with and without MMDetection."""
 
-import subprocess
 import sys
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
 import msrcnn_mm
 from msrcnn_mm import __main__ as command_line
 from msrcnn_mm import registration
+from tests.support.processes import ROOT, run_python
 
-TOOLS = Path(msrcnn_mm.__file__).parents[1] / "tools"
+TOOLS = ROOT / "tools"
 LIGHT = ("report", "correlate", "calibrate", "draw", "demo-data")
-
-
-def run(*words: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, *words], capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])
@@ -33,7 +28,7 @@ def test_every_command_is_a_module() -> None:
 
 
 def test_the_help_imports_neither_torch_nor_mmdetection() -> None:
-    done = run("-X", "importtime", "-m", "msrcnn_mm")
+    done = run_python("-X", "importtime", "-m", "msrcnn_mm")
     assert done.returncode == 0
     imported = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert "msrcnn_mm" in imported
@@ -74,7 +69,7 @@ def test_a_missing_mmdetection_is_one_line_where_a_config_is_run(
     ("argv", "orig_argv", "expected"),
     [
         (["-m", "report"], ["python", "-m", "msrcnn_mm", "report"], True),
-        (["-m"], ["python", "-W", "error", "-mmsrcnn_mm"], True),
+        (["-m"], ["python", "-W", "error", "-m", "msrcnn_mm"], True),
         (["-m", "x"], ["python", "-m", "pytest", "x"], False),
         (["x.py", "-m", "msrcnn_mm"], ["python", "x.py", "-m", "msrcnn_mm"], False),
         (["-c"], ["python", "-c", "import msrcnn_mm"], False),
@@ -89,8 +84,8 @@ def test_only_the_package_run_as_command_registers_later(
     assert msrcnn_mm._is_run_as_command() is expected
 
 
-def test_an_error_names_the_command_as_it_was_started(tmp_path: Path) -> None:
-    done = run("-m", "msrcnn_mm", "cost", "--bad")
+def test_an_error_names_the_command_as_it_was_started() -> None:
+    done = run_python("-m", "msrcnn_mm", "cost", "--bad")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].endswith("(see python -m msrcnn_mm cost --help)")
     assert "Traceback" not in done.stderr

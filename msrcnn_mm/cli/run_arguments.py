@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import DictAction
 
-from msrcnn_mm.engine.config.launcher import LAUNCHERS
+from msrcnn_mm.engine.config.file import LAUNCHERS
 
 from .arguments import OneLineParser
 

@@ -1,24 +1,22 @@
-"""Patches of mmcv and mmengine, applied by one explicit call.
+"""Patches of mmcv, MMDetection and mmengine, applied by one explicit call.
 
-Each patch is one function that says what is wrong, in which version, and which version mends it.
+Each patch is one function. It, or its file, says what is wrong in which version, and which version
+mends it.
 """
 
+from functools import cache
 
+from .deformable_convolution import run_deformable_convolutions_in_parallel
+from .inferencer import keep_inferencers_from_running_configs
+from .roi_align_and_nms import run_nms_in_float32, run_roi_align_in_float32
+from .safe_globals import keep_the_fork_from_allowing_globals
+
+
+@cache
 def apply_patches() -> None:
     """Applies every patch; a second call does nothing."""
-    # imported here, so that nothing of the package's light half imports torch
-    from .deformable_convolution import run_deformable_convolutions_in_parallel
-    from .inferencer import keep_inferencers_from_running_configs
-    from .nms import run_nms_in_float32
-    from .roi_align import run_roi_align_in_float32
-
-    global _applied
-    if not _applied:
-        run_roi_align_in_float32()
-        run_nms_in_float32()
-        run_deformable_convolutions_in_parallel()
-        keep_inferencers_from_running_configs()
-        _applied = True
-
-
-_applied = False
+    run_roi_align_in_float32()
+    run_nms_in_float32()
+    run_deformable_convolutions_in_parallel()
+    keep_inferencers_from_running_configs()
+    keep_the_fork_from_allowing_globals()

@@ -1,4 +1,4 @@
-"""Inferencers that would run code from a checkpoint."""
+"""Inferencers run no code from a checkpoint."""
 
 from functools import wraps
 from typing import Any
@@ -7,7 +7,7 @@ from mmengine.infer import BaseInferencer
 
 
 def keep_inferencers_from_running_configs() -> None:
-    """Has an inferencer refuse weights without a config beside them.
+    """Makes inferencers refuse weights without a config beside them.
 
     Wrong in mmengine 0.10.7: an inferencer built from weights alone runs the config text inside the
     checkpoint as Python. No version is known that mends it.

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from msrcnn_mm.errors import CheckpointError
+from msrcnn_mm.errors import CheckpointError, first_names
 from msrcnn_mm.models.weights import WeightMismatch, not_finite
 
 
@@ -74,10 +74,9 @@ def convert(checkpoint: Mapping, formats: Sequence[Format]) -> Conversion:
     names = list(theirs if isinstance(checkpoint.get("model"), Mapping) else ours)
     known = " or ".join(format_.name for format_ in formats)
     kinds = " or ".join(format_.ours for format_ in formats)
-    some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     raise CheckpointError(
         f"is neither a checkpoint of {known} nor {kinds} of MMDetection "
-        f"(it holds {some or 'nothing'})"
+        f"(it holds {first_names(names) or 'nothing'})"
     )
 
 

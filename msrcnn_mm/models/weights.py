@@ -2,13 +2,16 @@
 
 import copy
 import re
+import warnings
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from msrcnn_mm.errors import first_names
 
 
 @dataclass
@@ -65,7 +68,10 @@ def compare_weights(model: nn.Module, state_dict: Mapping[str, Any]) -> WeightMi
     count = len(candidates)
     if hasattr(state_dict, "_metadata"):  # the versions of the modules that wrote it
         candidates._metadata = state_dict._metadata  # type: ignore[attr-defined]
-    result = _on_meta_device(model).load_state_dict(candidates, strict=False)
+    with warnings.catch_warnings():
+        # batch norm itself adds the counters that old checkpoints lack, with values
+        warnings.filterwarnings("ignore", ".*copying from a non-meta parameter")
+        result = _on_meta_device(model).load_state_dict(candidates, strict=False)
     missing = [
         name
         for name in result.missing_keys
@@ -102,9 +108,3 @@ def not_finite(weights: Mapping[str, Any]) -> list[str]:
         for name, value in weights.items()
         if isinstance(value, Tensor) and value.is_floating_point() and not value.isfinite().all()
     ]
-
-
-def first_names(names: Sequence[str], count: int = 3) -> str:
-    """Joins the first names for a message and says how many follow."""
-    rest = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + rest

@@ -1,7 +1,5 @@
 """The command cost: its tables, and one line for each mistake."""
 
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,8 +8,6 @@ from msrcnn_mm.cli import cost
 from msrcnn_mm.engine.cost.timing import Timing
 from msrcnn_mm.errors import UserError
 from tests.support.tiny import tiny_config
-
-TOOLS = Path(__file__).parents[2] / "tools"
 
 
 @pytest.fixture(autouse=True)
@@ -120,13 +116,3 @@ def test_a_mistake_is_one_line(
     with pytest.raises(UserError, match=says) as caught:
         cost.main(args)
     assert "\n" not in str(caught.value)
-
-
-def test_the_command_ends_with_status_2(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["cost.py", "nowhere.py"])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(TOOLS / "analysis/cost.py"), run_name="__main__")
-    assert end.value.code == 2
-    assert capsys.readouterr().err == "error: nowhere.py: no such config file\n"

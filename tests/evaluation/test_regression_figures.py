@@ -43,7 +43,7 @@ def without_columns(evaluation: ScoreEvaluation) -> dict[str, Any]:
 def test_the_evaluation() -> None:
     found = without_columns(EVALUATION)
     quality, expected = found.pop("mask_iou_quality"), dict(FIGURES["evaluation"])
-    # the coefficients and the AUROC are SciPy's and scikit-learn's now: their last bit may differ
+    # the coefficients and the AUROC are SciPy's now: their last bit may differ
     assert quality == pytest.approx(expected.pop("mask_iou_quality"), rel=1e-12)
     assert found == expected
 

@@ -10,8 +10,8 @@ from typing import Literal
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from msrcnn_mm.errors import CheckpointError
-from msrcnn_mm.models.weights import compare_weights, first_names, not_finite
+from msrcnn_mm.errors import CheckpointError, first_names
+from msrcnn_mm.models.weights import compare_weights, not_finite
 
 Use = Literal["test", "resume", "finetune"]
 
@@ -36,7 +36,7 @@ def check_fit(model: nn.Module, checkpoint: Mapping, filename: str, use: Use) ->
     if not isinstance(state_dict, Mapping) or not any(
         isinstance(value, Tensor) for value in state_dict.values()
     ):
-        holds = first_names([str(key) for key in checkpoint]) or "nothing"
+        holds = first_names([*checkpoint]) or "nothing"
         # detectron2, maskrcnn-benchmark and others keep their weights under "model"
         hint = ""
         if isinstance(checkpoint.get("model"), Mapping):

@@ -24,7 +24,7 @@ from mmengine.runner.checkpoint import load_from_http
 
 from msrcnn_mm.errors import CheckpointError, MissingCheckpointError, UserError
 
-from .safe_unpickling import allowed_globals, restore_methods
+from .safe_unpickling import STAND_INS, restore
 
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 _FORBID = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
@@ -47,8 +47,7 @@ class SafeLoader:
     def __call__(self, filename: str, *args: Any, **kwargs: Any) -> dict:
         """Loads a checkpoint."""
         with _weights_only(), _one_line_errors(filename):
-            checkpoint = self._loader(filename, *args, **kwargs)
-            restore_methods(checkpoint)
+            checkpoint = restore(self._loader(filename, *args, **kwargs))
         if not isinstance(checkpoint, dict):
             raise CheckpointError(
                 f"{filename}: holds a {type(checkpoint).__name__} where a checkpoint is a dict "
@@ -60,14 +59,14 @@ class SafeLoader:
 
 
 def register_safe_loaders() -> None:
-    """Replaces each loader that mmengine has registered by a safe one; again does nothing.
+    """Replaces each loader that mmengine has registered by a safe one; a second call does nothing.
 
     Every run, inferencer and ``load_checkpoint`` of MMDetection loads through these. Where
     torchvision is missing, its weights load by the addresses that mmengine lists.
     """
     loaders = dict(CheckpointLoader._schemes)
     if not any(isinstance(loader, SafeLoader) for loader in loaders.values()):
-        torch.serialization.add_safe_globals(allowed_globals())
+        torch.serialization.add_safe_globals([*STAND_INS])
         if find_spec("torchvision") is None:
             loaders["torchvision://"] = _load_from_torchvision_url
     for prefix, loader in loaders.items():

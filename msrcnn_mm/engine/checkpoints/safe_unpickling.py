@@ -10,8 +10,9 @@ order, with any arguments, and sets the state of any result, also of torch's own
   an ``__array_interface__`` among the attributes of a value to any address;
 - ``getattr`` reaches everything.
 
-Each name therefore has a stand-in here: a function or class that rebuilds plain numbers, once, from
-values of exactly the types that mmengine writes. Torch's own list is taken as it is.
+Each of these names is therefore loaded as a record, which keeps the arguments of the call and does
+nothing with them. :func:`restore` replaces the records of the exact form that mmengine and NumPy
+write by plain numbers, and refuses all others. Torch's own list is taken as it is.
 """
 
 import pickle
@@ -20,213 +21,170 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.optim import OneCycleParamScheduler
 
 
-def _named(path: str, stand_in: Any) -> Any:
-    """Gives a stand-in the name it stands for; every torch since 2.5 finds it by that."""
-    stand_in.__module__, _, name = path.rpartition(".")
-    stand_in.__name__ = stand_in.__qualname__ = name
-    return stand_in
+def _require(holds: bool, refused: str) -> None:
+    if not holds:
+        raise pickle.UnpicklingError(refused)
 
 
-def _path(original: type) -> str:
-    return f"{original.__module__}.{original.__qualname__}"
+class _Record:
+    """Records a call in a pickle, and the state of its result; it is saved as that call.
 
+    Attributes:
+        original: The function or class that the pickle names.
+        build: Makes the value of the call's arguments and state, after checking them.
+    """
 
-class _Dtype:
-    """Stands for ``numpy.dtype``: a number of a fixed size in one of two byte orders."""
+    original: Any
+    build: Callable[[tuple, Any], Any]
+    args: tuple = ()
+    state: Any = None
 
-    def __init__(self, code: str, align: bool = False, copy: bool = False) -> None:
-        if type(code) is not str or not re.fullmatch(r"[<>=|]?(b1|[iuf][1248]|c(8|16))", code):
-            raise pickle.UnpicklingError(f"a NumPy type that is no plain number: {code!r}")
-        self.numpy = np.dtype(code)
-
-    def __setstate__(self, state: Any) -> None:
-        order: Any = state[1] if type(state) is tuple else None
-        if (
-            type(order) is not str
-            or order not in ("<", ">", "=", "|")
-            or any(part is not None for part in state[2:5])
-        ):
-            raise pickle.UnpicklingError("a NumPy type that is no plain number")
-        self.numpy = self.numpy.newbyteorder(order)  # type: ignore[arg-type]
-
-    def values(self, data: Any) -> np.ndarray:
-        """Returns the numbers that the bytes hold."""
-        if type(data) is not bytes:
-            raise pickle.UnpicklingError("NumPy's numbers in something else than bytes")
-        # NumPy counts on its booleans being 0 or 1 where it reserves memory for them
-        if self.numpy.kind == "b" and data.strip(b"\0\1"):
-            raise pickle.UnpicklingError("a boolean that is neither true nor false")
-        return np.frombuffer(data, self.numpy)
-
-
-class _Array(np.ndarray):
-    """An array of numbers read from a checkpoint; it is saved as an ordinary one."""
-
-    filled = False
-
-    def __new__(cls, *args: Any) -> "_Array":
-        raise pickle.UnpicklingError("an array made in another way than NumPy's pickles do")
+    def __init__(self, *args: Any) -> None:
+        self.args = args
 
     def __setstate__(self, state: Any) -> None:
-        _, shape, dtype, fortran, data = state
-        if type(dtype) is not _Dtype or type(shape) is not tuple or {*map(type, shape)} - {int}:
-            raise pickle.UnpicklingError("a NumPy array of something else than numbers")
-        if self.filled:  # a tensor may share the memory, which would be freed
-            raise pickle.UnpicklingError("a NumPy array that is filled twice")
-        self.filled = True
-        values = dtype.values(data).reshape(shape, order="F" if fortran else "C")
-        filled: Any = values.__reduce__()[2]
-        super().__setstate__(filled)
+        _require(self.state is None, "an object whose state is set twice")
+        self.state = state
 
-    def __reduce__(self) -> Any:
-        return self.view(np.ndarray).__reduce__()
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.view(np.ndarray).__reduce_ex__(protocol)
+    def __reduce__(self) -> tuple:
+        classes = {stand_in: stand_in.original for stand_in in (_NDARRAY, _HISTORY, _ONE_CYCLE)}
+        args = (classes[arg] if isinstance(arg, type) else arg for arg in self.args)
+        return self.original, tuple(args), self.state
 
 
-def _array(subtype: Any, shape: Any, typecode: Any) -> _Array:
-    """Stands for ``numpy.core.multiarray._reconstruct``, which makes the empty array to fill."""
-    return np.ndarray.__new__(_Array, 0)
-
-
-def _scalar(dtype: Any, data: Any) -> Any:
-    """Stands for ``numpy.core.multiarray.scalar``."""
-    if type(dtype) is not _Dtype:
-        raise pickle.UnpicklingError("a NumPy scalar that is no number")
-    (value,) = dtype.values(data)
-    return value
-
-
-def _no_bytes() -> bytes:
-    """Stands for ``builtins.bytes``, which a pickle calls for the bytes of an empty array."""
+def _bytes(args: tuple, state: Any) -> bytes:
+    _require(args == (), "bytes of something else than text")
     return b""
 
 
-def _no_object(*args: Any) -> None:
-    """Stands for the constructor of a class of which no checkpoint holds an object."""
+def _dtype(args: tuple, state: Any) -> np.dtype:
+    """Makes the type of a number: of a fixed size, in one of two byte orders."""
+    refused = "a NumPy type that is no plain number"
+    _require(type(args[0]) is str, refused)
+    _require(bool(re.fullmatch(r"[<>=|]?(b1|[iuf][1248]|c(8|16))", args[0])), refused)
+    _, order, *others = (3, "=") if state is None else state
+    _require(type(order) is str and order in ("<", ">", "=", "|"), refused)
+    _require(all(part is None for part in others[:3]), refused)
+    return np.dtype(args[0]).newbyteorder(order)
+
+
+def _numbers(dtype: Any, data: Any) -> np.ndarray:
+    _require(isinstance(dtype, np.dtype) and type(data) is bytes, "NumPy data that are no numbers")
+    # NumPy counts on its booleans being 0 or 1 where it reserves memory for them
+    _require(dtype.kind != "b" or not data.strip(b"\0\1"), "a boolean that is neither 0 nor 1")
+    return np.frombuffer(data, dtype).astype(dtype.newbyteorder("="))
+
+
+def _array(args: tuple, state: Any) -> np.ndarray:
+    _require(type(state) is tuple and type(state[1]) is tuple, "a NumPy array without a shape")
+    _, shape, dtype, fortran, data = state
+    _require({*map(type, shape)} <= {int}, "a NumPy array without a shape")
+    return _numbers(dtype, data).reshape(shape, order="F" if fortran else "C")
+
+
+def _scalar(args: tuple, state: Any) -> Any:
+    (value,) = _numbers(*args)
+    return value
+
+
+def _method(args: tuple, state: Any) -> Any:
+    """Returns a method; a pickle refers to it as ``getattr(class, name)``."""
+    owner, name = args
+    _require(type(name) is str and name in _METHODS.get(owner, ()), f"getattr({owner}, {name})")
+    return getattr(owner.original, name)
+
+
+def _history(args: tuple, state: Any) -> HistoryBuffer:
+    refused = "a HistoryBuffer of something else than numbers"
+    _require(args == () and type(state) is dict, refused)
+    values, counts, length = (
+        state.pop(key, None) for key in ("_log_history", "_count_history", "max_length")
+    )
+    methods = state.pop("statistics_methods", {})  # the four that every HistoryBuffer has
+    _require(not state and type(length) is int and type(methods) is dict, refused)
+    own = {getattr(HistoryBuffer, name) for name in _METHODS[_HISTORY]}
+    _require({*methods.values()} <= own, refused)
+    for numbers in (values, counts):
+        _require(type(numbers) is np.ndarray and numbers.ndim == 1, refused)
+        _require(numbers.dtype.kind in "biuf", refused)
+    return HistoryBuffer(values, counts, length)
+
+
+def _no_object(args: tuple, state: Any) -> None:
     raise pickle.UnpicklingError("an object of a class that no checkpoint needs one of")
 
 
-def _never_made(original: type) -> Any:
-    """Stands for a class that is only named."""
-    return _named(_path(original), lambda *args: _no_object(*args))
+def _stand_in(original: Any, build: Callable[[tuple, Any], Any], module: str = "") -> type[_Record]:
+    """Makes the class of a name's records; every torch since 2.5 finds it by its own name."""
+    names = dict(__module__=module or original.__module__, original=original, build=build)
+    return type(original.__name__, (_Record,), names)
 
 
-_ONE_CYCLE = _never_made(OneCycleParamScheduler)
-
-
-class _Method:
-    """Stands for a method; it cannot be called, since a function of torch calls its arguments.
-
-    ``restore_methods`` replaces it by the method; saved before that, it is saved as the method.
-    """
-
-    def __init__(self, owner: type, name: str) -> None:
-        self.owner = owner
-        self.name = name
-
-    def __reduce__(self) -> tuple:
-        return getattr, (self.owner, self.name)
-
-
-class _History:
-    """Stands for ``HistoryBuffer``, and becomes one when it gets the state of one."""
-
-    def __setstate__(self, state: Any) -> None:
-        if type(state) is not dict:
-            raise pickle.UnpicklingError("a HistoryBuffer that is none")
-        kept = dict(state)
-        methods = kept.pop("statistics_methods", {})  # the four that every HistoryBuffer has
-        if (
-            kept.keys() != {"max_length", "_log_history", "_count_history"}
-            or type(kept["max_length"]) is not int
-            or type(methods) is not dict
-            or any(type(m) is not _Method or m.owner is not HistoryBuffer for m in methods.values())
-        ):
-            raise pickle.UnpicklingError("a HistoryBuffer that is none")
-        for key in ("_log_history", "_count_history"):
-            values = kept[key]
-            if type(values) is not _Array or values.ndim != 1 or values.dtype.kind not in "biuf":
-                raise pickle.UnpicklingError("a HistoryBuffer of something else than numbers")
-            kept[key] = np.array(values, subok=False)
-        if len(kept["_log_history"]) != len(kept["_count_history"]):
-            raise pickle.UnpicklingError("a HistoryBuffer with values that are not counted")
-        self.__class__ = HistoryBuffer
-        HistoryBuffer.__setstate__(self, kept)
-
-
-_named(_path(HistoryBuffer), _History)
-
-# pickle writes a reference to a method as getattr(class, name)
-_METHODS: dict[tuple[Any, Any], tuple[type, str]] = {
-    **{(_History, name): (HistoryBuffer, name) for name in ("min", "max", "current", "mean")},
-    **{
-        (_ONE_CYCLE, name): (OneCycleParamScheduler, name)
-        for name in ("_annealing_cos", "_annealing_linear")
-    },
+_NDARRAY = _stand_in(np.ndarray, _no_object)  # an argument of _reconstruct
+_HISTORY = _stand_in(HistoryBuffer, _history)
+_ONE_CYCLE = _stand_in(OneCycleParamScheduler, _no_object)
+_METHODS = {
+    _HISTORY: ("min", "max", "current", "mean"),
+    _ONE_CYCLE: ("_annealing_cos", "_annealing_linear"),
 }
+STAND_INS = (
+    *(_NDARRAY, _HISTORY, _ONE_CYCLE),
+    _stand_in(getattr, _method),
+    _stand_in(bytes, _bytes),  # called for the data of an empty array
+    _stand_in(np.dtype, _dtype),
+    *(
+        _stand_in(value.__reduce__()[0], build, module)
+        for module in ("numpy.core.multiarray", "numpy._core.multiarray")  # NumPy 1 and NumPy 2
+        for value, build in ((np.zeros(0), _array), (np.float64(0), _scalar))
+    ),
+)
+"""What ``torch.serialization.add_safe_globals`` takes."""
 
 
-def _method(owner: Any, name: Any) -> Any:
-    """Stands for ``builtins.getattr``."""
-    if type(name) is not str or (owner, name) not in _METHODS:
-        raise pickle.UnpicklingError(f"getattr({owner!r}, {name!r})")
-    return _Method(*_METHODS[owner, name])
+def restore(loaded: Any) -> Any:
+    """Replaces the records in what ``torch.load`` returned, and refuses forged attributes.
 
+    Torch sets any attribute on an ``OrderedDict``, ``Counter`` or tensor. mmengine
+    writes none with a special name, as ``__array_interface__``, which NumPy would follow to an
+    address.
 
-def allowed_globals() -> list[Any]:
-    """Returns the stand-ins for what mmengine's checkpoints hold beyond torch's own list."""
-    stand_ins: dict[str, Callable] = {"builtins.getattr": _method, "builtins.bytes": _no_bytes}
-    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # NumPy 1 and NumPy 2
-        stand_ins |= {f"{module}._reconstruct": _array, f"{module}.scalar": _scalar}
-    stand_ins["numpy.dtype"] = _Dtype
-    return [
-        # torch asks for the types of what it fills as well
-        _Array,
-        _Dtype,
-        _History,
-        _ONE_CYCLE,
-        _never_made(np.ndarray),  # an argument of _reconstruct
-        *(_named(path, _function(stand_in)) for path, stand_in in stand_ins.items()),
-    ]
-
-
-def _function(stand_in: Callable) -> Callable:
-    """A function of its own for each name, since a stand-in may have several."""
-    return lambda *args: stand_in(*args)
-
-
-def restore_methods(loaded: Any) -> None:
-    """Replaces the stand-ins of methods, and refuses attributes with special names.
-
-    Torch sets any attribute on an ``OrderedDict``, ``Counter`` or tensor. No honest checkpoint has
-    one with a special name, as ``__array_interface__``, which NumPy would follow to an address.
+    Returns:
+        The value; dictionaries, lists and sets are changed in place.
 
     Raises:
-        pickle.UnpicklingError: A value has such an attribute.
+        pickle.UnpicklingError: A record has another form, or a value such an attribute.
     """
-    left, seen = [loaded], set()
-    while left:
-        part = left.pop()
-        if id(part) in seen or callable(part):
-            continue
-        seen.add(id(part))
-        attributes = getattr(part, "__dict__", {})
-        for name in attributes:
-            if type(name) is not str or name.startswith("__"):
-                raise pickle.UnpicklingError(f"a {type(part).__name__} with a forged {name}")
-        left += attributes.values()
-        if isinstance(part, dict):
-            for key, value in part.items():
-                if type(value) is _Method:
-                    part[key] = getattr(value.owner, value.name)
-            left += part.keys()
-            left += part.values()
-        elif isinstance(part, (list, tuple, set)) and not isinstance(part, torch.Size):
-            left += part
+    done: dict[int, tuple[Any, Any]] = {}  # by id: a part, kept alive, and its replacement
+
+    def replace(part: Any) -> Any:
+        if id(part) in done:
+            return done[id(part)][1]
+        done[id(part)] = part, part
+        if isinstance(part, _Record):
+            done[id(part)] = part, type(part).build(replace(part.args), replace(part.state))
+        elif type(part) is tuple:
+            done[id(part)] = part, tuple(map(replace, part))
+        elif not callable(part):
+            attributes = getattr(part, "__dict__", {})
+            for name in attributes:
+                forged = type(name) is not str or name.startswith("__")
+                _require(not forged, f"a {type(part).__name__} with a forged {name}")
+            if attributes:
+                replace(attributes)
+            if isinstance(part, dict):
+                for key, value in [*part.items()]:
+                    del part[key]  # a key may be a number of NumPy
+                    part[replace(key)] = replace(value)
+            elif isinstance(part, list):
+                part[:] = map(replace, part)
+            elif isinstance(part, set):
+                members = [*map(replace, part)]
+                part.clear()
+                part.update(members)
+        return done[id(part)][1]
+
+    return replace(loaded)

@@ -8,12 +8,11 @@ from mmdet.registry import DATASETS
 
 from msrcnn_mm.coco.annotation_checks import Needs
 from msrcnn_mm.coco.annotations import AnnotationFile
-from msrcnn_mm.errors import UserError, warn
+from msrcnn_mm.errors import UserError, first_names, warn
 
-from ..config.walk import parts
+from ..config.walk import is_local, parts
 from .evaluators import check_evaluator, metrics_of
 from .images import check_images
-from .settings import is_local, quoted
 
 
 def reads_as_coco(cls: Any) -> bool:
@@ -59,7 +58,7 @@ def declared_classes(dataset: Mapping, cls: type, where: str) -> tuple[str, ...]
         raise UserError(f"{where}: classes must be a list of names, not {classes!r}")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise UserError(f"{where}: classes has {quoted(twice)} more than once")
+        raise UserError(f"{where}: classes has ({first_names(twice, 10, repr)}) more than once")
     return names
 
 

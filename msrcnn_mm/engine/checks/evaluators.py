@@ -8,11 +8,10 @@ from mmdet.evaluation import CocoMetric
 from mmdet.registry import METRICS
 
 from msrcnn_mm.coco.annotations import AnnotationFile
-from msrcnn_mm.errors import UserError
+from msrcnn_mm.errors import UserError, first_names
 
-from ..config.walk import as_list, class_of
+from ..config.walk import as_list, class_of, is_local, setting_of
 from ..results.metric import MaskScoreMetric
-from .settings import is_local, quoted, setting_of
 
 METRIC_NAMES = ("bbox", "segm", "boundary", "proposal", "proposal_fast")
 """Metrics of ``MaskScoreMetric``; ``CocoMetric`` has all but Boundary IoU."""
@@ -55,7 +54,10 @@ def check_evaluator(
     known = [name for name in METRIC_NAMES if ours or name != "boundary"]
     unknown = [name for name in metrics_of(evaluator) if name not in known]
     if unknown:
-        raise UserError(f"{where}: no metric {quoted(unknown)}; there are {quoted(known)}")
+        raise UserError(
+            f"{where}: no metric ({first_names(unknown, 10, repr)}); "
+            f"there are ({first_names(known, 10, repr)})"
+        )
     path = evaluator.get("ann_file")
     if path is None or not is_local(path, evaluator.get("backend_args")):
         return

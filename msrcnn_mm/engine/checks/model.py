@@ -5,10 +5,9 @@ from pathlib import Path
 
 from mmengine.model import PretrainedInit
 
-from msrcnn_mm.errors import UserError
+from msrcnn_mm.errors import UserError, first_names
 
-from ..config.walk import parts
-from .settings import quoted, setting_of
+from ..config.walk import parts, setting_of
 
 # heads whose number of classes is another: objectness, and classes of stuff
 _OTHER_COUNTS = ("rpn_head", "semantic_head")
@@ -32,7 +31,7 @@ def check_heads(model: Mapping, classes: Sequence[str]) -> None:
     if wrong:
         raise UserError(
             f"{', '.join(wrong)}, but the data set has {len(classes)} "
-            f"class{'es' if len(classes) > 1 else ''} {quoted(classes)}: "
+            f"class{'es' if len(classes) > 1 else ''} ({first_names(classes, 10, repr)}): "
             "set num_classes=len(classes) in every head"
         )
 

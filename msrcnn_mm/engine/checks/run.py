@@ -11,20 +11,16 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from msrcnn_mm.coco.annotations import AnnotationFile
-from msrcnn_mm.errors import UserError, warn
+from msrcnn_mm.errors import UserError, first_names, warn
 
-from ..config.launcher import on_first_rank
 from ..config.walk import class_of, leaf_datasets
 from .datasets import check_dataset, declared_classes, reads_as_coco
 from .evaluators import coco_metrics
 from .model import check_heads, check_pretrained, check_thresholds
-from .settings import quoted
 
 
 def check_run(config: Config, splits: Sequence[str]) -> None:
     """Checks model, data and evaluators of a config against each other and against the disk.
-
-    In a distributed run only the first process checks.
 
     Args:
         config: The whole config, as the run will use it.
@@ -33,8 +29,6 @@ def check_run(config: Config, splits: Sequence[str]) -> None:
     Raises:
         UserError: For the first thing that is wrong, with its remedy.
     """
-    if not on_first_rank():
-        return
     init_default_scope(config.get("default_scope") or "mmdet")
     check_thresholds(config.model)
     if "train" in splits:
@@ -60,7 +54,8 @@ def check_run(config: Config, splits: Sequence[str]) -> None:
                 check_heads(config.model, classes)
             elif classes != reference[1]:
                 raise UserError(
-                    f"{where} has the classes {quoted(classes)}, but {reference[0]} has "
-                    f"{quoted(reference[1])}: they must be the same, in the same order"
+                    f"{where} has the classes ({first_names(classes, 10, repr)}), but "
+                    f"{reference[0]} has ({first_names(reference[1], 10, repr)}): they must be the "
+                    "same, in the same order"
                 )
             check_dataset(dataset, where, classes, files, split, evaluators)

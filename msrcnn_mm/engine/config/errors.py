@@ -85,7 +85,7 @@ def _at_any_time(error: Exception, text: str) -> str | None:
     """Explains a failure that can end a run at any step; None for others."""
     if "failed to load image: " in text:
         image = text.rpartition("failed to load image: ")[2]
-        return f"the image {image} cannot be decoded: mend it or take it out of the annotations"
+        return f"the image {image} cannot be decoded: repair it or remove it from the annotations"
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
         return (
             "out of memory: take a smaller batch_size or smaller images, or train with --amp "

@@ -1,15 +1,21 @@
-"""Loading of configs."""
+"""Loading of configs, and the launcher that a run is to have."""
 
 import difflib
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.device import get_device
 
 from msrcnn_mm.errors import UserError
 
-from .launcher import check_launcher
 from .options import override_settings
+
+# the variable in which each launcher gives a process its number among all
+_RANKS = {"pytorch": "RANK", "slurm": "SLURM_PROCID", "mpi": "OMPI_COMM_WORLD_RANK"}
+
+LAUNCHERS = ("none", *_RANKS)
 
 
 def load_config(name: str, options: dict | None, work_dir: str | None, launcher: str) -> Config:
@@ -26,7 +32,7 @@ def load_config(name: str, options: dict | None, work_dir: str | None, launcher:
             launcher cannot work here.
     """
     path = _config_path(name)
-    check_launcher(launcher)
+    _check_launcher(launcher)
     try:
         config = Config.fromfile(path)
     except FileNotFoundError as error:
@@ -80,3 +86,21 @@ def _config_path(name: str) -> Path:
     if path.suffix not in (".py", ".json", ".yaml", ".yml"):
         raise UserError(f"{name}: a config is a .py, .json or .yaml file")
     return path
+
+
+def _check_launcher(launcher: str) -> None:
+    """Checks that the launcher did start this process, and that mmengine can use it here."""
+    if launcher == "none":
+        return
+    if get_device() == "cpu":
+        raise UserError(f"--launcher {launcher}: mmengine distributes over GPUs, and there is none")
+    if _RANKS[launcher] not in os.environ:
+        starter = {"pytorch": "torchrun --nproc_per_node=GPUS", "slurm": "srun", "mpi": "mpirun"}
+        raise UserError(
+            f"--launcher {launcher}: not started by it; write {starter[launcher]} tools/..."
+        )
+
+
+def is_first_process(config: Config) -> bool:
+    """Returns whether this process reports for all processes of a distributed run."""
+    return int(os.environ.get(_RANKS.get(config.get("launcher"), ""), 0)) == 0

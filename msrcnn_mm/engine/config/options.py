@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from msrcnn_mm.errors import UserError
+from msrcnn_mm.errors import UserError, first_names
 
 from .walk import class_of
 
@@ -79,8 +79,7 @@ def _instead_of(variable: str, config: Config, known: set[str]) -> str:
     if from_outside:
         ways.append(f"set the environment variable {from_outside[-1]}")
     if named:
-        more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-        ways.append(f"set {', '.join(named[:3])}{more}")
+        ways.append(f"set {first_names(named)}")
     return (
         f"{variable} is a variable of the config file, read before the options, so nothing would "
         f"change; {' or '.join(ways)}"

@@ -1,10 +1,13 @@
-"""Traversal of configs: parts, classes, data sets and the files that these name."""
+"""Traversal of configs: parts, classes and settings, data sets and their files."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mmdet.registry import MODELS
 from mmengine.config import Config, ConfigDict
+from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.registry import Registry
 
 _SPLITS = ("train", "val", "test")
@@ -72,3 +75,20 @@ def class_of(part: Any, registry: Registry) -> type | None:
         except RuntimeError:
             return None
     return kind if isinstance(kind, type) else None
+
+
+def setting_of(part: Mapping, name: str, registry: Registry = MODELS) -> Any:
+    """Returns a setting of a part of a config, or the default of its class; None without either."""
+    if name in part:
+        return part[name]
+    cls = class_of(part, registry)
+    for base in inspect.getmro(cls) if cls is not None else ():
+        parameter = inspect.signature(base).parameters.get(name)
+        if parameter is not None:
+            return None if parameter.default is parameter.empty else parameter.default
+    return None
+
+
+def is_local(path: str, backend_args: Any) -> bool:
+    """Returns whether a path is on a disk of this machine rather than in a store."""
+    return isinstance(get_file_backend(path, backend_args=backend_args), LocalBackend)

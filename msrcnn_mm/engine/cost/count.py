@@ -6,12 +6,11 @@ proposal", and 0.53 G for the mask head (Huang et al., CVPR 2019), which are MAC
 """
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from mmdet.models import BaseDetector
+from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor
 from mmengine.config import Config
 from torch import nn
 
@@ -87,12 +86,16 @@ def count_cost(config: Config, name: str, shape: tuple[int, int]) -> Cost:
     _set_count(probed, "rcnn", max(1, min(asked["rcnn"] or proposals, proposals // 3)))
     model = build(probed, name)
     meter = MacMeter(_parts(model))
+    rois: set[int] = set()
+    for module in model.modules():
+        if isinstance(module, BaseRoIExtractor):
+            module.register_forward_pre_hook(lambda _, inputs: rois.add(len(inputs[1])))
     data = random_image(shape)
-    with _proposals_of(model) as seen, meter.running():
+    with meter.running():
         (result,) = run_once(model, data, name, shape)
     detections = len(result.pred_instances) if "pred_instances" in result else 0
-    counts = {detections: asked["rcnn"] or detections}
-    counts |= {number: asked["rpn"] or number for number in seen}
+    counts = {number: asked["rpn"] or number for number in rois}
+    counts[detections] = asked["rcnn"] or detections
     parts = _reckon(meter, counts)
     rest = meter.macs - sum(call.macs for call in meter.calls)
     whole = [part for part in parts if part.parameters or part.macs]
@@ -146,27 +149,6 @@ def _parameters(*modules: nn.Module) -> int:
     """Counts the modules' own parameters, without those of modules inside, shared ones once."""
     own = {parameter for module in modules for parameter in module.parameters(recurse=False)}
     return sum(parameter.numel() for parameter in own)
-
-
-@contextmanager
-def _proposals_of(model: BaseDetector) -> Iterator[list[int]]:
-    """Collects the numbers of proposals that the RoI head of a detector is given."""
-    seen: list[int] = []
-    head = getattr(model, "roi_head", None)
-    if head is None:
-        yield seen
-        return
-    predict = head.predict
-
-    def noting(x: Any, rpn_results_list: Sequence, *args: Any, **kwargs: Any) -> Any:
-        seen.extend(len(results) for results in rpn_results_list)
-        return predict(x, rpn_results_list, *args, **kwargs)
-
-    head.predict = noting
-    try:
-        yield seen
-    finally:
-        del head.predict
 
 
 def _test_counts(config: Config) -> dict[str, int | None]:

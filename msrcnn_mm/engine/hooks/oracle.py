@@ -21,8 +21,7 @@ from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.true_ious import true_ious
 
 from ..results.dump import category_ids
-from ..results.predictions import to_arrays, to_detections
-from .runner_parts import change_predictions
+from ..results.predictions import change_predictions, to_arrays, to_detections
 
 
 @HOOKS.register_module()
@@ -46,7 +45,7 @@ class OracleHook(Hook):
         self._coco = load_annotations(ann_file)
 
     def before_test(self, runner: Runner) -> None:
-        """Has the model's predictions carry true IoUs from here on."""
+        """Starts to replace s_iou in the model's predictions."""
         if isinstance(runner.model, BaseTTAModel):
             raise UserError("--oracle: test-time augmentation merges boxes without their masks")
         classes = runner.test_loop.dataloader.dataset.metainfo["classes"]
@@ -58,7 +57,7 @@ class OracleHook(Hook):
         )
 
     def after_test(self, runner: Runner) -> None:
-        """Ends the replacement, and says again what the figures are."""
+        """Ends the replacement, and repeats the warning."""
         self._handle.remove()
         MMLogger.get_current_instance().warning(
             "the figures of masks above are those of the oracle, not a result of this model"

@@ -1,8 +1,11 @@
 """Checks of a run's config, data and evaluators before its first iteration."""
 
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, Runner
+
+from msrcnn_mm.errors import UserError
 
 from ..checks.run import check_run
 
@@ -12,7 +15,8 @@ class RunChecksHook(Hook):
     """Checks the config of a run, its data and its evaluators against each other.
 
     It checks the splits whose loops the runner has built, each once: training and validation in
-    ``Runner.train``, the test set in ``Runner.test``.
+    ``Runner.train``, the test set in ``Runner.test``. In a distributed run the first process
+    checks, and a mistake ends all of them.
 
     Attributes:
         checked: The splits that are checked already.
@@ -29,11 +33,17 @@ class RunChecksHook(Hook):
     def before_run(self, runner: Runner) -> None:
         """Checks what the run will read."""
         loops = dict(train=runner._train_loop, val=runner._val_loop, test=runner._test_loop)
-        splits = [
-            split
-            for split, loop in loops.items()
-            if isinstance(loop, BaseLoop) and split not in self.checked
-        ]
-        if splits and "model" in runner.cfg:  # a runner made without a config has none
-            check_run(runner.cfg, splits)
-            self.checked.update(splits)
+        built = [split for split, loop in loops.items() if isinstance(loop, BaseLoop)]
+        splits = [split for split in built if split not in self.checked]
+        if not splits or "model" not in runner.cfg:  # a runner made without a config has none
+            return
+        mistake: list[UserError | None] = [None]
+        if is_main_process():
+            try:
+                check_run(runner.cfg, splits)
+            except UserError as error:
+                mistake = [error]
+        broadcast_object_list(mistake)
+        if mistake[0] is not None:
+            raise mistake[0]
+        self.checked.update(splits)

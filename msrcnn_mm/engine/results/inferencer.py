@@ -10,7 +10,7 @@ from mmengine.registry import INFERENCERS
 
 from msrcnn_mm.rescoring.calibration_file import read_calibration
 
-from .calibration import add_calibrated_scores, calibration_of
+from ..hooks.calibration import add_calibrated_scores, calibration_of
 
 _SCORES = ("mask_ious", "mask_scores", "foreground_probs", "calibrated_scores")
 

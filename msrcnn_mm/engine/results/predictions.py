@@ -1,14 +1,46 @@
-"""Turns the predictions of MMDetection's models into detections."""
+"""Changes the predictions of MMDetection's models, and turns them into detections."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from mmdet.structures.mask import encode_mask_results
+from mmengine.model import is_model_wrapper
+from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from msrcnn_mm.coco.detections import SCORE_ENTRIES, Detections, Rle
 from msrcnn_mm.errors import UserError
+
+
+def bare_model(model: Any) -> nn.Module:
+    """Returns a model without its wrappers, such as ``MMDistributedDataParallel``."""
+    while is_model_wrapper(model):
+        model = model.module
+    return model
+
+
+def change_predictions(model: nn.Module, change: Callable[[Any], None]) -> RemovableHandle:
+    """Changes a model's predictions before anything else reads them.
+
+    Every ``test_step`` and ``val_step`` of mmengine calls the model itself, behind all wrappers,
+    with ``mode="predict"``. A forward hook of torch takes its results there.
+
+    Args:
+        model: The model, perhaps in a wrapper.
+        change: Called with the data sample of each image; changes it in place.
+
+    Returns:
+        The handle whose ``remove`` ends it.
+    """
+
+    def hook(module: nn.Module, args: tuple, kwargs: dict[str, Any], samples: Any) -> None:
+        if kwargs.get("mode") == "predict":
+            for sample in samples:
+                change(sample)
+
+    return bare_model(model).register_forward_hook(hook, with_kwargs=True)
 
 
 def to_arrays(prediction: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,7 +102,7 @@ def to_detections(
 
 
 def _with_text_counts(rle: Mapping[str, Any]) -> Rle:
-    """``rle`` with ``counts`` as JSON can hold it."""
+    """Returns an RLE with ``counts`` as JSON can hold it."""
     counts = rle["counts"]
     text = counts.decode() if isinstance(counts, bytes) else counts
     return {"size": list(rle["size"]), "counts": text}

@@ -10,12 +10,13 @@ from mmengine.runner import Runner
 
 from ..checks.run import check_run
 from ..config.errors import StartedHook, config_mistakes_as_user_errors
+from ..config.file import is_first_process
 from ..hooks.calibration import CalibrationHook
 from ..hooks.checkpoint_fit import CheckpointFitHook
 from ..hooks.overwrite_guard import OverwriteGuardHook
 from ..hooks.run_checks import RunChecksHook
 
-DEFAULT_HOOKS = (CheckpointFitHook, OverwriteGuardHook, CalibrationHook)
+DEFAULT_HOOKS = (RunChecksHook, CheckpointFitHook, OverwriteGuardHook, CalibrationHook)
 """Hooks of configs/_base_ that the runs of stock configs get as well."""
 
 
@@ -42,25 +43,13 @@ def checked_run(
     """
     start = StartedHook()
     with config_mistakes_as_user_errors(name, options, start):
-        check_run(config, splits)
+        if is_first_process(config):
+            check_run(config, splits)
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
-        _skip_checks(runner, splits)
-        _add_default_hooks(runner)
-        for hook in (start, *hooks):
+        lacking = [kind() for kind in DEFAULT_HOOKS if kind not in map(type, runner.hooks)]
+        for hook in (*lacking, start, *hooks):
             runner.register_hook(hook)
+        for hook in runner.hooks:
+            if isinstance(hook, RunChecksHook):
+                hook.checked.update(splits)  # they are checked above
         yield runner
-
-
-def _skip_checks(runner: Runner, splits: Sequence[str]) -> None:
-    """Has the config's ``RunChecksHook`` not check again what is checked."""
-    for hook in runner.hooks:
-        if isinstance(hook, RunChecksHook):
-            hook.checked.update(splits)
-
-
-def _add_default_hooks(runner: Runner) -> None:
-    """Registers each of ``DEFAULT_HOOKS`` that the config lacks."""
-    present = {type(hook) for hook in runner.hooks}
-    for kind in DEFAULT_HOOKS:
-        if kind not in present:
-            runner.register_hook(kind())

@@ -61,7 +61,7 @@ def oracle_hook(config: Config) -> OracleHook:
     """
     evaluators = coco_metrics(config.get("test_evaluator"))
     if evaluators and not any("segm" in metrics_of(evaluator) for evaluator in evaluators):
-        raise UserError("--oracle: it is of masks, and no mask is measured: add --eval segm")
+        raise UserError("--oracle scores masks, and no mask is measured: add --eval segm")
     if calibration_file(config) is not None:
         raise UserError("--oracle: its scores are the true IoUs; test without a calibration")
     return OracleHook(annotations_of_test(config, "--oracle"))
@@ -74,9 +74,7 @@ def calibration_file(config: Config) -> str | None:
 
 def set_calibration(config: Config, path: str) -> None:
     """Has the test add calibrated scores."""
-    if config.model.get("test_cfg", {}) is None:
-        config.model.test_cfg = {}
-    config.merge_from_dict({"model.test_cfg.calibration": path})
+    config.model.test_cfg = {**(config.model.get("test_cfg") or {}), "calibration": path}
 
 
 def check_calibration(config: Config, same_images: bool) -> None:

@@ -1,23 +1,41 @@
 """Changes of a config by the options of a training, and where a training starts and resumes."""
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 from mmengine.runner import find_latest_checkpoint
+from torch import nn
 
 from msrcnn_mm.errors import UserError, warn
 
 from ..checkpoints.loading import require_file
 from ..config.walk import class_of
-from .cpu_amp import CpuAmpOptimWrapper
+
+
+@OPTIM_WRAPPERS.register_module()
+class CpuAmpOptimWrapper(OptimWrapper):
+    """Runs the forward pass in bf16 where that is safe; the parameters stay float32.
+
+    On processors with bf16 matrix units a training step takes about 0.6 of the time. bf16 has the
+    exponents of float32, so the loss needs no scaling. Arguments are those of ``OptimWrapper``.
+    """
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Wraps the forward pass of a training step."""
+        with super().optim_context(model), torch.autocast("cpu", torch.bfloat16):
+            yield
 
 
 def use_mixed_precision(config: Config) -> None:
-    """Sets a training in fp16 with scaled losses on a GPU, in bf16 on a CPU.
+    """Sets mixed precision: fp16 with scaled losses on a GPU, bf16 on a CPU.
 
     Raises:
         UserError: The config's optimizer wrapper is one of its own.
@@ -37,10 +55,10 @@ def use_mixed_precision(config: Config) -> None:
 
 
 def scale_learning_rate(config: Config) -> None:
-    """Switches the scaling of the learning rate on that the config provides for.
+    """Turns on the scaling of the learning rate by the batch size.
 
     Raises:
-        UserError: It provides for none.
+        UserError: The config does not name the batch size that its learning rate is for.
     """
     if not (config.get("auto_scale_lr") or {}).get("base_batch_size"):
         raise UserError(

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
-from msrcnn_mm.engine.config.file import load_config
+from msrcnn_mm.engine.config.file import is_first_process, load_config
 from msrcnn_mm.errors import UserError
 from tests.support.tiny import CONFIGS
 
@@ -107,6 +108,17 @@ def test_a_base_that_is_not_there(tmp_path: Path) -> None:
     moved.write_text("_base_ = '../ms_rcnn/nothing.py'\n")
     message = refusal(moved, {})
     assert "ms_rcnn/nothing.py; _base_ is relative to the folder of the file" in message
+
+
+@pytest.mark.parametrize(
+    ("launcher", "first"), [("pytorch", False), ("slurm", True), ("none", True)]
+)
+def test_the_launcher_says_which_process_is_the_first(
+    launcher: str, first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several runs of one process each may be started together, by slurm for example."""
+    monkeypatch.setenv("RANK", "1")
+    assert is_first_process(Config(dict(launcher=launcher))) == first
 
 
 def test_an_ablation_of_a_config_without_a_scorer(monkeypatch: pytest.MonkeyPatch) -> None:

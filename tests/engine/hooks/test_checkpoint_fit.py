@@ -27,9 +27,8 @@ class Loop(BaseLoop):
 
 
 def runner(**parts: Any) -> Any:
-    defaults = dict(
-        model=network(a=2), _train_loop={}, _test_loop=None, _resume=False, _load_from="x.pth"
-    )
+    loops = dict(_train_loop={}, _val_loop={}, _test_loop=None)
+    defaults = dict(model=network(a=2), _resume=False, _load_from="x.pth", **loops)
     return SimpleNamespace(**{**defaults, **parts})
 
 
@@ -37,8 +36,9 @@ def runner(**parts: Any) -> Any:
     ("parts", "refused"),
     [
         (dict(_test_loop=Loop(("a",))), "2 missing"),
+        (dict(_val_loop=Loop(("a",))), "2 missing"),
         (dict(_train_loop=Loop(("a",)), _resume=True), "2 missing"),
-        (dict(_train_loop=Loop(("a",))), None),
+        (dict(_train_loop=Loop(("a",)), _val_loop=Loop(("a",))), None),
         (dict(), None),  # loaded by hand, before a run
     ],
 )

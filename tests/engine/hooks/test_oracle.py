@@ -8,22 +8,14 @@ from typing import Any
 import pytest
 import torch
 from mmdet.models.test_time_augs import DetTTAModel
-from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import HOOKS
 
 from msrcnn_mm.engine.hooks.oracle import OracleHook
 from msrcnn_mm.errors import UserError
+from tests.engine.hooks.test_calibration import Wrapper
 from tests.support import tiny
 from tests.support.coco_files import write_data_set
 from tests.support.small_runs import CLASSES
-
-
-class Wrapper(MMDistributedDataParallel):
-    """A wrapper of a model that needs no process group."""
-
-    def __init__(self, module: torch.nn.Module) -> None:
-        torch.nn.Module.__init__(self)
-        self.module = module
 
 
 @pytest.fixture
@@ -65,10 +57,3 @@ def test_test_time_augmentation_is_refused(ann_file: Path) -> None:
     model = DetTTAModel(module=tiny.build(config))
     with pytest.raises(UserError, match="--oracle: test-time augmentation merges boxes"):
         OracleHook(ann_file).before_test(runner(model))
-
-
-def test_annotations_without_a_class_of_the_data_set(ann_file: Path) -> None:
-    run = runner(tiny.build(tiny.tiny_config()))
-    run.test_loop.dataloader.dataset.metainfo["classes"] = ("disk", "comet")
-    with pytest.raises(UserError, match="has no category named comet"):
-        OracleHook(ann_file).before_test(run)

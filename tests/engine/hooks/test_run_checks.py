@@ -1,14 +1,18 @@
 """The checks before a run, by mmengine's runner alone."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
+from torch import distributed, multiprocessing
 
 from msrcnn_mm.engine.hooks import run_checks
 from msrcnn_mm.engine.hooks.run_checks import RunChecksHook
 from msrcnn_mm.errors import UserError
+from tests.engine.hooks.test_checkpoint_fit import Loop
 from tests.support.coco_files import write_data_set
 from tests.support.small_runs import CLASSES, small_config
 
@@ -50,3 +54,33 @@ def test_each_split_is_checked_once_when_its_loop_is_built(
     runner.train()
     runner.test()
     assert seen == [["train", "val"], ["test"]]
+
+
+def check_as_process(rank: int, folder: Path, config: Config) -> None:
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2
+    )
+    if rank > 0:
+        run_checks.check_run = lambda *args: pytest.fail("checked by another process")
+    runner: Any = SimpleNamespace(
+        cfg=config, _train_loop=Loop(CLASSES), _val_loop=None, _test_loop=None
+    )
+    try:
+        RunChecksHook().before_run(runner)
+    except UserError as error:
+        (folder / f"{rank}.txt").write_text(str(error))
+
+
+def test_a_mistake_that_the_first_process_finds_ends_all(config: Config, tmp_path: Path) -> None:
+    config.train_dataloader.dataset.metainfo = dict(classes=("disk", "boxes", "star"))
+    workers = multiprocessing.start_processes(
+        check_as_process, (tmp_path, config), nprocs=2, join=False, start_method="fork"
+    )
+    try:
+        assert workers.join(timeout=60) or workers.join(timeout=60)
+    finally:
+        for worker in workers.processes:
+            worker.kill()
+    first, other = ((tmp_path / f"{rank}.txt").read_text() for rank in (0, 1))
+    assert "'boxes' (is it 'box'?)" in first
+    assert other == first

@@ -6,7 +6,7 @@ from mmengine.registry import OPTIM_WRAPPERS
 from torch import nn
 
 import msrcnn_mm  # noqa: F401  # registers the wrapper
-from msrcnn_mm.engine.runs.cpu_amp import CpuAmpOptimWrapper
+from msrcnn_mm.engine.runs.training import CpuAmpOptimWrapper
 
 
 class Line(BaseModel):

@@ -1,0 +1,18 @@
+"""Runs Python as a user does, in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_python(*words: object) -> subprocess.CompletedProcess[str]:
+    """Runs ``python WORDS`` on this checkout's package, wherever another one is installed."""
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
