@@ -46,10 +46,9 @@ def test_what_is_missing_is_named_in_one_line(checkout, before, words):
 
 
 def test_an_environment_of_the_user_is_left_alone(checkout):
-    (checkout / ".venv").mkdir()
-    (checkout / ".venv" / "pyvenv.cfg").touch()
+    (checkout / ".venv" / "lib").mkdir(parents=True)
     assert "mv .venv .venv.mine" in run(checkout)
-    assert [path.name for path in (checkout / ".venv").iterdir()] == ["pyvenv.cfg"]
+    assert [path.name for path in (checkout / ".venv").iterdir()] == ["lib"]
 
 
 def test_an_unreachable_index_and_a_clean_start(checkout):

@@ -49,8 +49,7 @@ def venv(tmp_path_factory):
     run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
     pip = [folder / "venv" / "bin" / "python", "-m", "pip"]
     pins = ROOT / "requirements" / "light.txt"
-    # Python writes the bytecode of the modules that it uses; that of all is another 100 MB.
-    run(*pip, "install", "--no-compile", "--constraint", pins, wheel, cwd=folder)
+    run(*pip, "install", "--constraint", pins, wheel, cwd=folder)
     return folder / "venv"
 
 
@@ -70,21 +69,21 @@ def files(tmp_path_factory):
     ("command", "written"),
     [
         ("report results.json annotations.json report --images images", "report/report.html"),
-        ("correlate results.json annotations.json", None),
+        ("correlate results.json annotations.json correlation", "correlation/correlation.json"),
         ("draw results.json annotations.json images scores.png", "scores.png"),
         ("calibrate fit results.json annotations.json calibration.json", "calibration.json"),
-        ("demo-data data --train 2 --val 2", "data/annotations/val.json"),
     ],
 )
 def test_a_command(venv, files, command, written):
     output = run(venv / "bin" / "python", "-m", "msrcnn_mm", *command.split(), cwd=files)
     assert "Traceback" not in output
-    assert written is None or (files / written).stat().st_size > 0
+    assert (files / written).stat().st_size > 0
 
 
-def test_training_asks_for_mmdetection_in_one_line(venv, files):
-    command = [venv / "bin" / "python", "-m", "msrcnn_mm", "train", "config.py"]
-    result = subprocess.run(command, cwd=files, env={}, capture_output=True, text=True)
+@pytest.mark.parametrize("command", ["train config.py", "demo-data data"])
+def test_what_needs_more_says_so_in_one_line(venv, files, command):
+    words = [venv / "bin" / "python", "-m", "msrcnn_mm", *command.split()]
+    result = subprocess.run(words, cwd=files, env={}, capture_output=True, text=True)
     assert result.returncode != 0
     (line,) = result.stderr.splitlines()
     assert "msrcnn_mm[mmdet]" in line

@@ -99,7 +99,6 @@ class Installer:
         self.pip("install", *(f"-rrequirements/{name}.txt" for name in sorted(self.names)))
         self.stamp.write_text(self.state() + " without mmcv")
         self.install_mmcv()
-        say("installing msrcnn_mm, editable")
         self.pip("install", "--no-deps", "--no-build-isolation", "--editable", ".")
         self.stamp.write_text(self.state())
         say(f"installed in {(time.monotonic() - start) / 60:.1f} min; {self.log} has the details")
@@ -191,6 +190,7 @@ class Installer:
                     on_line(lines[-1])
             except BaseException:
                 os.killpg(process.pid, signal.SIGINT)  # pip then deletes what it has half written
+                process.wait()
                 raise
         if check and process.returncode:
             sys.exit(f"error: {explain(lines)}, then run again; {self.log} has the details")

@@ -39,6 +39,13 @@ class OneLineParser(argparse.ArgumentParser):
         raise UserError(f"{message} (see {self.prog} --help)")
 
 
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments RESULTS.json and ANNOTATIONS.json, which are paths."""
+    for name, what in (("results", "results file"), ("annotations", "annotations")):
+        metavar = f"{name.upper()}.json"
+        parser.add_argument(name, metavar=metavar, type=Path, help=f"{what} in COCO's format")
+
+
 def number(text: str) -> float:
     """Converts the value of an option to a number; infinities are allowed, ``nan`` is not.
 

@@ -23,12 +23,13 @@ from msrcnn_mm.evaluation.protocol import (
     OF_DETECTORS,
     Protocol,
     coco_protocol,
+    words,
 )
 from msrcnn_mm.evaluation.summaries import score_table
 from msrcnn_mm.rescoring.calibration_file import METHODS, read_calibration
 from msrcnn_mm.rescoring.fitting import add_calibrated_scores, fit_calibration
 
-from .arguments import OneLineParser
+from .arguments import OneLineParser, add_inputs
 from .output_paths import refuse_inputs
 
 FEW = 100  # detections; a curve fitted to fewer is uncertain
@@ -45,13 +46,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     fit = commands.add_parser("fit", help="fit a calibration to results and their annotations")
     apply = commands.add_parser("apply", help="add calibrated scores to results and evaluate them")
     for command in (fit, apply):
-        command.add_argument(
-            "results", metavar="RESULTS.json", help="results file in COCO's format"
-        )
-        command.add_argument(
-            "annotations", metavar="ANNOTATIONS.json", help="annotations in COCO's format"
-        )
+        add_inputs(command)
         command.add_argument("calibration", metavar="CALIBRATION.json", help="calibration file")
+        command.add_argument(
+            "--max-dets",
+            type=int,
+            default=100,
+            metavar="N",
+            help="greatest number of detections of a class in an image that count [100, as in"
+            " COCO]",
+        )
     fit.add_argument(
         "--method",
         choices=METHODS,
@@ -72,15 +76,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="allow images on which the calibration was fitted; its errors are too small there",
     )
-    for command in (fit, apply):
-        command.add_argument(
-            "--max-dets",
-            type=int,
-            default=100,
-            metavar="N",
-            help="greatest number of detections of a class in an image that count [100, as in"
-            " COCO]",
-        )
     return parser.parse_args(argv)
 
 
@@ -100,19 +95,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     coco = load_annotations(args.annotations)
     detections = load_results(args.results, coco)
     protocol = coco_protocol(coco, args.max_dets)
-    command = fit if args.command == "fit" else apply
-    command(args, coco, detections, protocol)
+    (fit if args.command == "fit" else apply)(args, coco, detections, protocol)
 
 
 def fit(args: argparse.Namespace, coco: COCO, detections: Detections, protocol: Protocol) -> None:
     """Fits a calibration and writes it."""
     score = args.score or (CLASS_SCORE if detections.mask_scores is None else MASK_SCORE)
-    name = Path(args.annotations).name
-    calibration = fit_calibration(args.method, score, detections, coco, name, protocol)
+    calibration = fit_calibration(
+        args.method, score, detections, coco, args.annotations.name, protocol
+    )
     calibration.write(args.calibration)
     print(
         f"{args.calibration}: {calibration.calibrator.describe()} of the"
-        f" {score.replace('_', ' ')}, fitted on {calibration.detections:,} detections in"
+        f" {words(score)}, fitted on {calibration.detections:,} detections in"
         f" {len(calibration.images):,} images"
     )
     if calibration.detections < FEW:

@@ -17,7 +17,7 @@ from msrcnn_mm.evaluation.summaries import text_table
 from msrcnn_mm.evaluation.true_ious import true_ious
 from msrcnn_mm.report.figures.correlation import coefficient, draw_correlation
 
-from .arguments import OneLineParser, number
+from .arguments import OneLineParser, add_inputs, number
 from .output_paths import writable_folder
 
 
@@ -28,10 +28,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("results", metavar="RESULTS.json", help="results file in COCO's format")
-    parser.add_argument(
-        "annotations", metavar="ANNOTATIONS.json", help="annotations in COCO's format"
-    )
+    add_inputs(parser)
     parser.add_argument(
         "out_dir", metavar="OUT_DIR", help="folder for correlation.png and correlation.json"
     )
@@ -40,8 +37,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=number,
         default=0.05,
         metavar="T",
-        help="least class score of a mask; MMDetection's configs write no masks below 0.05, other "
-        "detectors do",
+        help="least class score of a mask; MMDetection's configs write no masks below 0.05",
     )
     return parser.parse_args(argv)
 
@@ -72,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def table(points: Mapping[str, ScorePoints]) -> str:
-    """Returns the coefficients of each score, over all masks and over the matched ones, as text."""
+    """Returns a table of the coefficients of each score, over all masks and the matched ones."""
     rows = []
     for name, p in points.items():
         matched = p.true_ious[p.true_ious >= CORRECT_IOU]

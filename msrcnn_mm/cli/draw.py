@@ -2,7 +2,7 @@
 
 Each mask is labelled class score / mask score / true IoU. The picture shows the images in which the
 mask score corrects the class score most, at least one of several in which it is most wrong, and
-some that are picked at random. Each panel says why its image was chosen.
+some that are picked at random. The title of each panel is the reason for its choice.
 """
 
 import argparse
@@ -13,10 +13,11 @@ from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.true_ious import true_ious
+from msrcnn_mm.report.pictures.image_files import check_file_names
 from msrcnn_mm.report.pictures.masks import MaskDrawer
 from msrcnn_mm.report.pictures.selection import choose_examples
 
-from .arguments import OneLineParser, number
+from .arguments import OneLineParser, add_inputs, number
 from .output_paths import refuse_inputs, writable_folder
 
 
@@ -27,10 +28,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("results", metavar="RESULTS.json", help="results file in COCO's format")
-    parser.add_argument(
-        "annotations", metavar="ANNOTATIONS.json", help="annotations in COCO's format"
-    )
+    add_inputs(parser)
     parser.add_argument("image_dir", metavar="IMAGE_DIR", type=Path, help="folder of the images")
     parser.add_argument("out", metavar="OUT.png", type=Path, help="picture to write")
     parser.add_argument("--images", type=int, default=6, metavar="N", help="number of images")
@@ -53,11 +51,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     if args.images < 1:
         raise UserError(f"--images must be an integer >= 1, not {args.images}")
+    if args.seed < 0:
+        raise UserError(f"--seed must be an integer >= 0, not {args.seed}")
     if args.out.suffix != ".png":
         raise UserError(f"{args.out}: the picture's name must end in .png")
     writable_folder(args.out.parent, "OUT")
     coco = load_annotations(args.annotations)
-    images = (args.image_dir / str(image.get("file_name") or "") for image in coco.imgs.values())
+    check_file_names(coco, args.annotations)
+    images = (args.image_dir / image["file_name"] for image in coco.imgs.values())
     refuse_inputs(args.out, "OUT", args.results, args.annotations, *images)
     detections = load_results(args.results, coco).with_boxes()
     ious = true_ious(coco, detections)

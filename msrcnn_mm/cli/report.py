@@ -9,10 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pycocotools.coco import COCO
-
 from msrcnn_mm.coco.annotations import load_annotations
-from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
@@ -21,9 +18,10 @@ from msrcnn_mm.report.evaluated_detector import EvaluatedDetector
 from msrcnn_mm.report.number_format import count
 from msrcnn_mm.report.page import Report
 from msrcnn_mm.report.pictures.gallery import MAX_IMAGES, make_gallery
+from msrcnn_mm.report.pictures.image_files import check_file_names
 from msrcnn_mm.report.write import write_report
 
-from .arguments import OneLineParser, number
+from .arguments import OneLineParser, add_inputs, number
 from .output_paths import writable_folder
 
 TITLE = "Do the mask scores mean what they say?"
@@ -36,18 +34,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument(
-        "results", metavar="RESULTS.json", type=Path, help="results file in COCO's format"
-    )
-    parser.add_argument(
-        "annotations", metavar="ANNOTATIONS.json", type=Path, help="annotations in COCO's format"
-    )
+    add_inputs(parser)
     parser.add_argument("out", metavar="OUT_DIR", type=Path, help="folder for the report")
     parser.add_argument(
-        "--images",
-        metavar="IMAGE_DIR",
-        type=Path,
-        help="add a gallery of images in this folder",
+        "--images", metavar="IMAGE_DIR", type=Path, help="add a gallery of images in this folder"
     )
     parser.add_argument(
         "--compare",
@@ -109,11 +99,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     _check_options(args, names, len(paths))
     coco = load_annotations(args.annotations)
     if args.images is not None:
-        for image_id, image in coco.imgs.items():
-            if "file_name" not in image:
-                raise UserError(f"{args.annotations}: image {image_id} has no 'file_name'")
+        check_file_names(coco, args.annotations)
     protocol = coco_protocol(coco, args.max_dets)
-    results = [_load_results(path, coco) for path in paths]
+    results = [load_results(path, coco) for path in paths]
+    for path, detections in zip(paths, results, strict=True):
+        if not len(detections):
+            raise UserError(f"{path} has no detections: there is nothing to report")
     writable_folder(args.out, "OUT_DIR")  # before the evaluation, which can take minutes
     detectors = [
         EvaluatedDetector(
@@ -148,13 +139,6 @@ def _check_options(args: argparse.Namespace, names: Sequence[str], detectors: in
         raise UserError(f"--seed must be an integer >= 0, not {args.seed}")
     if args.images is not None and not args.images.is_dir():
         raise UserError(f"--images: there is no folder {args.images}")
-
-
-def _load_results(path: Path, coco: COCO) -> Detections:
-    detections = load_results(path, coco)
-    if not len(detections):
-        raise UserError(f"{path} has no detections: there is nothing to report")
-    return detections
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -1,25 +1,24 @@
-"""Checks the annotations of a COCO file for what training or testing with MMDetection needs."""
+"""Checks the annotations of a COCO file for training and testing with MMDetection."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 from msrcnn_mm.errors import UserError, warn
 
-from .shapes import box_fits, is_usable
+from .shapes import box_fits, is_box, is_number, is_usable
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a run uses of an annotation file.
+    """The use of an annotation file in a run.
 
     Attributes:
-        masks: Whether it reads masks.
-        trained: Whether it trains on the annotations.
-        evaluated: Whether it evaluates by them.
+        masks: Whether masks are read.
+        trained: Whether the annotations are trained on.
+        evaluated: Whether detections are evaluated by them.
     """
 
     masks: bool
@@ -40,8 +39,8 @@ def check_annotations(
         path: The file, for messages.
         images: Image id -> its entry.
         categories: The known category ids.
-        annotations: All of them.
-        needs: What the run uses.
+        annotations: All annotations.
+        needs: The use of the file.
 
     Raises:
         UserError: An annotation is wrong, or none is left to train on.
@@ -50,20 +49,10 @@ def check_annotations(
     counts: Counter[str] = Counter()
     misfit = ""
     for number, annotation in enumerate(annotations):
-        try:
-            x, y, width, height = annotation["bbox"]
-            valid = (
-                isfinite(x + y + width + height + annotation["area"])
-                and annotation["id"] not in seen
-                and annotation["image_id"] in images
-                and annotation["category_id"] in categories
-                and ("iscrowd" in annotation or not needs.evaluated)
-            )
-        except (KeyError, TypeError, ValueError, OverflowError):
-            valid = False
         named = f"annotation {annotation.get('id', f'number {number}')}"
-        if not valid:
-            raise UserError(f"{path}: {_problem(annotation, named, images, categories, needs)}")
+        problem = _problem(annotation, images, categories, seen, needs)
+        if problem:
+            raise UserError(f"{path}: {named} {problem}")
         seen.add(annotation["id"])
         if not annotation.get("ignore"):
             image = images[annotation["image_id"]]
@@ -81,35 +70,31 @@ def check_annotations(
 
 def _problem(
     annotation: Mapping[str, Any],
-    named: str,
     images: Mapping[Any, Any],
     categories: AbstractSet[Any],
+    seen: AbstractSet[Any],
     needs: Needs,
-) -> str:
-    """Returns what is wrong with the fields of an annotation, its mask aside."""
-    for field in ("image_id", "bbox", "area", "category_id", "id"):
-        if field not in annotation:
-            return f"{named} has no {field}"
-    if needs.evaluated and "iscrowd" not in annotation:
-        return f"{named} has no iscrowd"
+) -> str | None:
+    """Returns the first problem of an annotation's fields, its mask aside; None without one."""
+    for field in ("image_id", "bbox", "area", "category_id", "id", "iscrowd"):
+        if field not in annotation and (field != "iscrowd" or needs.evaluated):
+            return f"has no {field}"
     for field in ("image_id", "category_id", "id"):
         if not isinstance(annotation[field], int | float | str):
-            return f"{named} has no valid {field}"
+            return f"has no valid {field}"
     if annotation["image_id"] not in images:
-        return f"{named} is of the image {annotation['image_id']!r}, which is not in the file"
+        return f"is of the image {annotation['image_id']!r}, which is not in the file"
     if annotation["category_id"] not in categories:
-        return f"{named} has the unknown category {annotation['category_id']!r}"
-    try:
-        x, y, width, height = annotation["bbox"]
-        if isfinite(x + y + width + height + annotation["area"]):
-            return f"the annotation id {annotation['id']!r} occurs more than once"
-    except (TypeError, ValueError, OverflowError):
-        pass
-    return f"{named} has no valid bbox (x, y, width, height) and area"
+        return f"has the unknown category {annotation['category_id']!r}"
+    if annotation["id"] in seen:
+        return "has an id that occurs more than once: number them anew"
+    if not is_box(annotation["bbox"]) or not is_number(annotation["area"]):
+        return "has no valid bbox (x, y, width, height) and area"
+    return None
 
 
 def _kind(annotation: Mapping[str, Any], image: Mapping[str, Any], where: str, needs: Needs) -> str:
-    """Returns what MMDetection makes of an annotation, as a key of the counts."""
+    """Returns how MMDetection uses an annotation, as a key of the counts."""
     x, y, width, height = annotation["bbox"]
     inside = min(x + width, image["width"]) > max(x, 0) and (
         min(y + height, image["height"]) > max(y, 0)
@@ -124,7 +109,7 @@ def _kind(annotation: Mapping[str, Any], image: Mapping[str, Any], where: str, n
 
 
 def _conclude(path: str, needs: Needs, counts: Counter[str], total: int, misfit: str) -> None:
-    """Refuses a file with nothing to train on, and warns of what is left out or contradictory."""
+    """Refuses a file with nothing to train on; warns of unused or contradictory annotations."""
     empty, unusable, contradictory = (counts[k] for k in ("empty", "unusable", "contradictory"))
     if contradictory:
         warn(

@@ -15,7 +15,7 @@ from msrcnn_mm.errors import UserError, warn
 
 from .annotation_checks import Needs, check_annotations
 from .json_files import read_json
-from .shapes import check_rle, is_box
+from .shapes import is_box, is_usable
 
 _BIG = 20_000_000  # bytes; larger files take long enough to announce that they are read
 
@@ -37,8 +37,8 @@ def load_annotations(path: str | Path) -> COCO:
 
     Raises:
         UserError: The file cannot be read or is not a COCO annotation file; an image, category or
-            annotation lacks a field or shares its id with another; a box is not four numbers; or
-            an RLE is damaged or does not fit its image.
+            annotation lacks a field or shares its id with another; a box is not four numbers; a
+            polygon cannot be decoded; or an RLE is damaged or does not fit its image.
     """
     file = AnnotationFile(str(path), read_annotations(path))
     file.check_fields(_READ_BY_EVALUATION)
@@ -55,7 +55,9 @@ def load_annotations(path: str | Path) -> COCO:
                     raise UserError(
                         f"{where} has the {key} {annotation[key]!r}, which is not in the file"
                     )
-            check_rle(annotation["segmentation"], coco.imgs[annotation["image_id"]], where)
+        # polygons of images that the file does not have are not evaluated
+        if annotation["image_id"] in coco.imgs:
+            is_usable(annotation, coco.imgs[annotation["image_id"]], where, evaluated=True)
     return coco
 
 
@@ -70,8 +72,8 @@ def read_annotations(
         annotated: Whether the file must have ``annotations``, which those of test sets lack.
 
     Returns:
-        The file's content, of which ``images``, ``categories`` and ``annotations`` are lists of
-        dictionaries, all else unchecked.
+        The content: ``images``, ``categories`` and ``annotations`` are lists of dictionaries; the
+        rest is unchecked.
 
     Raises:
         UserError: The file cannot be read or is not a COCO annotation file.
@@ -120,7 +122,7 @@ class AnnotationFile:
 
     @classmethod
     def read(cls, path: str, where: str) -> "AnnotationFile":
-        """Reads a file and checks what MMDetection reads of its images and categories.
+        """Reads a file and checks the fields of images and categories that MMDetection reads.
 
         Args:
             path: The file.
@@ -182,16 +184,16 @@ class AnnotationFile:
     def check_classes(
         self, classes: Sequence[str], where: str, default_of: str | None = None
     ) -> None:
-        """Checks the config's class names against the file's categories, names and order.
+        """Checks the names and the order of the config's classes against the file's categories.
 
         MMDetection numbers labels in the order of the file's categories, whatever the order of the
-        names. So a name that the file lacks shifts the labels of all names after it, and another
+        names. A name that the file lacks thus shifts the labels of all names after it, and another
         order gives each label another label's name.
 
         Args:
             classes: The names in the config.
             where: The config's key of the data set.
-            default_of: The type of data set whose own names these are, where the config gives none.
+            default_of: The type of data set whose own names these are if the config gives none.
 
         Raises:
             UserError: A name is not in the file, or the order differs.
@@ -228,7 +230,7 @@ class AnnotationFile:
             )
 
     def check(self, needs: Needs) -> None:
-        """Checks the annotations for what a run needs of them.
+        """Checks the annotations for their use in a run.
 
         Raises:
             UserError: An annotation would end the run, or silently give it wrong masks.

@@ -1,8 +1,8 @@
 """Holds detections as columns, from the results file to every figure."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ class Detections:
     """D detections of a data set as columns.
 
     Rows of dictionaries exist only where results files are read (:meth:`from_rows`) and written
-    (:meth:`to_rows`).
+    (:meth:`to_rows`). A :class:`UserError` refuses columns of different lengths.
 
     Attributes:
         image_ids: (D,), image ids of the annotations, integers or text.
@@ -65,6 +65,15 @@ class Detections:
     calibrated_scores: Column | None = None
     extras: list[dict[str, Any]] | None = None
 
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            column = getattr(self, field.name)
+            if column is not None and len(column) != len(self):
+                raise UserError(
+                    f"{len(column)} of {len(self)} detections have {field.name}: give them to all"
+                    " or to none"
+                )
+
     def __len__(self) -> int:
         return len(self.class_scores)
 
@@ -76,6 +85,9 @@ class Detections:
             rows: D mappings with ``image_id``, ``category_id``, ``score`` and, all or none of them,
                 ``segmentation``; ``bbox``, ``mask_iou``, ``mask_score``, ``foreground_prob`` and
                 ``calibrated_score`` where a detection has them. Their types have been checked.
+
+        Raises:
+            UserError: Some rows have a ``segmentation`` and others have none.
         """
         extras = None
         if not all(row.keys() <= _ENTRIES for row in rows):
@@ -83,8 +95,7 @@ class Detections:
         masks = [row["segmentation"] for row in rows if "segmentation" in row]
         boxes = None
         if any("bbox" in row for row in rows):
-            absent = [math.nan] * 4
-            boxes = np.array([row.get("bbox", absent) for row in rows], float)
+            boxes = np.array([row.get("bbox", [np.nan] * 4) for row in rows], float)
         return cls(
             image_ids=[row["image_id"] for row in rows],
             category_ids=[row["category_id"] for row in rows],
@@ -122,51 +133,30 @@ class Detections:
         """Joins the detections of several images or files.
 
         Args:
-            parts: In the order of the result; all or none of those with detections have masks. A
-                score that only some parts have is NaN in the others.
+            parts: In the order of the result. A score that only some parts have is NaN in the
+                others.
+
+        Raises:
+            UserError: Some parts have masks and others have none.
         """
         parts = [part for part in parts if len(part)]
         joined: dict[str, Any] = {}
-        for field in fields(cls):
-            values = [getattr(part, field.name) for part in parts]
-            if all(value is None for value in values):
-                joined[field.name] = None
-            elif field.name in ("boxes", *SCORE_ENTRIES):
-                shape = (4,) if field.name == "boxes" else ()
-                joined[field.name] = np.concatenate(
+        for name in (field.name for field in fields(cls)):
+            columns = [(part, getattr(part, name)) for part in parts]
+            present = [column for _, column in columns if column is not None]
+            if present and isinstance(present[0], list):
+                absent: list[Any] = [{}] if name == "extras" else []
+                lists = [absent * len(part) if c is None else c for part, c in columns]
+                joined[name] = list(chain.from_iterable(lists))
+            elif present:
+                shape = present[0].shape[1:]
+                joined[name] = np.concatenate(
                     [
-                        np.full((len(part), *shape), np.nan) if value is None else value
-                        for part, value in zip(parts, values, strict=True)
+                        np.full((len(part), *shape), np.nan) if c is None else c
+                        for part, c in columns
                     ]
                 )
-            elif field.name == "class_scores":
-                joined[field.name] = np.concatenate(values)
-            elif field.name == "extras":
-                joined[field.name] = [
-                    extra
-                    for part, value in zip(parts, values, strict=True)
-                    for extra in value or [{}] * len(part)
-                ]
-            else:
-                joined[field.name] = [item for value in values for item in value or ()]
-        if not parts:
-            joined |= {"image_ids": [], "category_ids": [], "class_scores": np.zeros(0)}
-        return cls(**joined)
-
-    def select(self, index: NDArray[Any]) -> "Detections":
-        """Returns the detections at the given positions, or where a (D,) boolean mask is true."""
-        positions = np.arange(len(self))[index]
-        picked: dict[str, Any] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, list):
-                value = [value[i] for i in positions]
-            elif value is not None:
-                value = value[positions]
-                if field.name in SCORE_ENTRIES and np.isnan(value).all():
-                    value = None
-            picked[field.name] = value
-        return Detections(**picked)
+        return cls(**joined) if parts else cls.from_rows([])
 
     def with_boxes(self) -> "Detections":
         """Returns the detections, each that lacks a box with the box around its mask."""
@@ -191,15 +181,10 @@ class Detections:
         """
         if self.mask_scores is None:
             return self.mask_ious
-        ratios = np.divide(
-            self.mask_scores,
-            self.class_scores,
-            where=self.class_scores != 0,
-            out=np.zeros(len(self)),
-        )
+        implied = ratio(self.mask_scores, self.class_scores)
         if self.mask_ious is None:
-            return ratios
-        return np.where(np.isnan(self.mask_ious), ratios, self.mask_ious)
+            return implied
+        return np.where(np.isnan(self.mask_ious), implied, self.mask_ious)
 
     def check_fit(self, coco: COCO) -> None:
         """Checks that the detections belong to the images of an annotation file.
@@ -225,16 +210,21 @@ class Detections:
                     f"detection {index} is of image {image_id!r}, which the annotations do not have"
                 )
         for index, rle in enumerate(self.masks or ()):
-            size = sizes[self.image_ids[index]]
-            if list(rle["size"]) != size:
+            image_id, size = self.image_ids[index], list(rle["size"])
+            if size != sizes[image_id]:
                 raise UserError(
-                    f"detection {index} has a mask of height, width {list(rle['size'])}, but its "
-                    f"image {self.image_ids[index]} is {size}"
+                    f"detection {index} has a mask of height, width {size}, but its image "
+                    f"{image_id} is {sizes[image_id]}"
                 )
 
 
+def ratio(products: Column, factors: Column) -> Column:
+    """Returns (D,) ``products`` / ``factors``; 0 where a factor is 0."""
+    return np.divide(products, factors, where=factors != 0, out=np.zeros(len(factors)))
+
+
 def _column(rows: Sequence[Mapping[str, Any]], entry: str) -> Column | None:
-    """(D,), NaN for a row without the entry; None if no row has it."""
+    """Returns (D,) values of an entry, NaN for a row without it; None if no row has it."""
     if not any(entry in row for row in rows):
         return None
     return np.array([row.get(entry, np.nan) for row in rows], float)

@@ -1,7 +1,6 @@
 """Reads and writes results files in COCO's format, whatever framework made them."""
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from msrcnn_mm.errors import UserError
 from .detections import SCORE_ENTRIES, Detections
 from .json_files import read_json, write_json
 from .rle import are_complete
-from .shapes import is_box, is_rle
+from .shapes import is_box, is_number, is_rle
 
 
 def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
@@ -24,7 +23,7 @@ def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
         coco: The annotations that the results should belong to; checked if given.
 
     Returns:
-        The detections, uncompressed RLEs compressed.
+        The detections, with compressed RLEs.
 
     Raises:
         UserError: The file is missing or is not such a list; an entry lacks a field, has a score
@@ -51,7 +50,13 @@ def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
         if isinstance(rle["counts"], list):
             compressed = mask_utils.frPyObjects(rle, *rle["size"])
             row["segmentation"] = {"size": rle["size"], "counts": compressed["counts"].decode()}
-    return Detections.from_rows(results)
+    detections = Detections.from_rows(results)
+    if coco is not None:
+        try:
+            detections.check_fit(coco)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
+    return detections
 
 
 def write_results(detections: Detections, path: str | Path) -> None:
@@ -64,16 +69,15 @@ def write_results(detections: Detections, path: str | Path) -> None:
 
 
 def _problem(row: Any, coco: COCO | None) -> str | None:
-    """Returns what is wrong with a row, to follow "detection N"; None if nothing is."""
+    """Returns the first problem of a row, to follow "detection N"; None if it has none."""
     if not isinstance(row, dict):
         return "is not an object"
     for field in ("image_id", "category_id", "segmentation", "score"):
         if field not in row:
             return f"has no '{field}'"
     for field in ("score", *SCORE_ENTRIES.values()):
-        value = row.get(field, 0.0)
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            return f"has a {field} that is not a finite number: {value}"
+        if not is_number(row.get(field, 0.0)):
+            return f"has a {field} that is not a finite number: {row[field]!s:.30}"
     if "bbox" in row and not is_box(row["bbox"]):
         return f"has a bbox that is not four finite numbers: {row['bbox']}"
     for field in ("image_id", "category_id"):
@@ -81,20 +85,6 @@ def _problem(row: Any, coco: COCO | None) -> str | None:
             return f"has no valid {field}: {row[field]}"
     if not is_rle(row["segmentation"]):
         return "has a segmentation that is not a run-length encoding {size, counts}"
-    return None if coco is None else _mismatch(row, coco)
-
-
-def _mismatch(row: Mapping[str, Any], coco: COCO) -> str | None:
-    """Returns what of a row does not fit the annotations' images and categories."""
-    image = coco.imgs.get(row["image_id"])
-    if image is None:
-        return f"is of image {row['image_id']!r}, which the annotations do not have"
-    if row["category_id"] not in coco.cats:
+    if coco is not None and row["category_id"] not in coco.cats:
         return f"is of category {row['category_id']!r}, which the annotations do not have"
-    size = [image["height"], image["width"]]
-    if row["segmentation"]["size"] != size:
-        return (
-            f"has a mask of height, width {row['segmentation']['size']}, but its image"
-            f" {row['image_id']} is {size}"
-        )
     return None

@@ -58,8 +58,8 @@ def is_complete(counts: Counts, height: int, width: int) -> bool:
 def _are_complete(counts: Sequence[str], pixels: Sequence[int]) -> NDArray[np.bool_]:
     """Returns which compressed encodings are complete.
 
-    Each character has five bits of a run, the lowest first, and says whether more follow; from the
-    fourth on a run is the difference to the one before the last.
+    Each character has five bits of a run, the lowest first, and a bit that is set if more follow;
+    from the fourth on a run is the difference to the one before the last.
     """
     encoded = [text.encode(errors="surrogatepass") for text in counts]
     codes = np.frombuffer(b"".join(encoded), np.uint8) - np.uint8(48)  # less wraps to more

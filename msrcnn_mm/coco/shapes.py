@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from math import isfinite
+from sys import float_info
 from typing import Any
 
 import pycocotools.mask as mask_utils
@@ -19,13 +20,14 @@ _MISFIT = 0.5
 """
 
 
+def is_number(value: Any) -> bool:
+    """Returns whether a value is a finite number that fits into double precision."""
+    return isinstance(value, int | float) and abs(value) <= float_info.max
+
+
 def is_box(value: Any) -> bool:
     """Returns whether a value is a list of four finite numbers."""
-    return (
-        isinstance(value, list)
-        and len(value) == 4
-        and all(isinstance(v, int | float) and isfinite(v) for v in value)
-    )
+    return isinstance(value, list) and len(value) == 4 and all(map(is_number, value))
 
 
 def is_rle(value: Any) -> bool:
@@ -81,7 +83,8 @@ def is_usable(
     mask: Any = annotation.get("segmentation")
     if not mask:
         raise UserError(
-            f"{where} (in {image['file_name']}) has no segmentation, and masks are asked for"
+            f"{where} (in {image.get('file_name', image['id'])}) has no segmentation, and masks are"
+            " needed"
         )
     if not isinstance(mask, list):
         check_rle(mask, image, where)

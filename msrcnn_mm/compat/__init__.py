@@ -9,6 +9,7 @@ from functools import cache
 from .deformable_convolution import run_deformable_convolutions_in_parallel
 from .inferencer import keep_inferencers_from_running_configs
 from .roi_align_and_nms import run_nms_in_float32, run_roi_align_in_float32
+from .safe_globals import keep_the_fork_from_allowing_globals
 
 
 @cache
@@ -18,3 +19,4 @@ def apply_patches() -> None:
     run_nms_in_float32()
     run_deformable_convolutions_in_parallel()
     keep_inferencers_from_running_configs()
+    keep_the_fork_from_allowing_globals()

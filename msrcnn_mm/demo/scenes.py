@@ -1,7 +1,7 @@
 """Draws demo scenes: textured, overlapping shapes with outlines from clear to hidden.
 
 The class of a shape is easy to recognise and its outline may be hard to find, independently of each
-other, so that a class score says little about the mask:
+other, so that a class score depends little on the mask:
 
 * Every instance has *marks* in the pure colour of its class, at its core and its extremities. They
   make class and box easy to find.

@@ -4,19 +4,14 @@ Shape shorthand: D detections, T IoU thresholds, R recalls, K classes, A area ra
 detections that count.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from pycocotools.coco import COCO
-
-from msrcnn_mm.coco.detections import Detections
 
 from .matching import match, ranks
-from .overlaps import Bools, Floats, Ints, Overlaps, find_overlaps
+from .overlaps import Bools, Floats, Ints, Overlaps
 from .protocol import AREA_RANGES, RECALLS, Protocol
 
 UNDEFINED = -1.0
@@ -57,7 +52,7 @@ class Curves:
         return _mean_defined(self.precision[at][:, :, category, area, max_dets])
 
     def recalls(self, category: int | slice = slice(None)) -> dict[str, float]:
-        """Returns ``COCOeval.summarize``'s last six: ``AR@N``, ``ARs``, ``ARm``, ``ARl``."""
+        """Returns ``COCOeval.summarize``'s last six: each ``AR@N``, ``ARs``, ``ARm``, ``ARl``."""
         of_class = self.recall[:, category]
         named = {f"AR@{n}": of_class[..., 0, m] for m, n in enumerate(self.protocol.max_dets)}
         by_size = {f"AR{size}": of_class[..., a, -1] for a, size in enumerate("sml", start=1)}
@@ -89,8 +84,8 @@ def curves(overlaps: Overlaps, scores: Floats, protocol: Protocol) -> Curves:
 
     Args:
         overlaps: Of D detections.
-        scores: (D,), what to rank by.
-        protocol: What ``overlaps`` was made with.
+        scores: (D,), to rank by.
+        protocol: That of ``overlaps``.
     """
     shape = (len(overlaps.bounds) - 1, len(AREA_RANGES), len(protocol.max_dets))
     thresholds = np.asarray(protocol.iou_thrs, float)
@@ -125,30 +120,6 @@ def count_instances(overlaps: Overlaps, area_range: tuple[float, float]) -> Ints
     low, high = area_range
     counts = ~overlaps.crowds & (overlaps.instance_areas >= low) & (overlaps.instance_areas <= high)
     return np.bincount(overlaps.instance_classes[counts], minlength=len(overlaps.bounds) - 1)
-
-
-def average_precisions(
-    coco: COCO,
-    detections: Detections,
-    scores: Sequence[float] | NDArray[np.float64],
-    protocol: Protocol,
-    iou_type: str = "segm",
-) -> Floats:
-    """Computes pycocotools' APs of ``detections`` ranked by ``scores``.
-
-    Args:
-        coco: The annotations.
-        detections: D detections, of images that ``coco`` knows.
-        scores: (D,), what to rank by.
-        protocol: What the APs are computed over.
-        iou_type: ``segm`` or ``bbox``.
-
-    Returns:
-        (6,): AP, AP50, AP75, APs, APm, APl; each in [0, 1], or :data:`UNDEFINED` where no ground
-        truth of that kind exists.
-    """
-    overlaps = find_overlaps(coco, detections, protocol, iou_type)
-    return curves(overlaps, np.asarray(scores, float)[overlaps.detections], protocol).columns()
 
 
 def _curve(correct: Bools, ignored: Bools, instances: int) -> tuple[Floats, Floats]:

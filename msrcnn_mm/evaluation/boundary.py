@@ -94,7 +94,7 @@ def boundary_overlaps(
     Args:
         overlaps: Of masks.
         coco: The annotations.
-        detections: What ``overlaps`` was made of.
+        detections: Those of ``overlaps``.
         least: Pairs with a mask IoU below this are left out: they count at no threshold.
     """
     masks = detections.masks or []

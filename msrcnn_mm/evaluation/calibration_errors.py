@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .evaluation_result import CalibrationErrors, ClassScore, ReliabilityBin
+from .evaluation_result import CalibrationErrors, ClassScore, ReliabilityBin, mean_defined
 from .overlaps import Floats, Ints
 
 LAECE_BINS = 25
@@ -68,14 +68,14 @@ def calibration_errors(
     Args:
         scores: (D,), in [0, 1], of the detections of classes with ground truth.
         found: (D,), IoU with the instance found, where any overlap makes a match; 0 for a false
-            alarm, NaN for what does not count.
+            alarm, NaN for a detection that does not count.
         found_half: (D,), the same where a match needs IoU 0.5.
         classes: Each class's own errors.
     """
     at_half = ~np.isnan(found_half)
     return CalibrationErrors(
-        laece=_mean([one.laece for one in classes]),
-        laace=_mean([one.laace for one in classes]),
+        laece=mean_defined(one.laece for one in classes),
+        laace=mean_defined(one.laace for one in classes),
         dece=dece(scores[at_half], (found_half[at_half] > 0).astype(float)),
         bins=_reliability(scores, found, found_half),
     )
@@ -98,13 +98,13 @@ def _reliability(scores: Floats, found: Floats, found_half: Floats) -> list[Reli
     edges = np.linspace(0, 1, LAECE_BINS + 1)
     numbers = bin_numbers(scores, LAECE_BINS)
     bins = []
-    for number, (low, high) in enumerate(pairwise(edges)):
+    for number, (low, high) in enumerate(pairwise(edges.tolist())):
         own = (numbers == number) & ~np.isnan(found)
         half = found_half[(numbers == number) & ~np.isnan(found_half)]
         bins.append(
             ReliabilityBin(
-                low=float(low),
-                high=float(high),
+                low,
+                high,
                 count=int(own.sum()),
                 mean_score=float(scores[own].mean()) if own.any() else None,
                 mean_iou=float(found[own].mean()) if own.any() else None,
@@ -112,8 +112,3 @@ def _reliability(scores: Floats, found: Floats, found_half: Floats) -> list[Reli
             )
         )
     return bins
-
-
-def _mean(values: list[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return float(np.mean(defined)) if defined else None

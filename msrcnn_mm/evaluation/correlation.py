@@ -19,7 +19,7 @@ from .overlaps import Bools, Floats
 from .protocol import CORRECT_IOU, MATCHED_IOU
 
 CORRELATED = {"class score": "class_scores", "mask IoU": "mask_ious", "mask score": "mask_scores"}
-"""Our word for each score -> its column in :class:`Detections`."""
+"""Name of each score in figures -> its column in :class:`Detections`."""
 
 GOOD_IOU = 0.75
 """True IoU above which a mask is well cut, for the AUROC of s_iou."""
@@ -157,7 +157,7 @@ def _bins(scores: Floats, true_ious: Floats) -> list[Bin]:
 
 
 def report(points: Mapping[str, ScorePoints], score_thr: float) -> dict[str, Any]:
-    """Returns the correlations as JSON holds them; ``None`` for what is undefined."""
+    """Returns the content of ``correlation.json``; None stands for an undefined coefficient."""
     return {
         "score_thr": score_thr,
         "matched_true_iou": CORRECT_IOU,
@@ -171,28 +171,28 @@ def report(points: Mapping[str, ScorePoints], score_thr: float) -> dict[str, Any
 def mask_iou_quality(mask_ious: Floats, true_ious: Floats) -> MaskIouQuality:
     """Computes errors and correlations of s_iou over the masks that are of an instance.
 
-    Masks of no object (true IoU below :data:`.protocol.MATCHED_IOU`) are left out, because s_iou is
-    the IoU with an instance and the scorer has never seen any other. Masks of an instance that
-    another mask found as well are not, because s_iou is about the mask alone.
+    Masks of no object (true IoU below :data:`.protocol.MATCHED_IOU`) are left out, because scorers
+    are trained on masks of instances only. Duplicates count, because s_iou does not depend on other
+    masks.
 
     Args:
         mask_ious: (D,), s_iou; NaN for a mask that has none, which is left out.
         true_ious: (D,), in [0, 1].
 
     Returns:
-        Figures that too few masks, or equal values, leave undefined are None.
+        The figures; None for those that too few masks or equal values leave undefined.
     """
     matched = (true_ious >= MATCHED_IOU) & ~np.isnan(mask_ious)
-    said, true = mask_ious[matched], true_ious[matched]
-    errors = said - true
-    pearson, spearman = coefficients(said, true)
+    predicted, true = mask_ious[matched], true_ious[matched]
+    errors = predicted - true
+    pearson, spearman = coefficients(predicted, true)
     return MaskIouQuality(
-        masks=len(said),
-        mean_absolute_error=float(np.abs(errors).mean()) if len(said) else None,
-        bias=float(errors.mean()) if len(said) else None,
+        masks=len(predicted),
+        mean_absolute_error=float(np.abs(errors).mean()) if len(predicted) else None,
+        bias=float(errors.mean()) if len(predicted) else None,
         pearson=pearson,
         spearman=spearman,
-        auroc=_auroc(said, true > GOOD_IOU),
+        auroc=_auroc(predicted, true > GOOD_IOU),
     )
 
 
@@ -200,7 +200,5 @@ def _auroc(values: Floats, positive: Bools) -> float | None:
     """Returns the share of (positive, negative) pairs in which the positive's value is higher."""
     if positive.all() or not positive.any():
         return None
-    # imported here because it takes a second, and only results with s_iou need it
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(positive, values))
+    above, below = values[positive], values[~positive]
+    return float(stats.mannwhitneyu(above, below).statistic / (len(above) * len(below)))

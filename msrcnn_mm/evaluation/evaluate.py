@@ -23,7 +23,7 @@ from .evaluation_result import (
 )
 from .lrp import class_lrp, mean_lrp
 from .matching import matched_ious
-from .overlaps import Floats, Ints, Overlaps, find_overlaps, progress
+from .overlaps import Floats, Ints, Overlaps, find_overlaps, progress, sorted_ids
 from .protocol import (
     AREA_RANGES,
     CLASS_SCORE,
@@ -49,7 +49,7 @@ def evaluate_scores(
     Args:
         coco: The annotations.
         detections: D masks, with the scores that they have.
-        protocol: What counts; by default COCO's own.
+        protocol: The classes, images and thresholds that count; by default COCO's own.
         boundary: Whether to rank by Boundary IoU as well; see :mod:`.boundary`.
 
     Returns:
@@ -209,7 +209,7 @@ def _classes(
 ) -> list[ClassEvaluation]:
     counts = np.diff(overlaps.bounds)
     classes = []
-    for k, category_id in enumerate(sorted(set(protocol.category_ids))):
+    for k, category_id in enumerate(sorted_ids(protocol.category_ids)):
         rankings, gap = rankings_of(measured, k)
         classes.append(
             ClassEvaluation(
@@ -236,8 +236,8 @@ def _notes(overlaps: Overlaps, instances: Ints, given: int) -> list[str]:
         notes.append("there is no ground truth: no AP is defined")
     if not overlaps.findable.all():
         notes.append(
-            "an annotation has the id 0, which pycocotools takes for 'no match', and so what finds"
-            " it counts as a false alarm: number annotations from 1"
+            "an annotation has the id 0, which pycocotools takes for 'no match', so a detection"
+            " that finds it counts as a false alarm: number annotations from 1"
         )
     return notes
 

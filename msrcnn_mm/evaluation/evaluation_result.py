@@ -1,10 +1,10 @@
 """Holds the results of an evaluation as plain data.
 
-Figures are shares in [0, 1], not percent. None stands for what is undefined, such as an AP without
-ground truth. Rankings and scores have the names in :mod:`.protocol`.
+Figures are shares in [0, 1], not percent. None stands for an undefined figure, such as an AP
+without ground truth. Rankings and scores have the names in :mod:`.protocol`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ class DetectionColumns:
         mask_ious: s_iou, from the mask score where the results leave it out; None without both.
         mask_scores: s_cls * s_iou; None if no detection has one.
         maskness: s_cls * mean foreground probability; None if no detection has one.
-        calibrated_scores: One of these after calibration; None without one.
+        calibrated_scores: One of these after calibration; None if no detection has one.
         true_ious: IoU of the mask with the instance of its class that it fits best; 0 without one.
             NaN where the class or image does not count.
         areas: Of the masks, pixels; NaN as above.
@@ -149,11 +149,11 @@ class LrpError:
 
 @dataclass(frozen=True)
 class Lrp:
-    """LRP at IoU 0.5, mean over classes with ground truth.
+    """LRP at IoU 0.5; over several classes, the mean over those with ground truth.
 
     Attributes:
         every: Of all detections.
-        optimal: Of those that reach their class's best threshold (oLRP).
+        optimal: Of the detections that reach their class's best threshold (oLRP).
     """
 
     every: LrpError
@@ -161,17 +161,14 @@ class Lrp:
 
 
 @dataclass(frozen=True)
-class ClassLrp:
+class ClassLrp(Lrp):
     """LRP at IoU 0.5 of one class.
 
     Attributes:
-        every: Of all its detections.
-        optimal: Of those whose score is at least ``threshold`` (oLRP).
-        threshold: The score at which LRP is least; None without a correct detection.
+        threshold: The score at which LRP is least; ``optimal`` is of the detections that reach it.
+            None without a correct detection.
     """
 
-    every: LrpError
-    optimal: LrpError
     threshold: float | None
 
 
@@ -251,11 +248,17 @@ class ScoreEvaluation:
     detections: DetectionColumns
 
 
+def mean_defined(values: Iterable[float | None]) -> float | None:
+    """Returns the mean of the defined values; None without one."""
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None
+
+
 def as_json(part: Any) -> Any:
-    """Converts an evaluation, or a part of one, to what ``json.dumps`` takes.
+    """Converts an evaluation, or a part of one, to values that ``json.dumps`` takes.
 
     Args:
-        part: One of the classes above, or what their fields hold.
+        part: An object of a class above, or a value of its fields.
 
     Returns:
         Dictionaries by field name, lists, and plain values; NaN becomes None.

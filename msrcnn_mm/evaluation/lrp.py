@@ -1,16 +1,17 @@
-"""Computes the Localisation Recall Precision error.
+"""Computes the Localisation Recall Precision error (LRP).
 
-(Oksuz et al., "One Metric to Measure Them All", TPAMI 2021.) Calibration errors do not count
-misses: a detector that finds one easy instance with certainty is perfectly calibrated. LRP counts
-badly cut masks, false alarms and misses in one figure, and gives the score threshold of the least
-error.
+The source is Oksuz et al., "One Metric to Measure Them All", TPAMI 2021. Calibration errors do not
+count misses: a detector that finds one easy instance with certainty is perfectly calibrated. LRP
+counts badly cut masks, false alarms and misses in one figure, and gives the score threshold of the
+least error.
 """
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 import numpy as np
 
-from .evaluation_result import ClassLrp, Lrp, LrpError
+from .evaluation_result import ClassLrp, Lrp, LrpError, mean_defined
 from .overlaps import Floats
 from .protocol import CORRECT_IOU
 
@@ -62,15 +63,7 @@ def mean_lrp(classes: Sequence[ClassLrp]) -> Lrp:
     """Returns the mean over classes, each figure over those in which it is defined."""
 
     def mean(errors: Sequence[LrpError]) -> LrpError:
-        def of(values: Sequence[float | None]) -> float | None:
-            defined = [value for value in values if value is not None]
-            return float(np.mean(defined)) if defined else None
-
-        return LrpError(
-            error=of([e.error for e in errors]),
-            localisation=of([e.localisation for e in errors]),
-            false_positive=of([e.false_positive for e in errors]),
-            false_negative=of([e.false_negative for e in errors]),
-        )
+        names = [field.name for field in fields(LrpError)]
+        return LrpError(**{n: mean_defined([getattr(e, n) for e in errors]) for n in names})
 
     return Lrp(every=mean([c.every for c in classes]), optimal=mean([c.optimal for c in classes]))

@@ -22,10 +22,10 @@ class Matches:
     """Matches of detections taken in one order.
 
     Attributes:
-        pairs: (T, D), the pair by which a detection found an instance, :data:`NONE` without.
+        pairs: (T, D), the pair by which a detection found an instance; :data:`NONE` without one.
         correct: (T, D), which detections found an instance that counts.
-        ignored: (T, D), which count neither as correct nor as false alarms: they found a crowd
-            region or an instance of another size, or nothing and are of another size themselves.
+        ignored: (T, D), which detections count neither as correct nor as false alarms: they found
+            a crowd region or an instance of another size, or nothing and are of another size.
     """
 
     pairs: Ints
@@ -38,7 +38,7 @@ def ranks(overlaps: Overlaps, scores: Floats) -> Ints:
 
     Args:
         overlaps: Of D detections.
-        scores: (D,), what to rank by; of equal ones the first is better.
+        scores: (D,), to rank by; of equal ones the first is better.
     """
     order = np.lexsort((-scores, overlaps.groups))
     places = np.empty(len(order), np.int64)
@@ -62,12 +62,12 @@ def match(
 
     Args:
         overlaps: Of D detections.
-        places: (D,), as from :func:`ranks`.
+        places: (D,), from :func:`ranks`.
         thresholds: (T,), least IoU of a match; at 0 any overlap makes one.
         area_range: Smallest and largest area in pixels of the instances that count.
         max_det: Number of best-ranked detections of a class in an image that count.
     """
-    thresholds = np.minimum(thresholds, 1 - 1e-10)[:, None]  # as pycocotools
+    thresholds = np.minimum(thresholds, 1 - 1e-10)[:, None]  # as in pycocotools
     counts = ~(overlaps.crowds | _outside(overlaps.instance_areas, area_range))
     detection, instance = overlaps.pairs.T
     near = np.flatnonzero((overlaps.ious >= thresholds.min()) & (places[detection] < max_det))
@@ -110,19 +110,17 @@ def matched_ious(
 
     Args:
         overlaps: Of D detections.
-        scores: (D,), what to rank by.
+        scores: (D,), to rank by.
         protocol: Its ``ap_max_dets`` best-ranked detections of a class in an image count.
         thresholds: T least IoUs of a match; at 0 any overlap makes one.
 
     Returns:
-        (T, D): the IoU of a correct detection; 0 for a false alarm, also for one that finds what
-        another has found; NaN for one that does not count, in a crowd region or beyond the most
-        detections.
+        (T, D): the IoU of a correct detection; 0 for a false alarm or a duplicate; NaN for a
+        detection that does not count, in a crowd region or beyond the most detections.
     """
     places = ranks(overlaps, scores)
     matches = match(overlaps, places, np.array(thresholds), AREA_RANGES[0], protocol.ap_max_dets)
-    ious = np.append(overlaps.ious, 0)[matches.pairs]
-    found = np.where(matches.correct & (matches.pairs != NONE), ious, 0)
+    found = np.where(matches.correct, np.append(overlaps.ious, 0)[matches.pairs], 0)
     found[matches.ignored | (places >= protocol.ap_max_dets)] = np.nan
     return found
 

@@ -1,4 +1,4 @@
-"""Computes which detections overlap which instances and by how much, once for all rankings.
+"""Computes the overlaps of detections with instances, once for all rankings.
 
 Only pairs that overlap are kept. Detections and instances are ordered by class, then by image, then
 as they were given: this is pycocotools' order, which decides ties.
@@ -44,8 +44,8 @@ class Overlaps:
         instance_classes: (G,), position of each instance's class among the sorted category ids.
         instance_areas: (G,), as annotated.
         crowds: (G,), which instances are crowd regions.
-        findable: (G,). pycocotools takes the annotation id 0 for "no match": what finds such an
-            instance counts as a false alarm, and so it does here.
+        findable: (G,), False for the annotation id 0, which pycocotools takes for "no match": a
+            detection that finds such an instance counts as a false alarm.
         pairs: (P, 2), detection and instance, as positions in the arrays above; by detection.
         ious: (P,), in (0, 1]; with a crowd region, the share of the detection that lies in it.
     """
@@ -84,7 +84,7 @@ def find_overlaps(
     Args:
         coco: The annotations.
         detections: With masks, or for ``bbox`` with boxes.
-        protocol: Which classes and images count.
+        protocol: The classes and images that count.
         iou_type: ``segm`` or ``bbox``.
 
     Raises:
@@ -113,8 +113,8 @@ def overlaps_of(
     if len(detections) and (shapes is None or (not masks and np.isnan(shapes).any())):
         field = "segmentation" if masks else "bbox"
         raise UserError(f"detections have no '{field}', which {iou_type} is computed from")
-    classes = {category_id: k for k, category_id in enumerate(sorted(set(category_ids)))}
-    images = {image_id: i for i, image_id in enumerate(sorted(set(image_ids)))}
+    classes = {category_id: k for k, category_id in enumerate(sorted_ids(category_ids))}
+    images = {image_id: i for i, image_id in enumerate(sorted_ids(image_ids))}
 
     positions, groups = _in_order(detections.category_ids, detections.image_ids, classes, images)
     annotations = [a for image_id in images for a in coco.imgToAnns.get(image_id, [])]
@@ -145,6 +145,11 @@ def overlaps_of(
     )
 
 
+def sorted_ids(ids: Iterable[Any]) -> list[Any]:
+    """Returns distinct ids in order, numbers before text."""
+    return sorted(set(ids), key=lambda one: (isinstance(one, str), one))
+
+
 def mask_areas(rles: Sequence[Rle]) -> Floats:
     """Returns the number of pixels of each RLE."""
     starts = range(0, len(rles), _MOST_AT_ONCE)
@@ -159,7 +164,7 @@ def progress(steps: Iterable[_T], what: str, total: int | None = None) -> Iterab
 
 
 def _check_instances(coco: COCO) -> None:
-    """Checks what pycocotools accepts and gets a wrong AP from: an id given twice, no area."""
+    """Refuses ids given twice and absent areas, with which pycocotools computes a wrong AP."""
     annotations = coco.dataset.get("annotations", [])
     if len(coco.anns) != len(annotations):
         ids = Counter(a["id"] for a in annotations)

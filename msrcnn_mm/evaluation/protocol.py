@@ -1,4 +1,4 @@
-"""Defines what an evaluation is computed over, and the names of its parts."""
+"""Defines the protocol of an evaluation, and the names of its scores and columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,15 +20,21 @@ OF_DETECTORS = (CLASS_SCORE, MASK_SCORE, MASKNESS)
 """Scores that a detector can give a mask."""
 
 SCORES = (*OF_DETECTORS, CALIBRATED_SCORE)
-"""All scores: those of detectors, and what a calibration makes of one of them."""
+"""All scores: those of detectors, and the calibrated score."""
+
+
+def words(score: str) -> str:
+    """Returns a score's name as text: ``mask score``."""
+    return score.replace("_", " ")
+
 
 CORRECT_IOU = 0.5
 """IoU from which on a detection is correct, for LRP, D-ECE and the correlations."""
 
 MATCHED_IOU = 0.1
-"""True IoU from which on a mask is of an instance, well or badly, and no false alarm.
+"""True IoU from which on a mask is of an instance, not a false alarm.
 
-As in TIDE (Bolya et al., ECCV 2020).
+The value is that of TIDE (Bolya et al., ECCV 2020).
 """
 
 COLUMNS = ("AP", "AP50", "AP75", "APs", "APm", "APl")

@@ -1,4 +1,4 @@
-"""Collects the scores of detections, and what masks are ranked by."""
+"""Collects the scores of detections, and the scores that rank masks."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ import numpy as np
 from msrcnn_mm.coco.detections import Column, Detections
 
 from .overlaps import Floats
-from .protocol import CALIBRATED_SCORE, CLASS_SCORE, MASK_SCORE, MASKNESS, ORACLE
+from .protocol import CALIBRATED_SCORE, CLASS_SCORE, MASK_SCORE, MASKNESS, ORACLE, words
 
 
 def score_columns(detections: Detections) -> dict[str, Column]:
@@ -27,7 +27,7 @@ def score_columns(detections: Detections) -> dict[str, Column]:
 
 
 def ranking_scores(detections: Detections, true_ious: Column) -> dict[str, Floats]:
-    """Returns what to rank the detections by.
+    """Returns the scores by which detections are ranked.
 
     A detection without a score that others have ranks by its class score among them, as in
     MMDetection's ``CocoMetric``. The oracle is there if class scores are in [0, 1]: times a
@@ -35,7 +35,7 @@ def ranking_scores(detections: Detections, true_ious: Column) -> dict[str, Float
 
     Args:
         detections: D masks.
-        true_ious: (D,); NaN for what does not count.
+        true_ious: (D,); NaN for a detection that does not count.
 
     Returns:
         Ranking -> (D,) scores.
@@ -54,18 +54,18 @@ def ranking_notes(rankings: Mapping[str, Floats], detections: Detections) -> lis
     """Returns a sentence for each score that is incomplete or leaves [0, 1].
 
     Args:
-        rankings: As from :func:`ranking_scores`.
-        detections: What they were made of.
+        rankings: From :func:`ranking_scores`.
+        detections: The same detections.
     """
     notes = []
     for name, values in score_columns(detections).items():
         lacking = int(np.isnan(values).sum())
         if lacking:
-            notes.append(f"{lacking} detections have no {_words(name)}: they rank by class score")
+            notes.append(f"{lacking} detections have no {words(name)}: they rank by class score")
     for name, values in rankings.items():
         if name != ORACLE and not in_unit_interval(values):
             notes.append(
-                f"the {_words(name)} goes from {values.min():.3g} to {values.max():.3g}: outside"
+                f"the {words(name)} goes from {values.min():.3g} to {values.max():.3g}: outside"
                 " [0, 1] it ranks masks, but has no calibration"
                 + (", and there is no oracle" if name == CLASS_SCORE else "")
             )
@@ -75,7 +75,3 @@ def ranking_notes(rankings: Mapping[str, Floats], detections: Detections) -> lis
 def in_unit_interval(values: Floats) -> bool:
     """Returns whether all values are in [0, 1]."""
     return bool(np.all((values >= 0) & (values <= 1)))
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

@@ -6,7 +6,7 @@ from terminaltables import AsciiTable
 
 from .average_precision import UNDEFINED
 from .evaluation_result import MaskIouQuality, Ranking, ScoreEvaluation
-from .protocol import CALIBRATED_SCORE, COLUMNS, MASK_SCORE, MASKNESS, ORACLE
+from .protocol import CALIBRATED_SCORE, COLUMNS, MASK_SCORE, MASKNESS, ORACLE, words
 
 DEFAULT_ITEMS = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
 COCO_ITEMS = (*DEFAULT_ITEMS, "AR@100", "AR@300", "AR@1000", "AR_s@1000", "AR_m@1000", "AR_l@1000")
@@ -31,7 +31,7 @@ def metric_keys(evaluation: ScoreEvaluation, metrics: Sequence[str]) -> dict[str
     ================================  ==============================================
 
     Args:
-        evaluation: What to report.
+        evaluation: The evaluation.
         metrics: ``segm``, ``boundary`` or both.
     """
     keys: dict[str, float | None] = {}
@@ -71,7 +71,7 @@ def metric_keys(evaluation: ScoreEvaluation, metrics: Sequence[str]) -> dict[str
 
 
 def coco_items(ranking: Ranking) -> dict[str, float]:
-    """Returns item -> its value in [0, 1], -1 where undefined, as pycocotools has it."""
+    """Returns item -> its value in [0, 1], -1 where undefined, as in pycocotools."""
     values = [*ranking.ap.values(), *ranking.ar.values()]
     return dict(zip(COCO_ITEMS, map(_or_undefined, values), strict=True))
 
@@ -110,11 +110,11 @@ def ranking_table(what: str, rankings: Mapping[str, Ranking]) -> str:
     """Returns a table of the AP by each ranking, in percent.
 
     Args:
-        what: What is ranked, for the table's first cell.
+        what: ``segm`` or ``boundary``, for the table's first cell.
         rankings: Ranking -> AP.
     """
     rows = [
-        [_words(name), *(percent(ranking.ap[column]) for column in COLUMNS)]
+        [words(name), *(percent(ranking.ap[column]) for column in COLUMNS)]
         for name, ranking in rankings.items()
     ]
     return text_table([f"{what}, ranked by", *COLUMNS], rows)
@@ -129,7 +129,7 @@ def text_table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Formats a share as percent with one decimal; ``-`` for what is undefined."""
+    """Formats a share as percent with one decimal; ``-`` if it is undefined."""
     return "-" if value is None else f"{100 * value:.1f}"
 
 
@@ -149,8 +149,8 @@ def _gap_line(evaluation: ScoreEvaluation) -> str:
         return line
     if None in shares.values():
         return f"{line}; recovered share: undefined, the oracle gains nothing"
-    told = [f"{percent(share)}% by {_words(name)}" for name, share in shares.items()]
-    return f"{line}; recovered share: {', '.join(told)}"
+    texts = [f"{percent(share)}% by {words(name)}" for name, share in shares.items()]
+    return f"{line}; recovered share: {', '.join(texts)}"
 
 
 def _protocol_line(evaluation: ScoreEvaluation) -> str:
@@ -170,25 +170,21 @@ def _error_table(evaluation: ScoreEvaluation) -> str:
         calibrated = (errors.laece, errors.laace, errors.dece) if errors else (None, None, None)
         best = lrp.optimal
         parts = (best.error, best.localisation, best.false_positive, best.false_negative)
-        rows.append([_words(name), *map(percent, calibrated), *map(percent, parts)])
+        rows.append([words(name), *map(percent, calibrated), *map(percent, parts)])
     header = ["segm, error of", "LaECE", "LaACE", "D-ECE", "oLRP", "oLRP loc", "FP", "FN"]
     return text_table(header, rows)
 
 
 def _quality_line(quality: MaskIouQuality) -> str:
-    def number(value: float | None, form: str = ".3f") -> str:
-        return "-" if value is None else f"{value:{form}}"
+    def number(value: float | None, sign: str = "") -> str:
+        return "-" if value is None else f"{value:{sign}.3f}"
 
     return (
         f"s_iou of {quality.masks} matched masks: MAE {number(quality.mean_absolute_error)},"
-        f" bias {number(quality.bias, '+.3f')}, Pearson {number(quality.pearson)},"
+        f" bias {number(quality.bias, '+')}, Pearson {number(quality.pearson)},"
         f" Spearman {number(quality.spearman)}, AUROC of IoU > 0.75 {number(quality.auroc)}"
     )
 
 
 def _or_undefined(ap: float | None) -> float:
     return UNDEFINED if ap is None else ap
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

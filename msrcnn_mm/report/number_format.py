@@ -4,9 +4,9 @@ NOTHING = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
 
 
-def percent(share: float | None, digits: int = 1) -> str:
+def percent(share: float | None) -> str:
     """Formats a share or an AP in percent: 0.5132 as ``51.3``, None as a dash."""
-    return NOTHING if share is None else _typeset(f"{100 * share:.{digits}f}")
+    return NOTHING if share is None else _typeset(f"{100 * share:.1f}")
 
 
 def gain(difference: float | None) -> str:

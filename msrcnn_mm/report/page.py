@@ -85,30 +85,22 @@ def render_page(report: Report, panels: Mapping[str, Sequence[Panel]]) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Panels in rows; None where a detector lacks the figure that another has."""
-
-    columns: int
-    cells: list[Panel | None]
-
-
-def _arrange(panels: Sequence[Panel], detectors: int) -> Grid:
-    """Arranges a group of panels.
+def _arrange(panels: Sequence[Panel], detectors: int) -> dict[str, Any]:
+    """Returns the number of ``columns`` and the ``cells`` of a group of panels, row by row.
 
     Scores are side by side for one detector. For several, detectors are side by side and each score
-    has a row.
+    has a row, in which None stands for a figure that a detector lacks.
     """
     if detectors == 1:
-        return Grid(max(2, len(panels)), list(panels))
+        return {"columns": max(2, len(panels)), "cells": panels}
     places = {(panel.score, panel.detector): panel for panel in panels}
     scores = dict.fromkeys(panel.score for panel in panels)
     cells = [places.get((score, detector)) for score in scores for detector in range(detectors)]
-    return Grid(detectors if detectors <= _MAX_COLUMNS else 2, cells)
+    return {"columns": detectors if detectors <= _MAX_COLUMNS else 2, "cells": cells}
 
 
 def _template_values(detector: EvaluatedDetector) -> dict[str, Any]:
-    """Returns what the template reads of a detector."""
+    """Returns the template's values of a detector."""
     return {
         "name": detector.name,
         "evaluation": detector.evaluation,

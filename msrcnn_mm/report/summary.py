@@ -1,6 +1,6 @@
 """Words the three answers at the top of the report.
 
-This file alone holds the rules that turn a figure into a word; docs/report.md explains them.
+All rules that turn a figure into a word are here; docs/report.md explains them.
 """
 
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ def _answer_calibration(detector: EvaluatedDetector) -> Answer:
 
 
 def _bias(calibration: CalibrationErrors) -> str:
-    """Says whether a score is too high or too low on the whole; empty if it is neither."""
+    """Returns a clause if a score is too high or too low on the whole, else an empty text."""
     counts = [b.count for b in calibration.bins]
     errors = [(b.mean_score or 0.0) - (b.mean_iou or 0.0) for b in calibration.bins]
     bias = float(np.average(errors, weights=counts)) if sum(counts) else 0.0

@@ -32,7 +32,7 @@ METHODS: dict[str, type[Calibrator]] = {
 
 @dataclass(frozen=True)
 class CalibrationFile:
-    """A calibrator, the score that it calibrates, and what it was fitted on.
+    """A calibrator, the score that it calibrates, and the data that it was fitted on.
 
     Attributes:
         method: Name of the calibrator.
@@ -120,7 +120,7 @@ def read_calibration(path: str | Path) -> CalibrationFile:
     """Reads a file that :meth:`CalibrationFile.write` wrote.
 
     Raises:
-        UserError: It cannot be read, or is no such file.
+        UserError: It cannot be read, or is not such a file.
     """
     content = read_json(Path(path))
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -131,7 +131,7 @@ def read_calibration(path: str | Path) -> CalibrationFile:
     try:
         method, score, fitted_on = content["method"], content["score"], content["fitted_on"]
         if score not in OF_DETECTORS:
-            raise UserError(f"there is no score {score!r}")
+            raise UserError(f"score must be one of {', '.join(OF_DETECTORS)}, not {score!r}")
         return CalibrationFile(
             method,
             score,

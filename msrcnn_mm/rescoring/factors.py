@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.coco.detections import Detections, ratio
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats
-from msrcnn_mm.evaluation.protocol import MASK_SCORE, MASKNESS, OF_DETECTORS
+from msrcnn_mm.evaluation.protocol import MASK_SCORE, MASKNESS, OF_DETECTORS, words
 from msrcnn_mm.evaluation.rankings import score_columns
 
 
 def score_and_factors(detections: Detections, score: str) -> tuple[Floats, Floats]:
-    """Returns a score and what it is the product of.
+    """Returns a score and the factors of which it is the product.
 
     A detection without the other factor, where others have one, ranks by its class score.
 
@@ -27,20 +27,17 @@ def score_and_factors(detections: Detections, score: str) -> tuple[Floats, Float
     """
     class_scores = detections.class_scores
     columns = {n: c for n, c in score_columns(detections).items() if n in OF_DETECTORS}
-    words = score.replace("_", " ")
     if score not in columns:
         raise UserError(
-            f"the detections have no {words}: fit a calibration of what they have, --score "
-            + " or ".join(columns)
+            f"the detections have no {words(score)}: fit a calibration of a score that they have,"
+            f" --score {' or '.join(columns)}"
         )
     scores = np.where(np.isnan(columns[score]), class_scores, columns[score])
     rows: list[Floats] = [class_scores]
     if score == MASK_SCORE and detections.implied_mask_ious is not None:
         rows.append(detections.implied_mask_ious)
     if score == MASKNESS:
-        rows.append(
-            np.divide(scores, class_scores, where=class_scores != 0, out=np.zeros(len(scores)))
-        )
+        rows.append(ratio(scores, class_scores))
     factors = np.stack(rows)
     factors[1:][np.isnan(factors[1:])] = 1
     factors[(factors > 1) & (factors < 1 + 1e-6)] = 1  # a ratio of rounded scores
@@ -48,7 +45,7 @@ def score_and_factors(detections: Detections, score: str) -> tuple[Floats, Float
     outside = ~((everything >= 0) & (everything <= 1)).all(axis=0)
     if outside.any():
         raise UserError(
-            f"detection {int(outside.argmax())} has a {words}, or a factor of it, outside [0, 1]:"
-            " only scores in [0, 1] can be calibrated"
+            f"detection {int(outside.argmax())} has a {words(score)}, or a factor of it, outside"
+            " [0, 1]: only scores in [0, 1] can be calibrated"
         )
     return scores, factors

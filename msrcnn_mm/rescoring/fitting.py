@@ -9,7 +9,7 @@ from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.matching import matched_ious
 from msrcnn_mm.evaluation.overlaps import find_overlaps
-from msrcnn_mm.evaluation.protocol import Protocol, coco_protocol
+from msrcnn_mm.evaluation.protocol import Protocol, coco_protocol, words
 from msrcnn_mm.evaluation.rankings import score_columns
 
 from .calibration_file import METHODS, CalibrationFile, Calibrator, fingerprints
@@ -48,7 +48,7 @@ def fit_calibration(
     lacking = int(np.isnan(score_columns(detections)[score]).sum())
     if lacking:
         raise UserError(
-            f"{lacking} of {len(detections)} detections have no {score.replace('_', ' ')}: fit to"
+            f"{lacking} of {len(detections)} detections have no {words(score)}: fit to"
             " results that all have one, or to a score that these have, --score class_score"
         )
     protocol = protocol or coco_protocol(coco)

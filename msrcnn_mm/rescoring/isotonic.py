@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats
@@ -39,18 +40,19 @@ class Isotonic:
 
     @classmethod
     def fit(cls, scores: Floats, targets: Floats) -> "Isotonic":
-        """Fits the curve of least mean squared error by scikit-learn.
+        """Fits the curve of least mean squared error.
 
         Args:
             scores: (D,), in [0, 1].
             targets: (D,), matched IoUs in [0, 1].
         """
-        # imported here because it takes a second, and only fitting needs it
-        from sklearn.isotonic import IsotonicRegression
-
-        curve = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
-        curve.fit(scores, targets)
-        return cls(curve.X_thresholds_.tolist(), curve.y_thresholds_.tolist())
+        knots, where, counts = np.unique(scores, return_inverse=True, return_counts=True)
+        means = np.bincount(where, targets) / counts
+        ious = np.clip(isotonic_regression(means, weights=counts).x, 0, 1)
+        # a knot inside a level stretch changes nothing
+        kept = np.diff(ious, prepend=-1, append=2) != 0
+        kept = kept[:-1] | kept[1:]
+        return cls(knots[kept].tolist(), ious[kept].tolist())
 
     def describe(self) -> str:
         """Returns the calibrator in words."""

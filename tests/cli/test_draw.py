@@ -1,8 +1,6 @@
 """Tests the draw command: the content of the picture, and one line for each bad input."""
 
 import json
-import runpy
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,6 @@ from msrcnn_mm.cli import draw as draw_scores
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.report.pictures.masks import DPI, PANEL, MaskDrawer
 from tests.support.coco_scenes import SIDE, annotation, coco_dict, detection, rectangle
-
-TOOLS = Path(__file__).parents[2] / "tools"
 
 
 @pytest.fixture
@@ -45,14 +41,10 @@ def draw(files: dict[str, Path], *options: str) -> np.ndarray:
     return picture
 
 
-def rewrite(path: Path, change: Any) -> None:
+def drop_file_name(path: Path) -> None:
     content = json.loads(path.read_text())
-    path.write_text(json.dumps([change(d) for d in content]))
-
-
-def cut_off(entry: dict[str, Any]) -> dict[str, Any]:
-    segmentation = entry["segmentation"]
-    return entry | {"segmentation": segmentation | {"counts": segmentation["counts"][:-2]}}
+    del content["images"][0]["file_name"]
+    path.write_text(json.dumps(content))
 
 
 def spread(picture: np.ndarray) -> int:
@@ -80,7 +72,8 @@ def test_draws_the_images_and_their_labels(
 def test_without_mask_scores_or_boxes(files: dict[str, Path]) -> None:
     """Other frameworks write such results."""
     kept = ("image_id", "category_id", "segmentation", "score")
-    rewrite(files["results"], lambda d: {k: d[k] for k in kept})
+    rows = json.loads(files["results"].read_text())
+    files["results"].write_text(json.dumps([{k: row[k] for k in kept} for row in rows]))
     assert spread(draw(files, "--images", "2")) > 10_000
 
 
@@ -97,22 +90,13 @@ def test_same_seed_same_picture(files: dict[str, Path]) -> None:
     [
         (lambda f: f["results"].unlink(), [], "cannot read .*results.json"),
         (lambda f: f["annotations"].write_text("{}"), [], "gt.json is not in COCO's format"),
-        (
-            lambda f: rewrite(f["results"], cut_off),
-            [],
-            "results.json: detection 0 has a damaged run-length encoding",
-        ),
         (lambda f: (f["images"] / "2.png").unlink(), [], "there is no image .*2.png"),
-        (lambda f: (f["images"] / "2.png").write_text("x"), [], "2.png is not a readable image"),
-        (
-            lambda f: cv2.imwrite(str(f["images"] / "2.png"), np.zeros((9, 8, 3), np.uint8)),
-            [],
-            r"2.png has height, width \(9, 8\), its annotation says \(120, 120\)",
-        ),
         (lambda f: None, ["--score-thr", "0.95"], "no detection of class score 0.95 or more"),
         (lambda f: None, ["--score-thr", "nan"], "--score-thr: invalid number value: 'nan'"),
         (lambda f: f.update(out=f["images"] / "2.png"), [], "2.png: is read as well and would be"),
         (lambda f: None, ["--images", "0"], "--images must be an integer >= 1, not 0"),
+        (lambda f: None, ["--seed", "-1"], "--seed must be an integer >= 0, not -1"),
+        (lambda f: drop_file_name(f["annotations"]), [], "gt.json: image 10 has no 'file_name'$"),
         (lambda f: f.update(out=Path("scores.jpg")), [], "must end in .png"),
         (lambda f: f["out"].parent.write_text(""), [], "OUT .*: a file is in the way"),
     ],
@@ -124,15 +108,3 @@ def test_bad_input_gets_one_line(
     with pytest.raises(UserError, match=message) as error:
         draw(files, *options)
     assert "\n" not in str(error.value)
-
-
-def test_command_ends_on_one_line(
-    files: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    files["results"].write_text("[]")
-    monkeypatch.setattr(sys, "argv", ["draw_scores.py", *(str(path) for path in files.values())])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(TOOLS / "draw_scores.py"), run_name="__main__")
-    assert end.value.code == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: ") and error.count("\n") == 1

@@ -33,26 +33,30 @@ def test_a_score_that_some_lack_is_nan_and_one_that_all_lack_is_none() -> None:
 
 
 def test_the_mask_iou_that_results_leave_out_follows_from_the_mask_score() -> None:
-    told = SCORED | {"mask_iou": 0.7}
+    given = SCORED | {"mask_iou": 0.7}
     without = {k: v for k, v in SCORED.items() if k != "mask_iou"}
     nothing = without | {"score": 0.0, "mask_score": 0.0}
-    implied = Detections.from_rows([told, without, nothing]).implied_mask_ious
+    implied = Detections.from_rows([given, without, nothing]).implied_mask_ious
     assert implied is not None and implied.tolist() == [0.7, 0.8, 0]
     assert Detections.from_rows([PLAIN]).implied_mask_ious is None
 
 
-def test_select_and_concatenate_are_those_of_lists() -> None:
+def test_parts_are_joined_in_their_order() -> None:
     _, rows = random_scene(4)
     rows += [PLAIN, SCORED | {"comment": "other"}]
-    whole = Detections.from_rows(rows)
-    odd = np.arange(len(rows)) % 2 == 1
-    assert whole.select(odd).to_rows() == rows[1::2]
-    assert whole.select(np.array([3, 0])).to_rows() == [rows[3], rows[0]]
-    assert whole.select(np.array([len(rows) - 2])).mask_scores is None
     parts = [Detections.from_rows(part) for part in (rows[:2], [], [PLAIN], rows[2:])]
     joined = Detections.concatenate(parts)
     assert joined.to_rows() == [*rows[:2], PLAIN, *rows[2:]]
     assert len(Detections.concatenate([])) == len(Detections.concatenate([parts[1]])) == 0
+
+
+def test_masks_that_only_some_have_are_refused() -> None:
+    bare = {k: v for k, v in PLAIN.items() if k != "segmentation"}
+    with pytest.raises(UserError, match=r"^1 of 2 detections have masks: give them to all or to"):
+        Detections.from_rows([PLAIN, bare])
+    with pytest.raises(UserError, match=r"^1 of 2 detections have masks"):
+        Detections.concatenate([Detections.from_rows([row]) for row in (PLAIN, bare)])
+    assert Detections.from_rows([bare, bare]).masks is None
 
 
 def test_boxes_are_those_of_the_masks_where_the_results_have_none() -> None:

@@ -48,7 +48,9 @@ def is_sound(text: str, pixels: int) -> bool:
 
 
 @pytest.mark.parametrize("characters", [1, 300, 1 << 20])
-def test_what_pycocotools_wrote_is_sound(characters: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_encodings_of_pycocotools_are_complete(
+    characters: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(rle, "_CHARACTERS", characters)
     rng = np.random.default_rng(0)
     counts, pixels = zip(*[encode(rng) for _ in range(200)], strict=True)
@@ -74,50 +76,36 @@ def encodings(draw: st.DrawFn) -> tuple[str, int]:
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(encodings(), max_size=8))
-def test_each_is_judged_as_if_it_were_alone(some: list[tuple[str, int]]) -> None:
+def test_encodings_are_checked_independently(some: list[tuple[str, int]]) -> None:
     texts, pixels = [text for text, _ in some], [size for _, size in some]
     assert are_complete(texts, pixels).tolist() == [is_sound(*one) for one in some]
 
 
 @pytest.mark.parametrize(
-    "counts",
-    [
-        "",
-        "a~",
-        "\u00e4",
-        "\ud800",
-        [],
-        ["5", "6"],
-        [5, "6"],
-        [[5], 6],
-        [5.0, 6],
-        [12, -1],
-        [True, 10],
-        [10**30],
-    ],
+    "counts", [[], ["5", "6"], [5, "6"], [[5], 6], [5.0, 6], [12, -1], [True, 10], [10**30]]
 )
-def test_what_is_no_rle(counts: Any) -> None:
+def test_lists_that_are_not_runs(counts: Any) -> None:
     assert not is_complete(counts, 11, 1)
 
 
-def test_a_run_back_is_none() -> None:
+def test_a_negative_run_is_refused() -> None:
     """5 + 14 - 8 is 11 too; a run has five bits, of which the highest is the sign."""
     assert decode("5>H") == [5, 14, -8]
     assert not is_complete("5>H", 11, 1)
     assert is_complete("5>", 19, 1)
 
 
-def test_a_run_of_more_than_32_bits_is_none() -> None:
+def test_a_run_of_more_than_32_bits_is_refused() -> None:
     """The encoding is 11 with zeros behind it."""
     assert is_complete("[" + "P" * 5 + "0", 11, 1)
     assert not is_complete("[" + "P" * 6 + "0", 11, 1)
 
 
 @pytest.mark.parametrize(("counts", "pixels"), [("~0", 14), ("/0", 31)])
-def test_a_character_that_the_format_does_not_have(counts: str, pixels: int) -> None:
+def test_a_character_outside_the_format_is_refused(counts: str, pixels: int) -> None:
     """The lower bits of the encoding alone would be a run of these pixels."""
     assert not is_complete(counts, pixels, 1)
 
 
-def test_a_list_is_its_runs() -> None:
+def test_lists_of_runs() -> None:
     assert are_complete([[0, 5, 6], [5, 6], [5, 7]], [11, 11, 11]).tolist() == [True, True, False]

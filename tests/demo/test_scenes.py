@@ -71,7 +71,7 @@ def test_instances_cover_one_another_also_within_a_class(scenes: list[Scene]) ->
         for instance in scene.instances
     )
     assert covered > 0.15 * sum(len(scene.instances) for scene in scenes)
-    # Twins wear one surface, so they share the very same draw of the camouflage.
+    # Twins have one surface and thus the same camouflage.
     pairs = [
         (one.label, one.camouflage) == (other.label, other.camouflage)
         for scene in scenes

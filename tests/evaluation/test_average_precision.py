@@ -4,16 +4,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation.average_precision import average_precisions
 from tests.support.coco_scenes import (
     CATEGORIES,
     annotation,
     as_coco,
+    average_precisions,
     detection,
     plain_pycocotools,
-    protocol,
     random_scene,
     rectangle,
     worked_scene,
@@ -31,11 +29,9 @@ def test_equals_pycocotools(seed: int, iou_type: str, max_dets: tuple[int, ...])
     assume(detections)  # pycocotools cannot load none
     coco = as_coco(annotations, num_images=3)
     scores = [d["mask_score"] for d in detections]
-    ours = average_precisions(
-        coco, Detections.from_rows(detections), scores, protocol(coco, max_dets), iou_type
-    )
+    ours = average_precisions(coco, detections, scores, max_dets, iou_type)
     plain = plain_pycocotools(coco, detections, scores, max_dets, iou_type)[:6]
-    assert ours.tolist() == plain.tolist()  # to the last bit
+    assert ours == plain.tolist()  # to the last bit
 
 
 def test_crowd_region_takes_any_number_of_detections_out_of_the_count() -> None:
@@ -47,28 +43,22 @@ def test_crowd_region_takes_any_number_of_detections_out_of_the_count() -> None:
     )
     in_crowd = [detection(10, rectangle(60 + i, 60, 80 + i, 80), 0.9) for i in range(5)]
     found = [*in_crowd, detection(10, one, 0.5)]
-    aps = average_precisions(
-        coco, Detections.from_rows(found), [d["score"] for d in found], protocol(coco)
-    )
+    aps = average_precisions(coco, found, [d["score"] for d in found])
     assert aps[0] == pytest.approx(1, abs=1e-12)
 
 
 def test_no_detections_miss_everything() -> None:
     coco, _ = worked_scene()
-    aps = average_precisions(coco, Detections.from_rows([]), [], protocol(coco))
-    assert aps.tolist() == [0, 0, 0, -1, 0, -1]  # 1600 pixels: the instances are medium
+    # 1600 pixels: the instances are medium
+    assert average_precisions(coco, [], []) == [0, 0, 0, -1, 0, -1]
 
 
 def test_class_without_ground_truth_does_not_count() -> None:
     coco, detections = worked_scene()
     with_absent = as_coco(coco.dataset["annotations"], 2, CATEGORIES)
     scores = [d["score"] for d in detections]
-    assert average_precisions(
-        with_absent, Detections.from_rows(detections), scores, protocol(with_absent)
-    ) == (
-        pytest.approx(
-            average_precisions(coco, Detections.from_rows(detections), scores, protocol(coco))
-        )
+    assert average_precisions(with_absent, detections, scores) == (
+        average_precisions(coco, detections, scores)
     )
 
 
@@ -77,6 +67,4 @@ def test_boxes_that_are_absent_are_refused() -> None:
     bare = [{k: v for k, v in row.items() if k != "bbox"} for row in rows]
     for lacking in (bare, [rows[0], *bare[1:]]):
         with pytest.raises(UserError, match="detections have no 'bbox', which bbox is computed"):
-            average_precisions(
-                coco, Detections.from_rows(lacking), [1, 1, 1], protocol(coco), "bbox"
-            )
+            average_precisions(coco, lacking, [1, 1, 1], iou_type="bbox")

@@ -11,15 +11,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pycocotools.cocoeval import COCOeval
 
-from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.evaluation.boundary import Boundary, eroded
-from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from tests.support.coco_scenes import (
     SIDE,
     annotation,
     as_coco,
     detection,
     encode,
+    evaluate,
     random_scene,
     rectangle,
 )
@@ -101,7 +100,7 @@ def test_ap_is_pycocotools_with_the_ious_replaced(seed: int) -> None:
     annotations, detections = random_scene(seed, num_images=2)
     assume(detections)
     coco = as_coco(annotations, num_images=2)
-    evaluation = evaluate_scores(coco, Detections.from_rows(detections), boundary=True)
+    evaluation = evaluate(coco, detections, boundary=True)
     assert evaluation.boundary is not None
     ranked = [
         {k: d[k] for k in ("image_id", "category_id", "segmentation", "score")} for d in detections
@@ -119,9 +118,7 @@ def test_ap_is_pycocotools_with_the_ious_replaced(seed: int) -> None:
 def test_a_loose_outline_of_a_large_mask_fails_by_boundary_iou_only() -> None:
     truth, loose = rectangle(10, 10, 110, 110), rectangle(13, 13, 107, 107)
     coco = as_coco([annotation(1, 10, truth)], 1, {3: "ring"})
-    evaluation = evaluate_scores(
-        coco, Detections.from_rows([detection(10, loose, 0.9)]), boundary=True
-    )
+    evaluation = evaluate(coco, [detection(10, loose, 0.9)], boundary=True)
     assert evaluation.boundary is not None
     assert evaluation.rankings["class_score"].ap["AP75"] == pytest.approx(1)
     assert evaluation.boundary["class_score"].ap["AP50"] == 0
@@ -134,9 +131,7 @@ def test_a_mask_with_a_hole_counts_by_its_smaller_mask_iou() -> None:
     hollow = truth - rectangle(45, 45, 65, 65)
     assert Boundary.of(encode(hollow)).iou(Boundary.of(encode(truth))) == 324 / 500
     coco = as_coco([annotation(1, 10, truth)], 1, {3: "ring"})
-    evaluation = evaluate_scores(
-        coco, Detections.from_rows([detection(10, hollow, 0.9)]), boundary=True
-    )
+    evaluation = evaluate(coco, [detection(10, hollow, 0.9)], boundary=True)
     assert evaluation.boundary is not None
     by_iou = evaluation.boundary["class_score"].ap_by_iou
     assert by_iou == pytest.approx([1, 1] + [0] * 8)  # at 0.55 and no further
@@ -144,6 +139,4 @@ def test_a_mask_with_a_hole_counts_by_its_smaller_mask_iou() -> None:
 
 def test_boundary_is_computed_only_when_asked_for() -> None:
     annotations, detections = random_scene(4)
-    assert (
-        evaluate_scores(as_coco(annotations, 3), Detections.from_rows(detections)).boundary is None
-    )
+    assert evaluate(as_coco(annotations, 3), detections).boundary is None

@@ -7,10 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.evaluation.calibration_errors import bin_numbers, dece, laace, laece
-from msrcnn_mm.evaluation.evaluate import evaluate_scores
-from tests.support.coco_scenes import CATEGORIES, as_coco, detection, random_scene, rectangle
+from tests.support.coco_scenes import (
+    CATEGORIES,
+    as_coco,
+    detection,
+    evaluate,
+    random_scene,
+    rectangle,
+)
 from tests.support.plain_matching import mean, of_class, plain_found
 
 
@@ -35,7 +40,7 @@ def test_equals_brute_force(seed: int, name: str) -> None:
     annotations, detections = random_scene(seed)
     scores = [d[name] for d in detections]
     coco = as_coco(annotations, num_images=3)
-    evaluation = evaluate_scores(coco, Detections.from_rows(detections))
+    evaluation = evaluate(coco, detections)
     key = "class_score" if name == "score" else name
     if key not in evaluation.calibration_errors:
         assert not detections
@@ -51,9 +56,9 @@ def test_equals_brute_force(seed: int, name: str) -> None:
         own: Any = of_class(detections, any_overlap, category_id)
         pooled += of_class(detections, half, category_id)
         if own:
-            said, true = [scores[i] for i in own], [any_overlap[i] for i in own]
-            laeces.append(plain_binned_error(said, true, 25))
-            laaces.append(float(np.mean(np.abs(np.subtract(said, true)))))
+            predicted, true = [scores[i] for i in own], [any_overlap[i] for i in own]
+            laeces.append(plain_binned_error(predicted, true, 25))
+            laaces.append(float(np.mean(np.abs(np.subtract(predicted, true)))))
     assert ours.laece == pytest.approx(mean(laeces))
     assert ours.laace == pytest.approx(mean(laaces))
     correct = [float((half[i] or 0) > 0) for i in pooled]
@@ -107,7 +112,7 @@ def test_a_mask_that_touches_nothing_takes_no_instance_away() -> None:
         detection(10, rectangle(80, 80, 99, 99), 0.9),
         detection(10, rectangle(0, 0, 50, 40), 0.8),
     ]
-    evaluation = evaluate_scores(coco, Detections.from_rows(found))
+    evaluation = evaluate(coco, found)
     assert evaluation.detections.matched_ious["class_score"].tolist() == [0.0, 0.8]
     assert evaluation.calibration_errors["class_score"].laace == pytest.approx((0.9 + 0) / 2)
 
@@ -116,11 +121,11 @@ def test_scores_outside_0_to_1_rank_and_have_no_calibration() -> None:
     annotations, detections = random_scene(4)
     coco = as_coco(annotations, 3)
     wild = [d | {"mask_score": d["mask_score"] - 0.5} for d in detections]
-    evaluation = evaluate_scores(coco, Detections.from_rows(wild))
+    evaluation = evaluate(coco, wild)
     assert "mask_score" in evaluation.rankings and "mask_score" not in evaluation.calibration_errors
     assert any("the mask score goes from -" in note for note in evaluation.notes)
     logits = [d | {"score": 9 * d["score"]} for d in detections]
-    evaluation = evaluate_scores(coco, Detections.from_rows(logits))
+    evaluation = evaluate(coco, logits)
     assert "oracle" not in evaluation.rankings
     assert "class_score" not in evaluation.calibration_errors
     assert any("there is no oracle" in note for note in evaluation.notes)

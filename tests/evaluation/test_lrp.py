@@ -5,10 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.lrp import class_lrp
-from tests.support.coco_scenes import as_coco, random_scene
+from tests.support.coco_scenes import as_coco, evaluate, random_scene
 from tests.support.plain_matching import mean, of_class, plain_found
 
 
@@ -32,9 +30,7 @@ def test_equals_brute_force(seed: int) -> None:
     annotations, detections = random_scene(seed)
     scores = [d["score"] for d in detections]
     found = plain_found(annotations, detections, scores, 0.5)
-    evaluation = evaluate_scores(
-        as_coco(annotations, num_images=3), Detections.from_rows(detections)
-    )
+    evaluation = evaluate(as_coco(annotations, num_images=3), detections)
     every, optimal = [], []
     for one in evaluation.classes:
         ours = one.scores["class_score"].lrp

@@ -1,16 +1,16 @@
-"""Tests of what masks are ranked by."""
+"""Tests of the scores that rank masks."""
 
 import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.evaluation.average_precision import average_precisions
-from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.true_ious import true_ious
 from tests.support.coco_scenes import (
     as_coco,
+    average_precisions,
     detection,
+    evaluate,
     plain_pycocotools,
     protocol,
     random_scene,
@@ -25,7 +25,7 @@ def test_each_ranking_is_pycocotools_with_the_score_replaced(seed: int) -> None:
     annotations, detections = random_scene(seed)
     assume(detections)
     coco = as_coco(annotations, num_images=3)
-    evaluation = evaluate_scores(coco, Detections.from_rows(detections))
+    evaluation = evaluate(coco, detections)
     class_scores = np.array([d["score"] for d in detections])
     true = true_ious(coco, Detections.from_rows(detections))
     assert evaluation.detections.true_ious.tolist() == true.tolist()
@@ -47,7 +47,7 @@ def without_fields(detections: list[dict]) -> list[dict]:
 
 def test_without_mask_scores() -> None:
     coco, detections = worked_scene()
-    evaluation = evaluate_scores(coco, Detections.from_rows(without_fields(detections)))
+    evaluation = evaluate(coco, without_fields(detections))
     assert list(evaluation.rankings) == ["class_score", "oracle"]
     assert evaluation.mask_iou_quality is None
     assert evaluation.oracle_gap["AP"] is not None
@@ -55,9 +55,9 @@ def test_without_mask_scores() -> None:
 
 def test_some_without_mask_scores_rank_by_class_score() -> None:
     coco, (a, b, c) = worked_scene()
-    evaluation = evaluate_scores(coco, Detections.from_rows([*without_fields([a]), b, c]))
+    evaluation = evaluate(coco, [*without_fields([a]), b, c])
     scores = [a["score"], b["mask_score"], c["mask_score"]]
-    expected = average_precisions(coco, Detections.from_rows([a, b, c]), scores, protocol(coco))
+    expected = average_precisions(coco, [a, b, c], scores)
     assert evaluation.rankings["mask_score"].ap["AP"] == expected[0]
     assert "1 detections have no mask score: they rank by class score" in evaluation.notes
 
@@ -68,6 +68,6 @@ def test_max_dets_cut_by_the_ranking_that_is_evaluated() -> None:
     extra = [detection(10, rectangle(90, 90, 100 + i, 100), 0.75, mask_iou=0.0) for i in range(5)]
     crowded = [*detections, *extra]
     few = protocol(coco, (1, 1, 2))
-    rankings = evaluate_scores(coco, Detections.from_rows(crowded), few).rankings
+    rankings = evaluate(coco, crowded, few).rankings
     by = {name: ranking.ap["AP"] or 0 for name, ranking in rankings.items()}
     assert by["class_score"] < by["mask_score"]

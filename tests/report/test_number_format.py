@@ -20,12 +20,4 @@ def test_no_minus_before_zero() -> None:
 
 
 def test_undefined_is_a_dash() -> None:
-    assert {
-        f(None)
-        for f in (
-            percent,
-            gain,
-            share,
-            score,
-        )
-    } == {NOTHING}
+    assert {f(None) for f in (percent, gain, share, score)} == {NOTHING}

@@ -43,7 +43,7 @@ def test_trust_has_the_calibrated_score_beside_the_others() -> None:
     assert "The calibrated score is off by 1.1." in summarize(detector)[0].text
 
 
-def test_trust_says_which_way() -> None:
+def test_trust_names_the_direction_of_the_error() -> None:
     def text(masks: list[tuple[float, int, float | None]]) -> str:
         return summarize(detector_of(masks))[0].text
 
@@ -79,7 +79,7 @@ def test_help_is_the_difference_of_the_aps() -> None:
     assert "recovers 100% of the oracle gap" in answer.text
 
 
-def test_harm_is_called_harm() -> None:
+def test_a_lower_ap_is_called_a_loss() -> None:
     harmful = [(0.9, 40, 0.3), (0.8, 20, 1.0)]
     answer = summarize(detector_of(harmful))[1]
     assert answer.headline.startswith("\N{MINUS SIGN}") and "It lowers AP" in answer.text
@@ -90,7 +90,7 @@ def test_nothing_to_win() -> None:
     assert answer.headline == "+0.0" and "next to nothing to win" in answer.text
 
 
-def test_noise_is_called_noise() -> None:
+def test_a_small_gain_is_called_noise() -> None:
     detector = detector_of(GOOD)
     rankings = dict(detector.evaluation.rankings)
     by_class = rankings["class_score"]
@@ -101,7 +101,7 @@ def test_noise_is_called_noise() -> None:
     assert "within the noise" not in summarize(with_evaluation(detector, rankings=rankings))[1].text
 
 
-def test_without_mask_scores_the_room_is_told() -> None:
+def test_without_mask_scores_the_possible_gain_is_given() -> None:
     detector = detector_of([(score, width, None) for score, width, _ in GOOD])
     answer = summarize(detector)[1]
     gap = detector.evaluation.oracle_gap["AP"]

@@ -147,7 +147,7 @@ def test_all_but_exponents_rank_exactly_as_the_score(
         lambda: Isotonic([0.1, 1.2], [0.1, 0.2]),
     ],
 )
-def test_what_is_no_calibrator(make: Callable[[], object]) -> None:
+def test_invalid_parameters_are_refused(make: Callable[[], object]) -> None:
     with pytest.raises(UserError):
         make()
 

@@ -29,7 +29,7 @@ def fit(method: str = "isotonic", score: str = "mask_score"):
 
 @pytest.mark.parametrize("score", OF_DETECTORS)
 @pytest.mark.parametrize("method", METHODS)
-def test_a_file_gives_back_what_was_fitted(method: str, score: str, tmp_path: Path) -> None:
+def test_a_written_calibration_is_read_unchanged(method: str, score: str, tmp_path: Path) -> None:
     calibration = fit(method, score)
     calibration.write(tmp_path / "calibration.json")
     again = read_calibration(tmp_path / "calibration.json")
@@ -41,7 +41,7 @@ def test_a_file_gives_back_what_was_fitted(method: str, score: str, tmp_path: Pa
 
 @pytest.mark.parametrize("score", OF_DETECTORS)
 def test_it_is_fitted_to_the_matched_ious(score: str) -> None:
-    """Isotonic regression leaves no mean error in any level stretch of what it was fitted to."""
+    """Isotonic regression leaves no mean error in any level stretch of its curve."""
     calibrated = add_calibrated_scores(fit("isotonic", score), DETECTIONS)
     matched = evaluate_scores(COCO, DETECTIONS).detections.matched_ious[score]
     values = calibrated.calibrated_scores
@@ -129,7 +129,7 @@ def changed(content: dict[str, Any], *path: str, value: Any = None) -> dict[str,
     [
         (("format",), "msrcnn_mm calibration 9", "not a calibration of this version"),
         (("method",), "magic", "damaged calibration"),
-        (("score",), "fame", "no score 'fame'"),
+        (("score",), "fame", "score must be one of .*, not 'fame'"),
         (("parameters", "ious"), None, "damaged calibration"),
         (("parameters", "ious"), ["a"], "as many scores as IoUs"),
         (("parameters", "scores"), [0.5], "as many scores as IoUs"),
@@ -149,7 +149,7 @@ def test_a_damaged_file_is_one_line(
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '"a"'])
-def test_what_is_no_calibration(content: str, tmp_path: Path) -> None:
+def test_files_that_are_not_calibrations(content: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(UserError, match=r"x\.json"):
         read_calibration(tmp_path / "x.json")

@@ -10,6 +10,11 @@ import pycocotools.mask as mask_utils
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.evaluation.average_precision import curves
+from msrcnn_mm.evaluation.evaluate import evaluate_scores
+from msrcnn_mm.evaluation.evaluation_result import ScoreEvaluation
+from msrcnn_mm.evaluation.overlaps import find_overlaps
 from msrcnn_mm.evaluation.protocol import Protocol
 
 SIDE = 120  # pixels: room for instances of all three area ranges of COCO
@@ -153,6 +158,23 @@ def plain_pycocotools(
         evaluation.accumulate()
         evaluation.summarize()
     return np.asarray(evaluation.stats)
+
+
+def evaluate(coco: COCO, rows: list[dict[str, Any]], *options: Any, **more: Any) -> ScoreEvaluation:
+    return evaluate_scores(coco, Detections.from_rows(rows), *options, **more)
+
+
+def average_precisions(
+    coco: COCO,
+    rows: list[dict[str, Any]],
+    scores: Sequence[float],
+    max_dets: tuple[int, ...] = (1, 10, 100),
+    iou_type: str = "segm",
+) -> list[float]:
+    """Returns AP, AP50, AP75, APs, APm, APl of detections ranked by scores."""
+    counted = protocol(coco, max_dets)
+    overlaps = find_overlaps(coco, Detections.from_rows(rows), counted, iou_type)
+    return curves(overlaps, np.array(scores)[overlaps.detections], counted).columns().tolist()
 
 
 def protocol(coco: COCO, max_dets: tuple[int, ...] = (1, 10, 100)) -> Protocol:

@@ -1,7 +1,8 @@
 """Draws AP by score: the oracle gap with the gains, and AP over IoU thresholds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
@@ -11,7 +12,7 @@ from msrcnn_mm.evaluation.protocol import CLASS_SCORE, COLUMNS, ORACLE
 
 from ..number_format import share
 from ..score_styles import STYLES
-from .style import INK, PANEL, RULE, make_panel
+from .style import INK, PANEL, RULE, draw_line, make_panel
 
 _BAR = 0.62
 
@@ -68,14 +69,8 @@ def draw_ap(evaluation: ScoreEvaluation, top: float) -> Figure | None:
     """
     if None in evaluation.rankings[CLASS_SCORE].ap_by_iou:
         return None
-    figure, axes = make_panel(PANEL[0] * 1.2, PANEL[1] * 1.15)
-    for name, ranking in evaluation.rankings.items():
-        values = [100 * (ap or 0.0) for ap in ranking.ap_by_iou]
-        _draw_line(axes, name, evaluation.iou_thrs, values)
-    axes.set_ylim(0, 100 * top)
-    axes.set_ylabel("AP")
-    _label_iou_axis(axes)
-    return figure
+    lines = {n: [ap or 0.0 for ap in r.ap_by_iou] for n, r in evaluation.rankings.items()}
+    return _draw_over_iou(evaluation.iou_thrs, lines, (0, top), "AP")[0]
 
 
 def draw_gain(evaluation: ScoreEvaluation, low: float, top: float) -> Figure | None:
@@ -86,15 +81,13 @@ def draw_gain(evaluation: ScoreEvaluation, low: float, top: float) -> Figure | N
         low: The lowest gain of the axis, in [-1, 1], from :func:`gain_limits`.
         top: The highest gain of the axis, likewise.
     """
-    if None in evaluation.rankings[CLASS_SCORE].ap_by_iou or len(evaluation.rankings) < 2:
+    lines = _gains(evaluation)
+    if len(lines) < 2:
         return None
-    figure, axes = make_panel(PANEL[0] * 1.2, PANEL[1] * 1.15)
-    for name, values in _gains(evaluation).items():
-        _draw_line(axes, name, evaluation.iou_thrs, [100 * value for value in values])
-    axes.set_ylim(100 * low, 100 * top)
+    figure, axes = _draw_over_iou(
+        evaluation.iou_thrs, lines, (low, top), "points of AP above the class score"
+    )
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _signed(value)))
-    axes.set_ylabel("points of AP above the class score")
-    _label_iou_axis(axes)
     return figure
 
 
@@ -123,7 +116,7 @@ def gain_limits(evaluations: Sequence[ScoreEvaluation]) -> tuple[float, float]:
 
 
 def _gains(evaluation: ScoreEvaluation) -> dict[str, list[float]]:
-    """Ranking -> AP above the class score at each IoU threshold; empty if AP is undefined."""
+    """Returns ranking -> AP above the class score at each IoU; empty if AP is undefined."""
     by_class = evaluation.rankings[CLASS_SCORE].ap_by_iou
     return {
         name: [(a or 0.0) - (b or 0.0) for a, b in zip(ranking.ap_by_iou, by_class, strict=True)]
@@ -132,23 +125,23 @@ def _gains(evaluation: ScoreEvaluation) -> dict[str, list[float]]:
     }
 
 
-def _draw_line(axes: Axes, name: str, x: Sequence[float], y: Sequence[float]) -> None:
-    style = STYLES[name]
-    axes.plot(
-        x,
-        y,
-        linestyle=style.line,
-        color=style.colour,
-        marker=style.marker,
-        label=style.name,
-        clip_on=False,
-    )
-
-
-def _label_iou_axis(axes: Axes) -> None:
+def _draw_over_iou(
+    ious: Sequence[float],
+    lines: Mapping[str, Sequence[float]],
+    limits: tuple[float, float],
+    label: str,
+) -> tuple[Figure, Axes]:
+    """Draws a line for each ranking over IoU thresholds, in percent."""
+    figure, axes = make_panel(PANEL[0] * 1.2, PANEL[1] * 1.15)
+    for name, values in lines.items():
+        marker = STYLES[name].marker
+        draw_line(axes, name, ious, 100 * np.array(values), marker=marker, clip_on=False)
+    axes.set_ylim(100 * limits[0], 100 * limits[1])
+    axes.set_ylabel(label)
     axes.set_xlabel("IoU threshold of a right mask")
     axes.xaxis.set_major_locator(MultipleLocator(0.1))
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    return figure, axes
 
 
 def _points(rankings: dict[str, Ranking], name: str, column: str) -> float:

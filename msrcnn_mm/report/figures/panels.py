@@ -1,8 +1,7 @@
 """Lists and draws the figures of a report."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from markupsafe import Markup
 from matplotlib.figure import Figure
@@ -37,16 +36,6 @@ class Panel:
     png: bytes
 
 
-@dataclass(frozen=True)
-class _Drawing:
-    """A figure that is not drawn yet: its group, score, description and function."""
-
-    group: str
-    score: str | None
-    label: str
-    draw: Callable[[], Figure | None]
-
-
 def draw_panels(detectors: Sequence[EvaluatedDetector]) -> dict[str, list[Panel]]:
     """Draws all figures of all detectors, each group with the same axes.
 
@@ -55,48 +44,38 @@ def draw_panels(detectors: Sequence[EvaluatedDetector]) -> dict[str, list[Panel]
     """
     panels: dict[str, list[Panel]] = {}
     with report_style():
-        for index, drawings in enumerate(_drawings(detectors)):
-            for drawing in drawings:
-                figure = drawing.draw()
-                if figure is None:
-                    continue
+        for index, group, score, label, figure in _draw(detectors):
+            if figure is not None:
                 suffix = str(index + 1) if len(detectors) > 1 else None
-                key = "_".join(part for part in (drawing.group, drawing.score, suffix) if part)
-                svg = as_svg(figure, key, drawing.label)
+                key = "_".join(part for part in (group, score, suffix) if part)
+                svg = as_svg(figure, key, label)
                 width = round(_REM_PER_INCH * figure.get_figwidth(), 1)
-                panel = Panel(key, index, drawing.score, width, svg, as_png(figure))
-                panels.setdefault(drawing.group, []).append(panel)
+                panel = Panel(key, index, score, width, svg, as_png(figure))
+                panels.setdefault(group, []).append(panel)
     return panels
 
 
-def _drawings(detectors: Sequence[EvaluatedDetector]) -> Iterator[list[_Drawing]]:
-    """Yields the figures of each detector."""
+def _draw(
+    detectors: Sequence[EvaluatedDetector],
+) -> Iterator[tuple[int, str, str | None, str, Figure | None]]:
+    """Yields each figure with the position of its detector, its group, score and description."""
     evaluations = [detector.evaluation for detector in detectors]
     curves = [risk_coverage.risk_curves(detector) for detector in detectors]
     lowest = risk_coverage.lowest_iou(curves)
     top, gain_ends = ap.ap_limit(evaluations), ap.gain_limits(evaluations)
     gap_ends = ap.gap_limits(evaluations)
     above = "Points of AP above the class score"
-    for detector, own_curves in zip(detectors, curves, strict=True):
+    for i, (detector, own_curves) in enumerate(zip(detectors, curves, strict=True)):
         e = detector.evaluation
-        drawings = [
-            _Drawing("gap", None, above, partial(ap.draw_gap, e, gap_ends)),
-            _Drawing("ap", None, "AP over IoU", partial(ap.draw_ap, e, top)),
-            _Drawing("gain", None, f"{above}, over IoU", partial(ap.draw_gain, e, *gain_ends)),
-            _Drawing(
-                "risk",
-                None,
-                "Mean IoU of the masks kept",
-                partial(risk_coverage.draw_risk, own_curves, lowest),
-            ),
-            _Drawing("cuts", None, "Best thresholds", partial(scores.draw_thresholds, detector)),
-        ]
+        yield i, "gap", None, above, ap.draw_gap(e, gap_ends)
+        yield i, "ap", None, "AP over IoU", ap.draw_ap(e, top)
+        yield i, "gain", None, f"{above}, over IoU", ap.draw_gain(e, *gain_ends)
+        risk = risk_coverage.draw_risk(own_curves, lowest)
+        yield i, "risk", None, "Mean IoU of the masks kept", risk
+        yield i, "cuts", None, "Best thresholds", scores.draw_thresholds(detector)
         for score in detector.scores:
-            label = f"{NAMES[score]} against true IoU"
-            draw = partial(scores.draw_score_against_iou, detector, score)
-            drawings.append(_Drawing("score_iou", score, label, draw))
+            figure = scores.draw_score_against_iou(detector, score)
+            yield i, "score_iou", score, f"{NAMES[score]} against true IoU", figure
             if score in e.calibration_errors:
-                label = f"Reliability of the {NAMES[score]}"
-                draw = partial(scores.draw_reliability, e.calibration_errors[score], score)
-                drawings.append(_Drawing("reliability", score, label, draw))
-        yield drawings
+                figure = scores.draw_reliability(e.calibration_errors[score], score)
+                yield i, "reliability", score, f"Reliability of the {NAMES[score]}", figure

@@ -5,18 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from msrcnn_mm.coco.detections import Column
 
 from ..evaluated_detector import EvaluatedDetector
-from ..score_styles import STYLES
-from .style import MUTED, PANEL, make_panel
+from .style import MUTED, PANEL, draw_line, make_panel
 
 PERFECT = "perfect order"
-_MAX_POINTS = 400  # more cannot be told apart in a figure
+_MAX_POINTS = 400  # more are indistinguishable in a figure
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,11 @@ def draw_risk(curves: dict[str, RiskCoverage], low: float) -> Figure | None:
         return None
     figure, axes = make_panel(PANEL[0] * 1.2, PANEL[1] * 1.15)
     for name, curve in curves.items():
-        _draw_curve(axes, name, curve)
+        x, y = curve.coverage, curve.mean_iou
+        if name == PERFECT:
+            axes.plot(x, y, ":", color=MUTED, linewidth=1.8, label=PERFECT)
+        else:
+            draw_line(axes, name, x, y)
     axes.set(xlim=(0, 1), ylim=(low, 1), xlabel="share of the masks kept, best score first")
     axes.set_ylabel("mean true IoU of those kept")
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -90,17 +92,3 @@ def lowest_iou(all_curves: Sequence[dict[str, RiskCoverage]]) -> float:
     """Returns the start of an IoU axis that holds the curves of all detectors."""
     lowest = [c.mean_iou.min() for curves in all_curves for c in curves.values() if len(c.mean_iou)]
     return max(0.0, math.floor(10 * min(lowest, default=0.0)) / 10 - 0.05)
-
-
-def _draw_curve(axes: Axes, name: str, curve: RiskCoverage) -> None:
-    if name == PERFECT:
-        axes.plot(curve.coverage, curve.mean_iou, ":", color=MUTED, linewidth=1.8, label=PERFECT)
-        return
-    style = STYLES[name]
-    axes.plot(
-        curve.coverage,
-        curve.mean_iou,
-        linestyle=style.line,
-        color=style.colour,
-        label=style.name,
-    )

@@ -1,7 +1,7 @@
 """Styles figures and writes them as SVG for the page and as PNG.
 
-An SVG has the letters of the page, and its colours are variables of the page's style sheet, which
-has values for light and for dark screens. Figures contain no text from users' files.
+An SVG uses the page's font, and its colours are variables of the page's style sheet, which has
+values for light and for dark screens. Figures contain no text from users' files.
 """
 
 import base64
@@ -15,6 +15,7 @@ import matplotlib as mpl
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from ..score_styles import STYLES
 
@@ -66,10 +67,24 @@ def report_style() -> Iterator[None]:
         yield
 
 
-def make_panel(width: float = PANEL[0], height: float = PANEL[1]) -> tuple[Figure, Axes]:
+def make_panel(width: float, height: float) -> tuple[Figure, Axes]:
     """Returns an empty figure of a size in inches, and its axes."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()
+
+
+def draw_line(axes: Axes, ranking: str, x: ArrayLike, y: ArrayLike, **style: Any) -> None:
+    """Draws (P,) points as a line in the colour and line style of a ranking.
+
+    Args:
+        axes: The axes to draw in.
+        ranking: A key of :data:`..score_styles.STYLES`.
+        x: (P,).
+        y: (P,).
+        **style: Other settings of the line, as of ``Axes.plot``.
+    """
+    known = STYLES[ranking]
+    axes.plot(x, y, linestyle=known.line, color=known.colour, label=known.name, **style)
 
 
 def as_png(figure: Figure) -> bytes:

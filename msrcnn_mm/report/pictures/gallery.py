@@ -22,7 +22,7 @@ from .selection import (
     ranks_in_class,
 )
 
-MAX_IMAGES = 60  # for each detector; makes about 4 MB of the page
+MAX_IMAGES = 60  # that the command allows for each detector; they make the page about 4 MB larger
 _JPEG_QUALITY = 88
 _KINDS = {DEMOTED: "right", PROMOTED: "right", WRONG_WAY: "wrong", MISJUDGED: "wrong"}
 
@@ -62,7 +62,7 @@ def make_gallery(
         detector: The detector.
         coco: The annotations.
         image_dir: The folder of the images.
-        count: Number of images, at most :data:`MAX_IMAGES`.
+        count: The greatest number of images.
         score_thr: Masks below this class score are left out.
         seed: Seed of the random choice.
 
@@ -74,7 +74,6 @@ def make_gallery(
     true_ious = np.nan_to_num(detector.true_ious)
     ranks = ranks_in_class(detections, true_ious)
     drawer = MaskDrawer(detections, true_ious, coco, image_dir)
-    count = min(count, MAX_IMAGES)
     images = []
     for example in choose_gallery(detections, true_ious, sizes, count, score_thr, seed):
         buffer = io.BytesIO()
@@ -95,7 +94,7 @@ def make_gallery(
 
 
 def _describe(detections: Detections, true_ious: Column, ranks: Ranks | None, mask: int) -> str:
-    """Returns a mask's scores, true IoU and ranks as a sentence each."""
+    """Returns a sentence with a mask's scores and true IoU, and one with its ranks."""
     text = f"Class score {score(detections.class_scores[mask])}"
     mask_scores, mask_ious = detections.mask_scores, detections.implied_mask_ious
     if mask_scores is not None and mask_ious is not None and not np.isnan(mask_scores[mask]):

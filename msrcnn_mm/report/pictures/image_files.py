@@ -7,14 +7,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from pycocotools.coco import COCO
 
 from msrcnn_mm.errors import UserError
+
+
+def check_file_names(coco: COCO, annotations: Path) -> None:
+    """Checks that all images have the name of their file.
+
+    Args:
+        coco: The annotations.
+        annotations: Their file, for the message.
+
+    Raises:
+        UserError: An image has no ``file_name``.
+    """
+    for image_id, image in coco.imgs.items():
+        if not isinstance(image.get("file_name"), str):
+            raise UserError(f"{annotations}: image {image_id} has no 'file_name'")
 
 
 def read_image(image_dir: Path, info: Mapping[str, Any]) -> NDArray[np.uint8]:
     """Reads an annotated image.
 
-    The image is turned as its EXIF orientation says. 16-bit images lose their lower byte, and
+    The image is turned by its EXIF orientation. 16-bit images lose their lower byte, and
     transparency is ignored.
 
     Args:
@@ -39,7 +55,7 @@ def read_image(image_dir: Path, info: Mapping[str, Any]) -> NDArray[np.uint8]:
         raise UserError(f"{path} is not a readable image") from error
     size = (info["height"], info["width"])
     if pixels.shape[:2] != size:
-        raise UserError(f"{path} has height, width {pixels.shape[:2]}, its annotation says {size}")
+        raise UserError(f"{path} has height, width {pixels.shape[:2]}, its annotation has {size}")
     return pixels
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from pycocotools import mask as mask_utils
 from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.detections import Column, Detections, Rle
-from msrcnn_mm.evaluation.true_ious import GroundTruth, ground_truth_masks
 
 from .image_files import read_image
 from .label_places import Box, around, best_place, overlap
@@ -98,10 +96,6 @@ class MaskDrawer:
         scores = (self.detections.class_scores[mask], self._mask_score(mask), self.true_ious[mask])
         return " / ".join(f"{v:.2f}".removeprefix("0") for v in scores if v is not None)
 
-    @cached_property
-    def _truths(self) -> GroundTruth:
-        return ground_truth_masks(self.coco)
-
     def _mask_score(self, mask: int) -> float | None:
         scores = self.detections.mask_scores
         return None if scores is None or np.isnan(scores[mask]) else float(scores[mask])
@@ -114,8 +108,12 @@ class MaskDrawer:
         """Returns the instance whose IoU with the mask is the true IoU; None for a false alarm."""
         if self.true_ious[mask] == 0:
             return None
-        d = self.detections
-        instances = list(self._truths[d.image_ids[mask], d.category_ids[mask]])
+        image_id, category_id = self.detections.image_ids[mask], self.detections.category_ids[mask]
+        instances: list[Rle] = [
+            self.coco.annToRLE(annotation)
+            for annotation in self.coco.imgToAnns[image_id]
+            if annotation["category_id"] == category_id and not annotation.get("iscrowd", 0)
+        ]
         ious = mask_utils.iou([self._rle(mask)], instances, [0] * len(instances))
         return instances[int(ious[0].argmax())]
 

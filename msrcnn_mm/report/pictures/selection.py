@@ -1,4 +1,4 @@
-"""Chooses the images that pictures show: good and bad ones, and some at random."""
+"""Chooses the images that pictures show, by the scores of their masks and at random."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -131,7 +131,7 @@ def choose_gallery(
     score_thr: float,
     seed: int,
 ) -> list[Example]:
-    """Chooses images by what the mask score does to the ranks of their masks.
+    """Chooses images by the changes of rank from class score to mask score.
 
     With mask scores, four images of twelve have a mask of high class score and low true IoU that
     the mask score rightly demotes, two a mask that it rightly promotes, two a mask that it moves

@@ -1,4 +1,4 @@
-"""Chooses the part of an image that a picture shows, and the masks that fit into it."""
+"""Chooses the part of an image that a picture shows, and the masks inside it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _VIEW = 4.5  # side of the view, in sides of the leading mask's box
 _MIN_VIEW = 72  # side of the view, in pixels
 _NEAR_DUPLICATE = 0.3  # box IoU from which on a second mask would only hide the first
 
-Box = NDArray[np.float64]
+XywhBox = NDArray[np.float64]
 """(4,), x, y, width, height in pixels."""
 
 
@@ -53,12 +53,12 @@ def example_around(
     masks = [lead]
     for mask in sorted(others, key=lambda i: scores[i], reverse=True):
         apart = all(_box_iou(boxes[mask], boxes[shown]) < _NEAR_DUPLICATE for shown in masks)
-        if apart and _is_inside(boxes[mask], view) and len(masks) < _MAX_MASKS:
+        if mask != lead and apart and _is_inside(boxes[mask], view) and len(masks) < _MAX_MASKS:
             masks.append(mask)
     return Example(detections.image_ids[lead], why, view, masks)
 
 
-def _view_around(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
+def _view_around(box: XywhBox, size: tuple[int, int]) -> tuple[int, int, int, int]:
     """Returns a square around a box, moved and cut to fit into the image.
 
     The square grows with the box, so that small masks stay legible.
@@ -71,14 +71,14 @@ def _view_around(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
     return x1, y1, x1 + view_width, y1 + view_height
 
 
-def _is_inside(box: Box, view: tuple[int, int, int, int]) -> bool:
+def _is_inside(box: XywhBox, view: tuple[int, int, int, int]) -> bool:
     """Returns whether a box leaves the view by one pixel at most."""
     x, y, width, height = box.tolist()
     inside_x = view[0] - 1 <= x and x + width <= view[2] + 1
     return bool(inside_x and view[1] - 1 <= y and y + height <= view[3] + 1)
 
 
-def _box_iou(a: Box, b: Box) -> float:
+def _box_iou(a: XywhBox, b: XywhBox) -> float:
     """Returns the IoU of two boxes."""
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])

@@ -22,7 +22,7 @@ from tests.support.coco_files import SIDE
         (dict(image_id=[1]), "annotation 1 has no valid image_id"),
         (dict(category_id=[1]), "annotation 1 has no valid category_id"),
         (dict(id=[1]), "annotation [1] has no valid id"),
-        (dict(id=2), "the annotation id 2 occurs more than once"),
+        (dict(id=2), "annotation 2 has an id that occurs more than once"),
         (dict(segmentation=[["1", "2", "3", "4", "5", "6"]]), "annotation 1: a polygon has coord"),
         (dict(segmentation=[[1, 2, float("nan"), 4, 5, 6]]), "annotation 1: a polygon has coord"),
         (dict(segmentation=[[1, 2, float("inf"), 4, 5, 6]]), "annotation 1: a polygon has coord"),

@@ -17,7 +17,7 @@ DETECTIONS = Detections(
 )
 
 
-def test_the_picture_has_a_panel_a_score_and_says_what_is_undefined() -> None:
+def test_each_score_has_a_panel_with_its_coefficients() -> None:
     found = score_points(DETECTIONS, np.array([0.4, 0.9, 0.1, 0.7]), 0.05)
     figure = draw_correlation(found)
     panels = [ax for ax in figure.axes if ax.get_xlabel()]

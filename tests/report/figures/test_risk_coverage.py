@@ -7,7 +7,7 @@ from msrcnn_mm.report.figures.risk_coverage import risk_coverage
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_is_what_a_loop_over_thresholds_gives(seed: int) -> None:
+def test_equals_a_loop_over_thresholds(seed: int) -> None:
     rng = np.random.default_rng(seed)
     scores = rng.integers(0, 8, 40) / 8  # ties are common
     ious = rng.random(40)

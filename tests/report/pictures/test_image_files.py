@@ -41,7 +41,7 @@ def info(height: int, width: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_is_what_opencv_reads(mode: str, tmp_path: Path) -> None:
+def test_equals_opencv(mode: str, tmp_path: Path) -> None:
     MODES[mode](tmp_path / "a.png")
     known = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_COLOR)
     assert known is not None
@@ -55,7 +55,7 @@ def test_turned_image_has_the_size_of_the_turned_one(tmp_path: Path) -> None:
     assert read_image(tmp_path, info(5, 7)).shape == (5, 7, 3)
 
 
-def test_jpeg_is_nearly_what_opencv_reads(tmp_path: Path) -> None:
+def test_jpeg_nearly_equals_opencv(tmp_path: Path) -> None:
     smooth = cv2.resize(COLOURS, (64, 48), interpolation=cv2.INTER_CUBIC)
     Image.fromarray(smooth).save(tmp_path / "a.png", format="jpeg")
     known = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_COLOR)
@@ -70,7 +70,7 @@ def test_jpeg_is_nearly_what_opencv_reads(tmp_path: Path) -> None:
         (None, (7, 5), "there is no image .*a.png"),
         (b"x", (7, 5), "a.png is not a readable image"),
         ("cut off", (7, 5), "a.png is not a readable image"),
-        ("whole", (5, 7), r"a.png has height, width \(7, 5\), its annotation says \(5, 7\)"),
+        ("whole", (5, 7), r"a.png has height, width \(7, 5\), its annotation has \(5, 7\)"),
     ],
 )
 def test_bad_image(content: Any, size: tuple[int, int], message: str, tmp_path: Path) -> None:

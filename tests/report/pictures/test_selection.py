@@ -113,6 +113,11 @@ class TestChooseExamples:
         (example,) = examples(rows, [0.5] * 3, 1)
         assert example.masks == [0, 2]
 
+    def test_an_empty_mask_is_shown_once(self) -> None:
+        empty = detection(10, rectangle(0, 0, 0, 0), 0.9, mask_iou=0.5)
+        (example,) = examples([empty], [0.0], 1)
+        assert example.masks == [0]
+
     @given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 7), thr=st.floats(0, 1))
     @settings(max_examples=60, deadline=None)
     def test_views_contain_their_masks(self, seed: int, count: int, thr: float) -> None:
