@@ -46,10 +46,6 @@ def test_what_is_installed_here_fits():
     versions.check_versions()
 
 
-def test_a_good_set_passes(installed):
-    versions.check_versions()
-
-
 @pytest.mark.parametrize(
     ("package", "version"),
     [

@@ -1,6 +1,7 @@
 """Validates output paths before a run starts."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from msrcnn_mm.errors import UserError
@@ -44,12 +45,8 @@ def refuse_inputs(out: str | Path, option: str, *inputs: str | Path | None) -> N
         UserError: It is one of these.
     """
     for name in inputs:
-        if name is not None and _same_file(out, name):
-            raise UserError(f"{option} {out}: is read as well and would be lost; name a new file")
-
-
-def _same_file(one: str | Path, other: str | Path) -> bool:
-    try:
-        return Path(one).expanduser().samefile(Path(other).expanduser())
-    except (OSError, RuntimeError):  # one is no file, or no file's name: an address, say
-        return False
+        with suppress(OSError, RuntimeError):  # one is no file, or no file's name: an address, say
+            if name is not None and Path(out).expanduser().samefile(Path(name).expanduser()):
+                raise UserError(
+                    f"{option} {out}: is read as well and would be lost; name a new file"
+                )

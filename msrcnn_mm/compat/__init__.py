@@ -6,10 +6,12 @@ mends it.
 
 from functools import cache
 
+from .code_in_checkpoints import (
+    keep_inferencers_from_running_configs,
+    keep_the_fork_from_allowing_globals,
+)
 from .deformable_convolution import run_deformable_convolutions_in_parallel
-from .inferencer import keep_inferencers_from_running_configs
 from .roi_align_and_nms import run_nms_in_float32, run_roi_align_in_float32
-from .safe_globals import keep_the_fork_from_allowing_globals
 
 
 @cache

@@ -12,8 +12,6 @@ import pytest
 import torch
 from mmdet.evaluation import CocoMetric
 from mmengine.config import Config
-from mmengine.optim import AmpOptimWrapper
-from mmengine.registry import OPTIM_WRAPPERS
 from mmengine.runner import Runner
 
 from msrcnn_mm.cli import train
@@ -338,12 +336,6 @@ def test_an_older_runs_checkpoint_is_not_resumed_from(
     assert train.how_to_resume(folder, older, True).endswith("train.py c.py --resume")
 
 
-def test_resuming_where_nothing_is_warns(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    config = Config(dict(work_dir=str(tmp_path)))
-    assert training.set_start(config, "auto") is False
-    assert f"warning: no checkpoint in {tmp_path}: the training" in capsys.readouterr().err
-
-
 def test_a_training_stopped_before_its_first_checkpoint_says_so(
     config: Path, work_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -358,24 +350,6 @@ def test_a_training_stopped_before_its_first_checkpoint_says_so(
         with pytest.raises(SystemExit):
             call("train.py", config, "--work-dir", work_dir, *args)
         assert says in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("kind", ["AmpOptimWrapper", AmpOptimWrapper])
-def test_mixed_precision_of_a_gpu_becomes_that_of_a_cpu(
-    monkeypatch: pytest.MonkeyPatch, kind: Any
-) -> None:
-    monkeypatch.setattr(training, "get_device", lambda: "cpu")
-    for_gpu = dict(loss_scale=512.0, dtype="float16", use_fsdp=False)
-    kept = dict(accumulative_counts=2, clip_grad=dict(max_norm=5))
-    config = Config(dict(optim_wrapper=dict(type=kind, **for_gpu, **kept)))
-    training.use_mixed_precision(config)
-    assert config.optim_wrapper == dict(type="CpuAmpOptimWrapper", **kept)
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
-    assert OPTIM_WRAPPERS.build({**config.optim_wrapper, "optimizer": optimizer}) is not None
-    monkeypatch.setattr(training, "get_device", lambda: "cuda")
-    config = Config(dict(optim_wrapper=dict(type=kind, **for_gpu, **kept)))
-    training.use_mixed_precision(config)
-    assert config.optim_wrapper == dict(type="AmpOptimWrapper", **for_gpu, **kept)
 
 
 def test_what_is_measured_is_chosen_for_cocos_metrics_alone() -> None:

@@ -2,8 +2,8 @@
 
 ``torch.load(weights_only=True)`` reads them, with stand-ins for what mmengine writes beside
 tensors. A checkpoint may also hold a config as Python text. ``Runner.resume`` would run the text in
-``meta.config``, which is therefore removed; :mod:`msrcnn_mm.compat.inferencer` keeps inferencers
-from running the other.
+``meta.config``, which is therefore removed; :mod:`msrcnn_mm.compat.code_in_checkpoints` keeps
+inferencers from running the other.
 """
 
 import os

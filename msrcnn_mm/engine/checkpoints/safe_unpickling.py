@@ -148,9 +148,8 @@ STAND_INS = (
 def restore(loaded: Any) -> Any:
     """Replaces the records in what ``torch.load`` returned, and refuses forged attributes.
 
-    Torch sets any attribute on an ``OrderedDict``, ``Counter`` or tensor. mmengine
-    writes none with a special name, as ``__array_interface__``, which NumPy would follow to an
-    address.
+    Torch sets any attribute on an ``OrderedDict``, ``Counter`` or tensor. mmengine writes none with
+    a special name, as ``__array_interface__``, which NumPy would follow to an address.
 
     Returns:
         The value; dictionaries, lists and sets are changed in place.

@@ -98,13 +98,9 @@ def check_dataset(
     metrics = {name for evaluator in evaluators for name in metrics_of(evaluator)}
     with_masks = bool(metrics & {"segm", "boundary"})
     if split == "train":
-        with_masks = _loads_masks(dataset.get("pipeline"))
+        steps = parts(dataset.get("pipeline"), "pipeline")  # also those inside others
+        with_masks = any(step.get("with_mask") for _, step in steps)
     file.check(Needs(masks=with_masks, trained=split == "train", evaluated=bool(metrics)))
     check_images(file, built.data_prefix.get("img", ""), where)
     for evaluator in evaluators:
         check_evaluator(evaluator, split, classes, file, files)
-
-
-def _loads_masks(pipeline: Any) -> bool:
-    """Returns whether any step of a pipeline, also of one inside it, loads masks."""
-    return any(step.get("with_mask") for _, step in parts(pipeline, "pipeline"))

@@ -1,7 +1,7 @@
 """Traversal of configs: parts, classes and settings, data sets and their files."""
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ _DATA = ("dataloader", "evaluator")
 _FILES = ("ann_file", "proposal_file")
 
 
-def parts(part: Any, path: str) -> Iterator[tuple[str, Mapping]]:
+def parts(part: Any, path: str) -> Iterator[tuple[str, MutableMapping]]:
     """Yields a part of a config and all parts inside it, each with its path.
 
     Args:
@@ -25,7 +25,7 @@ def parts(part: Any, path: str) -> Iterator[tuple[str, Mapping]]:
     if isinstance(part, list | tuple):
         for index, inner in enumerate(part):
             yield from parts(inner, f"{path}[{index}]")
-    if isinstance(part, Mapping):
+    if isinstance(part, MutableMapping):
         yield path, part
         for key, inner in part.items():
             yield from parts(inner, f"{path}.{key}")

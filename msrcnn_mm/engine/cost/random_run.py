@@ -1,7 +1,6 @@
 """Runs of a config's detector with random weights on a random image, to measure its cost."""
 
 import copy
-from typing import Any
 
 import torch
 from mmdet.models import BaseDetector
@@ -11,6 +10,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from msrcnn_mm.errors import UserError
+
+from ..config.walk import parts
 
 
 def build(config: Config, name: str) -> BaseDetector:
@@ -27,21 +28,15 @@ def build(config: Config, name: str) -> BaseDetector:
         UserError: The model cannot be built.
     """
     model = copy.deepcopy(config.model)
-    _drop_score_thr(model.get("test_cfg"))
+    for _, part in parts(model.get("test_cfg"), ""):
+        if "score_thr" in part:
+            part["score_thr"] = 0.0
     init_default_scope(config.get("default_scope") or "mmdet")
     torch.manual_seed(0)
     try:
         return MODELS.build(model).eval()
     except Exception as error:  # whatever a config's mistake leads to
         raise UserError(f"{name}: the model cannot be built: {_brief(error)}") from error
-
-
-def _drop_score_thr(settings: Any) -> None:
-    if isinstance(settings, dict):
-        if "score_thr" in settings:
-            settings["score_thr"] = 0.0
-        for inner in settings.values():
-            _drop_score_thr(inner)
 
 
 def random_image(shape: tuple[int, int]) -> dict[str, list]:

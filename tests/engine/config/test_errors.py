@@ -22,11 +22,6 @@ def test_a_value_of_the_wrong_type(convert: type) -> None:
         convert("abc")
 
 
-def test_after_the_first_step_it_is_no_mistake_of_the_config() -> None:
-    with pytest.raises(ValueError, match="abc"), mistakes(started=True):
-        int("abc")
-
-
 def test_no_memory_is_one_line_at_any_step() -> None:
     with pytest.raises(UserError, match="batch_size"), mistakes(started=True):
         raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")

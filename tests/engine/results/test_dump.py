@@ -6,18 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mmdet.evaluation.metrics import CocoMetric
 
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.engine.results.dump import DumpCocoResults
 from msrcnn_mm.errors import UserError
-from tests.engine.results.test_metric import data_samples, run
+from tests.engine.results.test_metric import data_samples
 from tests.support.coco_scenes import (
     CATEGORIES,
-    as_coco,
     coco_dict,
     detection,
-    plain_pycocotools,
     random_scene,
     rectangle,
 )
@@ -51,20 +48,6 @@ def test_writes_every_detection(ann_file: Path, tmp_path: Path) -> None:
             assert entry[field] == np.float32(source[field])
     assert [path.name for path in out.parent.iterdir()] == ["results.json"]  # nothing half-done
     assert load_results(out).to_rows() == written
-
-
-def test_evaluates_as_the_live_results_do(ann_file: Path, tmp_path: Path) -> None:
-    annotations, detections = random_scene(4)
-    samples = data_samples(detections, 3, mask_scores=False)
-    written = dump(DumpCocoResults(tmp_path / "results.json", ann_file), samples)
-    assert not any("mask_score" in entry for entry in written)
-    live = run(CocoMetric(ann_file=str(ann_file), metric=["bbox", "segm"]), samples)
-    for iou_type in ("bbox", "segm"):
-        scores = [entry["score"] for entry in written]
-        stats = plain_pycocotools(
-            as_coco(annotations, 3), written, scores, (100, 300, 1000), iou_type
-        )
-        assert round(stats[0], 3) == live[f"{iou_type}_mAP"]
 
 
 def test_labels_follow_the_order_of_the_annotations_not_of_the_classes(tmp_path: Path) -> None:

@@ -14,22 +14,18 @@ from mmdet.evaluation.metrics import CocoMetric
 from mmengine.logging import MMLogger
 
 from msrcnn_mm.coco.annotations import load_annotations
-from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.engine.results.dump import DumpCocoResults
 from msrcnn_mm.engine.results.metric import MaskScoreMetric
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.summaries import metric_keys
-from msrcnn_mm.evaluation.true_ious import true_ious
 from tests.support.coco_scenes import (
     CATEGORIES,
     SIDE,
     annotation,
-    as_coco,
     coco_dict,
     detection,
-    plain_pycocotools,
     random_scene,
     rectangle,
 )
@@ -122,34 +118,6 @@ def test_keeps_every_key_and_value_of_coco_metric(
     assert ours["segm_mAP"] == ours[ranked_by]
 
 
-def test_box_ap_has_nothing_to_do_with_mask_scores(ann_file: Path) -> None:
-    annotations, detections = random_scene(3)
-    options = {"ann_file": write(ann_file, annotations), "metric": ["bbox", "segm"]}
-    with_scores = run(MaskScoreMetric(**options), data_samples(detections, 3))
-    without = run(CocoMetric(**options), data_samples(detections, 3, mask_scores=False))
-    boxes = {k: v for k, v in without.items() if k.startswith("bbox")}
-    assert {k: v for k, v in with_scores.items() if k.startswith("bbox")} == boxes
-    assert with_scores["segm_mAP_class_score"] == without["segm_mAP"]
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_rankings_are_pycocotools_with_the_score_replaced(ann_file: Path, seed: int) -> None:
-    annotations, detections = random_scene(100 + seed, crowds=seed % 2 == 0)
-    path = write(ann_file, annotations)
-    ours = run(MaskScoreMetric(ann_file=path, metric="segm"), data_samples(detections, 3))
-    coco = as_coco(annotations, 3)
-    class_scores = np.array([d["score"] for d in detections], np.float32).astype(float)
-    mask_scores = np.array([d["mask_score"] for d in detections], np.float32).astype(float)
-    oracle_scores = class_scores * true_ious(coco, Detections.from_rows(detections))
-    for name, scores in (
-        ("class_score", class_scores),
-        ("mask_score", mask_scores),
-        ("oracle", oracle_scores),
-    ):
-        plain = plain_pycocotools(coco, detections, scores, (100, 300, 1000))[0]
-        assert ours[f"segm_mAP_{name}"] == round(plain, 3)
-
-
 def test_many_things_in_an_image(ann_file: Path, log: pytest.LogCaptureFixture) -> None:
     """130 instances, each detected twice: pycocotools' AP uses 100 detections only.
 
@@ -239,16 +207,6 @@ def test_no_ground_truth(ann_file: Path, log: pytest.LogCaptureFixture) -> None:
     assert ours["segm_mAP"] == ours["segm_mAP_class_score"] == ours["segm_mAP_oracle"] == -1
     assert "oracle_gap" not in ours and "recovered_share" not in ours
     assert "undefined, there is no ground truth" in log.text
-
-
-def test_nothing_but_crowds(ann_file: Path) -> None:
-    mask = rectangle(0, 0, 60, 60)
-    options = {
-        "ann_file": write(ann_file, [annotation(1, 10, mask, iscrowd=1)]),
-        "metric": "segm",
-    }
-    ours = run(MaskScoreMetric(**options), data_samples([detection(10, mask, 0.9, 3, 0.5)], 3))
-    assert ours["segm_mAP_oracle"] == -1
 
 
 def test_results_without_masks(ann_file: Path) -> None:

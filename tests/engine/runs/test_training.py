@@ -1,11 +1,17 @@
-"""Mixed precision on a CPU: the forward pass of a training step is in bf16, and only that."""
+"""Mixed precision on a CPU and its settings, and where a training starts."""
 
+from pathlib import Path
+from typing import Any
+
+import pytest
 import torch
+from mmengine.config import Config
 from mmengine.model import BaseModel
+from mmengine.optim import AmpOptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 from torch import nn
 
-import msrcnn_mm  # noqa: F401  # registers the wrapper
+from msrcnn_mm.engine.runs import training
 from msrcnn_mm.engine.runs.training import CpuAmpOptimWrapper
 
 
@@ -33,3 +39,27 @@ def test_a_training_step_computes_in_bf16_and_keeps_float32_parameters() -> None
     assert not torch.equal(model.layer.weight, before)
     model.layer(torch.ones(2, 4))  # outside of a training step
     assert seen == [torch.bfloat16, torch.float32]
+
+
+@pytest.mark.parametrize("kind", ["AmpOptimWrapper", AmpOptimWrapper])
+def test_mixed_precision_of_a_gpu_becomes_that_of_a_cpu(
+    monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    monkeypatch.setattr(training, "get_device", lambda: "cpu")
+    for_gpu = dict(loss_scale=512.0, dtype="float16", use_fsdp=False)
+    kept = dict(accumulative_counts=2, clip_grad=dict(max_norm=5))
+    config = Config(dict(optim_wrapper=dict(type=kind, **for_gpu, **kept)))
+    training.use_mixed_precision(config)
+    assert config.optim_wrapper == dict(type="CpuAmpOptimWrapper", **kept)
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
+    assert OPTIM_WRAPPERS.build({**config.optim_wrapper, "optimizer": optimizer}) is not None
+    monkeypatch.setattr(training, "get_device", lambda: "cuda")
+    config = Config(dict(optim_wrapper=dict(type=kind, **for_gpu, **kept)))
+    training.use_mixed_precision(config)
+    assert config.optim_wrapper == dict(type="AmpOptimWrapper", **for_gpu, **kept)
+
+
+def test_resuming_where_nothing_is_warns(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    config = Config(dict(work_dir=str(tmp_path)))
+    assert training.set_start(config, "auto") is False
+    assert f"warning: no checkpoint in {tmp_path}: the training" in capsys.readouterr().err

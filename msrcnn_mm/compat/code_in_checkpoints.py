@@ -1,9 +1,10 @@
-"""Inferencers run no code from a checkpoint."""
+"""Keeps mmengine from running code that a checkpoint holds."""
 
 from functools import wraps
 from typing import Any
 
 from mmengine.infer import BaseInferencer
+from mmengine.runner import checkpoint
 
 
 def keep_inferencers_from_running_configs() -> None:
@@ -25,3 +26,14 @@ def keep_inferencers_from_running_configs() -> None:
         return original(self, cfg, weights, *args, **kwargs)
 
     BaseInferencer._init_model = init_model
+
+
+def keep_the_fork_from_allowing_globals() -> None:
+    """Empties the list of globals that ``onedl-mmengine`` allows while it loads a checkpoint.
+
+    Wrong in onedl-mmengine 0.10.12, which allows ``getattr`` and NumPy's own constructors in place
+    of the stand-ins of :mod:`msrcnn_mm.engine.checkpoints.safe_unpickling`: a checkpoint could run
+    code. No version is known that mends it. mmengine 0.10.7 has no such list.
+    """
+    if hasattr(checkpoint, "get_torch_safe_globals"):
+        checkpoint.get_torch_safe_globals = list
