@@ -4,19 +4,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from mmdet.structures import DetDataSample
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from msrcnn_mm.coco.detections import SCORE_ENTRIES, Detections
-from msrcnn_mm.errors import UserError
-from msrcnn_mm.rescoring.calibration_file import CalibrationFile, read_calibration
+from msrcnn_mm.rescoring.calibration_file import read_calibration
 
-from ..results.predictions import bare_model, change_predictions
+from ..results.predictions import (
+    add_calibrated_scores,
+    bare_model,
+    calibration_of,
+    change_predictions,
+)
 
 
 @HOOKS.register_module()
@@ -51,27 +51,3 @@ class CalibrationHook(Hook):
 
     before_val = before_test
     after_val = after_test
-
-
-def calibration_of(model: nn.Module) -> str | Path | None:
-    """Returns the calibration file that a model's ``test_cfg.calibration`` names."""
-    settings: Any = getattr(model, "test_cfg", None) or {}
-    return settings.get("calibration")
-
-
-def add_calibrated_scores(sample: DetDataSample, calibration: CalibrationFile) -> None:
-    """Sets ``calibrated_scores``, (D,) in double precision, of one image's D predictions.
-
-    Raises:
-        UserError: The model predicts no instances, or lacks a score that the calibration needs.
-    """
-    if "pred_instances" not in sample:
-        raise UserError("test_cfg.calibration: this model predicts no instances")
-    instances = sample.pred_instances
-    fields = ("scores", *(field for field in SCORE_ENTRIES if field in instances))
-    scores, *others = (instances[field].double().cpu().numpy() for field in fields)
-    unknown = [None] * len(scores)
-    columns = dict(zip(fields[1:], others, strict=True))
-    values = calibration.apply(Detections(unknown, unknown, scores, **columns))
-    # In double precision: rounding would tie scores that the calibrator keeps apart.
-    instances.calibrated_scores = torch.from_numpy(values).to(instances.scores.device)

@@ -8,11 +8,10 @@ from mmdet.apis import DetInferencer
 from mmdet.structures import DetDataSample
 from mmengine.registry import INFERENCERS
 
+from msrcnn_mm.coco.detections import SCORE_ENTRIES
 from msrcnn_mm.rescoring.calibration_file import read_calibration
 
-from ..hooks.calibration import add_calibrated_scores, calibration_of
-
-_SCORES = ("mask_ious", "mask_scores", "foreground_probs", "calibrated_scores")
+from .predictions import add_calibrated_scores, calibration_of
 
 
 @INFERENCERS.register_module()
@@ -55,7 +54,7 @@ class MaskScoringInferencer(DetInferencer):
         number = self.num_predicted_imgs
         result: dict[str, Any] = super().pred2dict(data_sample, pred_out_dir)
         instances = data_sample.get("pred_instances", {})
-        scores = {name: instances[name].tolist() for name in _SCORES if name in instances}
+        scores = {name: instances[name].tolist() for name in SCORE_ENTRIES if name in instances}
         result.update(scores)
         if pred_out_dir and scores:  # the base class has written it without them
             name = Path(data_sample.img_path).stem if "img_path" in data_sample else number
