@@ -42,7 +42,7 @@ def check_fit(model: nn.Module, checkpoint: Mapping, filename: str, use: Use) ->
         if isinstance(checkpoint.get("model"), Mapping):
             hint = (
                 "; if it is a checkpoint of the authors' code, convert it with"
-                " tools/convert_checkpoint.py"
+                " python -m msrcnn_mm convert"
             )
         raise CheckpointError(
             f"{filename}: has no state_dict with weights (it holds {holds}){hint}"

@@ -66,6 +66,6 @@ def test_a_checkpoint_without_weights() -> None:
     with pytest.raises(CheckpointError, match=r"no state_dict with weights \(it holds meta, hello"):
         check_fit(network(a=2), dict(meta={}, hello=1), "x.pth", "test")
     with pytest.raises(
-        CheckpointError, match=r"\(it holds model\); .* tools/convert_checkpoint.py"
+        CheckpointError, match=r"\(it holds model\); .* python -m msrcnn_mm convert"
     ):
         check_fit(network(a=2), dict(model=dict(a=torch.ones(1))), "x.pth", "test")
