@@ -11,9 +11,9 @@ import torch
 
 from msrcnn_mm.cli import convert
 from msrcnn_mm.errors import UserError
-from tests.support.maskrcnn_benchmark_files import light_weights
+from tests.support.checkpoints.maskrcnn_benchmark_files import light_weights
+from tests.support.checkpoints.yolact_files import light_weights as yolact_weights
 from tests.support.processes import ROOT
-from tests.support.yolact_files import light_weights as yolact_weights
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from msrcnn_mm.evaluation.protocol import COLUMNS
 from msrcnn_mm.report import number_format
 from msrcnn_mm.report.score_styles import NAMES
 from tests.support.coco_scenes import annotation, detection, random_scene, rectangle
-from tests.support.report_files import IMAGES, Files, scene
-from tests.support.report_reading import Page
+from tests.support.report.files import IMAGES, Files, scene
+from tests.support.report.reading import Page
 
 NASTY = "<b>&\"'$x_1$</script>"
 

@@ -19,8 +19,8 @@ from msrcnn_mm.engine.config.file import load_config
 from msrcnn_mm.engine.hooks.run_checks import RunChecksHook
 from msrcnn_mm.engine.runs import testing, training
 from msrcnn_mm.errors import UserError
+from tests.support.checkpoints.pickles import load
 from tests.support.coco_files import write_data_set
-from tests.support.pickles import load
 from tests.support.processes import ROOT, run_python
 from tests.support.small_runs import CLASSES, small_config
 from tests.support.tiny import CONFIGS

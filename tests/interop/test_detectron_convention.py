@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from msrcnn_mm.interop.maskrcnn_benchmark import FORMAT
-from tests.support import maskrcnn_benchmark_reference as reference
-from tests.support.maskrcnn_benchmark_files import random_weights
+from tests.support.checkpoints import maskrcnn_benchmark_reference as reference
+from tests.support.checkpoints.maskrcnn_benchmark_files import random_weights
 from tests.support.tiny import CONFIGS, build, tiny_config, train_step
 
 HEIGHT, WIDTH = 96, 128

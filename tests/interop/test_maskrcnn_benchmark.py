@@ -10,8 +10,14 @@ from mmengine.config import Config
 
 from msrcnn_mm.interop.conversion import Conversion, convert
 from msrcnn_mm.interop.maskrcnn_benchmark import FORMAT
-from tests.support.conversions import Weights, assert_identical, refusal, with_weight, without
-from tests.support.maskrcnn_benchmark_files import light_weights
+from tests.support.checkpoints.conversions import (
+    Weights,
+    assert_identical,
+    refusal,
+    with_weight,
+    without,
+)
+from tests.support.checkpoints.maskrcnn_benchmark_files import light_weights
 from tests.support.tiny import CONFIGS
 
 

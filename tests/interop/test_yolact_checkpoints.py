@@ -12,9 +12,15 @@ from mmengine.config import Config
 from msrcnn_mm.interop import maskrcnn_benchmark
 from msrcnn_mm.interop.conversion import Conversion, convert
 from msrcnn_mm.interop.yolact_checkpoints import FORMAT
-from tests.support.conversions import Weights, assert_identical, refusal, with_weight, without
+from tests.support.checkpoints.conversions import (
+    Weights,
+    assert_identical,
+    refusal,
+    with_weight,
+    without,
+)
+from tests.support.checkpoints.yolact_files import DEFORMABLE, light_weights
 from tests.support.tiny import CONFIGS
-from tests.support.yolact_files import DEFORMABLE, light_weights
 
 FORMATS = (maskrcnn_benchmark.FORMAT, FORMAT)
 BIAS, MEAN = "backbone.layers.2.3.conv2.bias", "backbone.layers.2.3.bn2.running_mean"

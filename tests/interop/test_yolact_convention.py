@@ -12,8 +12,8 @@ from msrcnn_mm.interop.yolact_checkpoints import FORMAT
 from msrcnn_mm.interop.yolact_convention import AuthorsYOLACTHead, YOLACTAnchorGenerator
 from tests.configs.config_files import difference, load, plain
 from tests.configs.test_yolact_configs import ANCHORS, DCN, RESCORING
+from tests.support.checkpoints.yolact_files import light_weights
 from tests.support.tiny import CONFIGS
-from tests.support.yolact_files import light_weights
 
 CONFIG = ConfigDict(score_thr=0.05, iou_thr=0.5, top_k=200, max_per_img=100)
 META = {"img_shape": (100, 200), "ori_shape": (50, 50), "scale_factor": (4.0, 2.0)}

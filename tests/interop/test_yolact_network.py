@@ -13,11 +13,11 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-import tests.support.yolact_reference as reference
+import tests.support.checkpoints.yolact_reference as reference
 from msrcnn_mm.interop.conversion import convert
 from msrcnn_mm.interop.yolact_checkpoints import FORMAT
+from tests.support.checkpoints.yolact_files import random_weights
 from tests.support.tiny import CONFIGS
-from tests.support.yolact_files import random_weights
 
 CLASSES = 7
 # small images; the scorer needs 249 pixels or more

@@ -6,7 +6,7 @@ import pytest
 
 from msrcnn_mm.report.evaluated_detector import EvaluatedDetector
 from msrcnn_mm.report.summary import CLOSE, ROUGH, gap_marks, summarize
-from tests.support.report_detectors import detector_of, random_detector, with_evaluation
+from tests.support.report.detectors import detector_of, random_detector, with_evaluation
 
 # class score, width of 40, predicted IoU
 GOOD = [(0.9, 20, 0.5), (0.8, 40, 1.0), (0.7, 38, 0.95), (0.6, 24, 0.6)]

@@ -24,7 +24,7 @@ from torch import nn
 
 from msrcnn_mm.engine.checkpoints.loading import SafeLoader, register_safe_loaders
 from msrcnn_mm.errors import CheckpointError, MissingCheckpointError
-from tests.support.pickles import Calls, load, refusal
+from tests.support.checkpoints.pickles import Calls, load, refusal
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.optim import OneCycleParamScheduler
 
 from msrcnn_mm.engine.checkpoints.loading import register_safe_loaders
-from tests.support.pickles import Calls, load, refusal
+from tests.support.checkpoints.pickles import Calls, load, refusal
 
 
 @pytest.fixture

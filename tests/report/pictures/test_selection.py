@@ -25,7 +25,7 @@ from msrcnn_mm.report.pictures.selection import (
 )
 from msrcnn_mm.report.pictures.views import Example
 from tests.support.coco_scenes import SIDE, as_coco, detection, random_scene, rectangle
-from tests.support.report_detectors import detector_of, random_detector
+from tests.support.report.detectors import detector_of, random_detector
 
 COCO = as_coco([], 99)
 Masks = list[tuple[float, int, float | None]]

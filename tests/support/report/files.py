@@ -9,7 +9,7 @@ import numpy as np
 
 from msrcnn_mm.cli import report as score_report
 from tests.support.coco_scenes import SIDE, coco_dict, random_scene
-from tests.support.report_reading import Page, read
+from tests.support.report.reading import Page, read
 
 IMAGES = 8
 

@@ -1,0 +1,1 @@
+"""Checkpoints of other codebases, networks written from their descriptions, and pickles."""

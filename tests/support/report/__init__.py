@@ -1,0 +1,1 @@
+"""Inputs of reports, and readers of the pages written from them."""
