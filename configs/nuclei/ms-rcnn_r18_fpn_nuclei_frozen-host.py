@@ -1,5 +1,5 @@
-# Trains only the MaskIoU head, 3 epochs, on the trained Mask R-CNN of this folder. Two scorers can
-# so be compared on the same masks.
+# Trains only the MaskIoU head, 3 epochs, on the trained Mask R-CNN of this folder, so that scorers
+# can be compared on the same masks.
 _base_ = "ms-rcnn_r18_fpn_nuclei.py"
 load_from = "work_dirs/mask-rcnn_r18_fpn_nuclei/epoch_14.pth"
 model = dict(backbone=dict(frozen_stages=4, init_cfg=None))
