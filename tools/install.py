@@ -33,7 +33,7 @@ from pathlib import Path
 SETS = {"mmdet": (".venv", "mmcv==2.1.0"), "fork": (".venv-fork", "onedl-mmcv==2.3.6")}
 
 # Shows that the operators fit this torch.
-TRIAL = """
+OPERATOR_TEST = """
 import sys, torch
 from mmcv.ops import nms, roi_align
 for device in ["cpu"] + ["cuda"] * ("cuda" in sys.argv and torch.cuda.is_available()):
@@ -43,10 +43,10 @@ for device in ["cpu"] + ["cuda"] * ("cuda" in sys.argv and torch.cuda.is_availab
     assert nms(torch.cat([box, box]), torch.ones(2, device=device), 0.5)[1].tolist() == [0]
 """
 
-# What the output of a failed program means; the first that is found counts.
+# Pattern in the output of a failed program -> its cause and remedy; the first match counts.
 FAILURES = {
     "No space left on device|Disk quota": "the disk is full (3 GB are needed): free some space",
-    "Killed signal|[Cc]annot allocate memory": "out of memory: set MAX_JOBS=1 in front",
+    "Killed signal|[Cc]annot allocate memory": "out of memory: set MAX_JOBS=1",
     "ensurepip is|No module named venv": "Python's venv (python3.11-venv) is missing: install it",
     r"Python\.h: No": "Python's headers are missing (Debian, Ubuntu: python3.11-dev): install them",
     r"string_view: No|(unrecognized|invalid).*c\+\+17|env: .*No such": "no C++17 compiler (Debian, "
@@ -91,7 +91,7 @@ class Installer:
         source.write_text("#include <string_view>\n#include <Python.h>\n")
         flags = ["-std=c++17", "-fsyntax-only", f"-I{sysconfig.get_path('include')}"]
         self.run(*COMPILER, *flags, source, check=True)
-        # An environment survives neither being moved nor the loss of its Python.
+        # An environment that was moved, or whose Python was removed, does not work.
         if root != str(self.root) or not self.python.exists():
             self.make_venv()
         say(f"installing requirements/ ({', '.join(sorted(self.names))})")
@@ -104,7 +104,7 @@ class Installer:
         say(f"installed in {(time.monotonic() - start) / 60:.1f} min; {self.log} has the details")
 
     def state(self) -> str:
-        """Returns what an install depends on and what it made: no difference, nothing to do."""
+        """Returns what an install depends on and what it made, to be compared with the last."""
         inputs = [*self.root.glob("requirements/*"), self.root / "pyproject.toml"]
         inputs += self.packages.glob("torch/version.py")
         operators = [path.stat()[6:9:2] for path in self.packages.glob("mmcv/_ext*.so")]
@@ -118,7 +118,7 @@ class Installer:
         say(f"making {self.venv.name}")
         shutil.rmtree(self.build / "old", ignore_errors=True)
         self.venv.mkdir(exist_ok=True)
-        self.venv.replace(self.build / "old")  # since its stamp could be deleted before the rest
+        self.venv.replace(self.build / "old")  # rmtree could delete its stamp first
         shutil.rmtree(self.build / "old")
         self.venv.mkdir()
         self.stamp.touch()
@@ -130,9 +130,9 @@ class Installer:
         path = f"{os.environ.get('CUDA_HOME', '/usr/local/cuda')}/bin:{os.environ['PATH']}"
         nvcc = "\n".join(self.run("nvcc", "-V", env={"PATH": path})[1])
         device = "cuda" if cuda and f"release {cuda[1]}." in nvcc else "cpu"
-        trial = [self.python, "-c", TRIAL, device]
+        test = [self.python, "-c", OPERATOR_TEST, device]
         info = self.mmcv.replace("-", "_").replace("==", "-") + ".dist-info"
-        if (self.packages / info).exists() and self.run(*trial)[0] == 0:
+        if (self.packages / info).exists() and self.run(*test)[0] == 0:
             return
         say(f"building {self.mmcv} for {device}; first torch's headers (half a minute)")
         temporary = self.build / "tmp"
@@ -169,7 +169,7 @@ class Installer:
         options += ["--verbose", "--no-binary", self.mmcv.split("==")[0]]
         self.pip("install", *options, self.mmcv, env=env)
         shutil.rmtree(temporary, ignore_errors=True)
-        self.run(*trial, check=True)
+        self.run(*test, check=True)
 
     def pip(self, *arguments: str, env: dict[str, str] | None = None) -> None:
         """Runs pip and shows its progress."""
@@ -225,7 +225,7 @@ def explain(lines: list[str]) -> str:
         if re.search(pattern, "\n".join(lines)):
             return meaning
     errors = [line for line in lines if re.search(r"\berror:|ERROR", line)] or lines[-1:]
-    return f"a step failed ({errors[0][:200] if errors else 'without a word'}): put that right"
+    return f"a step failed ({errors[0][:200] if errors else 'no output'}): fix it"
 
 
 def main() -> None:

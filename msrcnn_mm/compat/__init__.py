@@ -1,7 +1,7 @@
 """Patches of mmcv, MMDetection and mmengine, applied by one explicit call.
 
 Each patch is one function. It, or its file, says what is wrong in which version, and which version
-mends it.
+fixes it.
 """
 
 from functools import cache

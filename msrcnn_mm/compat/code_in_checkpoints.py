@@ -11,7 +11,7 @@ def keep_inferencers_from_running_configs() -> None:
     """Makes inferencers refuse weights without a config beside them.
 
     Wrong in mmengine 0.10.7: an inferencer built from weights alone runs the config text inside the
-    checkpoint as Python. No version is known that mends it.
+    checkpoint as Python. No version is known that fixes it.
     """
     original = BaseInferencer._init_model
 
@@ -33,7 +33,7 @@ def keep_the_fork_from_allowing_globals() -> None:
 
     Wrong in onedl-mmengine 0.10.12, which allows ``getattr`` and NumPy's own constructors in place
     of the stand-ins of :mod:`msrcnn_mm.engine.checkpoints.safe_unpickling`: a checkpoint could run
-    code. No version is known that mends it. mmengine 0.10.7 has no such list.
+    code. No version is known that fixes it. mmengine 0.10.7 has no such list.
     """
     if hasattr(checkpoint, "get_torch_safe_globals"):
         checkpoint.get_torch_safe_globals = list

@@ -17,7 +17,7 @@ def run_deformable_convolutions_in_parallel() -> None:
     """Replaces mmcv's ``deform_conv2d`` and ``modulated_deform_conv2d``.
 
     Wrong in mmcv 2.1.0: there is none for bf16, nor for fp16 on a CPU, and on a CPU it samples one
-    value at a time on one thread. No version is known that mends it. On a CPU
+    value at a time on one thread. No version is known that fixes it. On a CPU
     :func:`deformable_convolution` takes its place; elsewhere half precision is widened.
     """
 

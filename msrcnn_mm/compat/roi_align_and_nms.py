@@ -1,6 +1,6 @@
 """RoIAlign and NMS in half precision.
 
-mmcv 2.1.0 has neither for bf16, nor for fp16 on a CPU. No version is known that mends it.
+mmcv 2.1.0 has neither for bf16, nor for fp16 on a CPU. No version is known that fixes it.
 """
 
 import sys

@@ -134,7 +134,7 @@ def test_many_things_in_an_image(ann_file: Path, log: pytest.LogCaptureFixture) 
     }
     samples = data_samples(detections, 1)
     stock = run(CocoMetric(**options), samples)
-    assert stock["bbox_mAP"] == stock["segm_mAP"] == -1  # what we mend
+    assert stock["bbox_mAP"] == stock["segm_mAP"] == -1  # fixed here
     ours = run(MaskScoreMetric(**options), samples)
     for name in ("bbox_mAP", "segm_mAP", "segm_mAP_class_score", "segm_mAP_oracle"):
         assert ours[name] == 1
