@@ -18,9 +18,9 @@ from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.detections import Column, Detections, Rle
 
+from .examples import Example
 from .image_files import read_image
 from .label_places import Box, around, best_place, overlap
-from .views import Example
 
 COLOURS = ("#ff4d6d", "#ffb703", "#4cc9f0", "#80ed99")
 TITLE_COLOURS = {"nearer": "#1b7f3b", "far": "#b3261e"}

@@ -11,7 +11,7 @@ from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.evaluation.overlaps import Floats, Ints
 from msrcnn_mm.evaluation.protocol import MATCHED_IOU
 
-from .views import Example, example_around
+from .examples import Example, example_around
 
 NEARER = "mask score nearer to the truth"
 FAR = "mask score far from the truth"

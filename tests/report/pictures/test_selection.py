@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.evaluation.true_ious import true_ious
 from msrcnn_mm.report.evaluated_detector import EvaluatedDetector
+from msrcnn_mm.report.pictures.examples import Example
 from msrcnn_mm.report.pictures.selection import (
     CLASS_FAR,
     DEMOTED,
@@ -23,7 +24,6 @@ from msrcnn_mm.report.pictures.selection import (
     choose_gallery,
     ranks_in_class,
 )
-from msrcnn_mm.report.pictures.views import Example
 from tests.support.coco_scenes import SIDE, as_coco, detection, random_scene, rectangle
 from tests.support.report.detectors import detector_of, random_detector
 
