@@ -16,10 +16,10 @@ MASKNESS = "maskness"
 CALIBRATED_SCORE = "calibrated_score"
 ORACLE = "oracle"
 
-OF_DETECTORS = (CLASS_SCORE, MASK_SCORE, MASKNESS)
+DETECTOR_SCORES = (CLASS_SCORE, MASK_SCORE, MASKNESS)
 """Scores that a detector can give a mask."""
 
-SCORES = (*OF_DETECTORS, CALIBRATED_SCORE)
+SCORES = (*DETECTOR_SCORES, CALIBRATED_SCORE)
 """All scores: those of detectors, and the calibrated score."""
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from msrcnn_mm.coco.detections import Detections, ratio
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats
-from msrcnn_mm.evaluation.protocol import MASK_SCORE, MASKNESS, OF_DETECTORS, words
+from msrcnn_mm.evaluation.protocol import DETECTOR_SCORES, MASK_SCORE, MASKNESS, words
 from msrcnn_mm.evaluation.rankings import score_columns
 
 
@@ -26,7 +26,7 @@ def score_and_factors(detections: Detections, score: str) -> tuple[Floats, Float
         UserError: The detections lack the score, or a score or factor leaves [0, 1].
     """
     class_scores = detections.class_scores
-    columns = {n: c for n, c in score_columns(detections).items() if n in OF_DETECTORS}
+    columns = {n: c for n, c in score_columns(detections).items() if n in DETECTOR_SCORES}
     if score not in columns:
         raise UserError(
             f"the detections have no {words(score)}: fit a calibration of a score that they have,"
