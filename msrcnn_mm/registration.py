@@ -47,8 +47,8 @@ def require_mmdetection(command: str) -> None:
     """
     if not is_mmdetection_installed():
         raise UserError(
-            f"{command} needs MMDetection: run `make install` in a checkout, or install torch, mmcv "
-            'and "msrcnn_mm[mmdet]" (see docs/install.md)'
+            f"{command} needs MMDetection: run `make install` in a checkout, or install torch, "
+            'mmcv and "msrcnn_mm[mmdet]" (see docs/install.md)'
         )
     try:
         check_versions()

@@ -78,8 +78,8 @@ def test_a_missing_mmdetection_is_one_line_where_a_config_is_run(
     assert end.value.code == 2
     assert called == []
     assert capsys.readouterr().err == (
-        f"error: {name} needs MMDetection: run `make install` in a checkout, or install torch, mmcv "
-        'and "msrcnn_mm[mmdet]" (see docs/install.md)\n'
+        f"error: {name} needs MMDetection: run `make install` in a checkout, or install torch, "
+        'mmcv and "msrcnn_mm[mmdet]" (see docs/install.md)\n'
     )
 
 
