@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import NamedTuple
 
+from msrcnn_mm import __version__
 from msrcnn_mm.cli.arguments import one_line_errors
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.registration import require_mmdetection
@@ -33,18 +34,16 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs a command; without one, or with ``--help``, lists them all.
+    """Runs a command; without one, or with ``--help``, lists all commands.
 
     Args:
         argv: The command and its arguments; those of the process by default.
     """
     name, *words = [*(sys.argv[1:] if argv is None else argv)] or ["--help"]
-    if name in ("-h", "--help"):
-        lines = [f"  {name:<10} {command.about}" for name, command in COMMANDS.items()]
-        print("usage: python -m msrcnn_mm COMMAND ...", "", *lines, "", sep="\n")
-        print("python -m msrcnn_mm COMMAND --help explains a command.")
-        return
     with one_line_errors():
+        if name in ("-h", "--help", "--version"):
+            print(f"msrcnn_mm {__version__}" if name == "--version" else _help(), flush=True)
+            return
         command = COMMANDS.get(name)
         if command is None:
             near = get_close_matches(name, COMMANDS, 1)
@@ -53,6 +52,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         if command.needs_mmdetection:
             require_mmdetection(name)
         import_module(f"msrcnn_mm.cli.{command.module}").main(words)
+
+
+def _help() -> str:
+    lines = [
+        f"  {name:<10} {command.about}{' (needs MMDetection)' * command.needs_mmdetection}"
+        for name, command in COMMANDS.items()
+    ]
+    return "\n".join(
+        [
+            "usage: python -m msrcnn_mm COMMAND ...",
+            "",
+            *lines,
+            "",
+            "python -m msrcnn_mm COMMAND --help explains a command, --version prints the version.",
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -43,12 +43,17 @@ def require_mmdetection(command: str) -> None:
         command: Its name, for the message.
 
     Raises:
-        UserError: MMDetection is not installed.
+        UserError: MMDetection is not installed, or a library below it is missing or does not fit.
     """
     if not is_mmdetection_installed():
         raise UserError(
-            f'{command} needs MMDetection: pip install "msrcnn_mm[mmdet]" (see docs/install.md)'
+            f"{command} needs MMDetection: run `make install` in a checkout, or install torch, "
+            'mmcv and "msrcnn_mm[mmdet]" (see docs/install.md)'
         )
+    try:
+        check_versions()
+    except ImportError as error:
+        raise UserError(f"{command}: {error}") from error
     register_all()
 
 

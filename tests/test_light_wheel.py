@@ -80,13 +80,16 @@ def test_a_command(venv, files, command, written):
     assert (files / written).stat().st_size > 0
 
 
-@pytest.mark.parametrize("command", ["train config.py", "demo-data data"])
-def test_what_needs_more_says_so_in_one_line(venv, files, command):
+@pytest.mark.parametrize(
+    ("command", "remedy"),
+    [("train config.py", "msrcnn_mm[mmdet]"), ("demo-data data", "pip install opencv-python")],
+)
+def test_what_needs_more_says_so_in_one_line(venv, files, command, remedy):
     words = [venv / "bin" / "python", "-m", "msrcnn_mm", *command.split()]
     result = subprocess.run(words, cwd=files, env={}, capture_output=True, text=True)
     assert result.returncode != 0
     (line,) = result.stderr.splitlines()
-    assert "msrcnn_mm[mmdet]" in line
+    assert remedy in line
 
 
 def test_what_is_installed(venv, files, record_property):

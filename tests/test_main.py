@@ -1,5 +1,7 @@
 """The commands of ``python -m msrcnn_mm``, with and without MMDetection."""
 
+import os
+import subprocess
 import sys
 from importlib import import_module
 
@@ -19,7 +21,22 @@ def test_the_help_lists_every_command(words: list[str], capsys: pytest.CaptureFi
     command_line.main(words)
     shown = capsys.readouterr().out
     for name, command in command_line.COMMANDS.items():
-        assert f"  {name:<10} {command.about}\n" in shown
+        needs = " (needs MMDetection)" if name not in LIGHT else ""
+        assert f"  {name:<10} {command.about}{needs}\n" in shown
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture) -> None:
+    command_line.main(["--version"])
+    assert capsys.readouterr().out == f"msrcnn_mm {msrcnn_mm.__version__}\n"
+
+
+def test_a_closed_output_ends_a_command_quietly() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "msrcnn_mm", "--help"]
+    done = subprocess.run(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_every_command_is_a_module() -> None:
@@ -61,7 +78,23 @@ def test_a_missing_mmdetection_is_one_line_where_a_config_is_run(
     assert end.value.code == 2
     assert called == []
     assert capsys.readouterr().err == (
-        f'error: {name} needs MMDetection: pip install "msrcnn_mm[mmdet]" (see docs/install.md)\n'
+        f"error: {name} needs MMDetection: run `make install` in a checkout, or install torch, "
+        'mmcv and "msrcnn_mm[mmdet]" (see docs/install.md)\n'
+    )
+
+
+def test_a_library_that_does_not_fit_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def refuse() -> None:
+        raise ImportError("msrcnn_mm needs torch>=2.5,<3, which is not installed")
+
+    monkeypatch.setattr(registration, "check_versions", refuse)
+    with pytest.raises(SystemExit) as end:
+        command_line.main(["train", "x"])
+    assert end.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: train: msrcnn_mm needs torch>=2.5,<3, which is not installed\n"
     )
 
 

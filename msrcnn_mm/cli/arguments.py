@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -63,13 +64,17 @@ def one_line_errors() -> Iterator[None]:
     """Ends the process with ``error: MESSAGE`` on stderr and status 2 on a :class:`UserError`.
 
     Bad input thus shows no traceback, and a defect of the package does. A failure of unknown cause
-    shows both. An interruption from the keyboard ends the process with status 130.
+    shows both. An interruption from the keyboard ends the process with status 130, a closed output
+    with 141.
     """
     try:
         yield
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:  # what reads the output has ended, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
+        sys.exit(141)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         if isinstance(error, UnrecognizedError):

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if error.name != "cv2":
             raise
         raise UserError(
-            'demo-data draws with OpenCV, which is not installed: pip install "msrcnn_mm[mmdet]"'
+            "demo-data draws with OpenCV, which is not installed: pip install opencv-python"
         ) from error
     start = time.monotonic()
     made = make_dataset(

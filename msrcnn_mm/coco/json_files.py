@@ -26,6 +26,8 @@ def read_json(path: Path) -> Any:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:  # not JSON, or not text at all
         raise UserError(f"{path} is not valid JSON: {error}") from error
+    except RecursionError as error:
+        raise UserError(f"{path} nests brackets too deeply for a file in COCO's format") from error
 
 
 def write_json(content: Any, path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pycocotools.mask as mask_utils
 from pycocotools.coco import COCO
 
-from msrcnn_mm.errors import UserError
+from msrcnn_mm.errors import UserError, warn
 
 from .detections import SCORE_ENTRIES, Detections
 from .json_files import read_json, write_json
@@ -17,6 +17,8 @@ from .shapes import is_box, is_number, is_rle
 
 def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
     """Reads instance segmentation results in COCO's format and checks them.
+
+    Warns of class scores outside [0, 1].
 
     Args:
         path: A JSON list of ``{image_id, category_id, segmentation, score, ...}``.
@@ -51,6 +53,12 @@ def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
             compressed = mask_utils.frPyObjects(rle, *rle["size"])
             row["segmentation"] = {"size": rle["size"], "counts": compressed["counts"].decode()}
     detections = Detections.from_rows(results)
+    scores = detections.class_scores
+    if len(scores) and (scores.min() < 0 or scores.max() > 1):
+        warn(
+            f"{path}: scores go from {scores.min():g} to {scores.max():g}, and every figure but AP "
+            "needs scores in [0, 1]: divide percentages by 100"
+        )
     if coco is not None:
         try:
             detections.check_fit(coco)

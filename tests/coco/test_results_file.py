@@ -76,6 +76,7 @@ def damaged(counts: str) -> list[dict[str, Any]]:
     ("content", "message"),
     [
         ("", "is not valid JSON"),
+        ("[" * 100_000, "nests brackets too deeply"),
         ("\udcff\udcfe", "is not valid JSON"),
         ('{"annotations": []}', "is not a list of detections"),
         ([3], "detection 0 is not an object"),
@@ -148,3 +149,13 @@ def test_missing_file_and_folder_get_one_line(tmp_path: Path) -> None:
         load_results(tmp_path / "none.json")
     with pytest.raises(UserError, match=r"cannot read .*: Is a directory"):
         load_results(tmp_path)
+
+
+@pytest.mark.parametrize(("factor", "warns"), [(1, False), (100, True), (-1, True)])
+def test_scores_outside_the_unit_interval_are_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture, factor: float, warns: bool
+) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([detection(10, BLOBS, factor * 0.5)]))
+    load_results(path)
+    assert ("needs scores in [0, 1]: divide percentages" in capsys.readouterr().err) is warns

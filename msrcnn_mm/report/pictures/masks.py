@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -56,6 +57,7 @@ class MaskDrawer:
         legend_height = 0.5
         width, height = columns * PANEL, rows * (PANEL + 0.3) + legend_height
         figure = Figure(figsize=(width, height), dpi=DPI)
+        FigureCanvasAgg(figure)  # measures all labels with one renderer
         axes = figure.subplots(rows, columns, squeeze=False)
         figure.subplots_adjust(
             left=0.01,
@@ -86,6 +88,7 @@ class MaskDrawer:
         x1, y1, x2, y2 = example.view
         scale = PANEL / max(x2 - x1, y2 - y1)
         figure = Figure(figsize=((x2 - x1) * scale, (y2 - y1) * scale), dpi=DPI)
+        FigureCanvasAgg(figure)
         ax = figure.add_axes((0, 0, 1, 1))
         ax.set_axis_off()
         self._draw_example(ax, example)
