@@ -151,9 +151,13 @@ class AnnotationFile:
         """Image id -> its entry."""
         return {image["id"]: image for image in self._content["images"]}
 
-    def coco(self) -> COCO:
-        """Returns an index of the content, as pycocotools and evaluation use it."""
-        coco = COCO()
+    def coco(self, kind: type[COCO] = COCO) -> COCO:
+        """Returns an index of the content, as pycocotools and evaluation use it.
+
+        Args:
+            kind: Its class, pycocotools' own or a subclass of that.
+        """
+        coco = kind()
         coco.dataset = self._content
         with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
             coco.createIndex()

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from mmdet.datasets.api_wrappers import COCO
 from mmdet.evaluation.metrics import CocoMetric
 from mmdet.registry import METRICS
 from mmengine.logging import MMLogger
 
+from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import SettingError, UserError
 from msrcnn_mm.evaluation.average_precision import curves
@@ -26,6 +28,7 @@ from msrcnn_mm.evaluation.summaries import (
     score_table,
 )
 
+from ..config.walk import is_local
 from .predictions import to_arrays, to_detections
 
 METRICS_HERE = ("bbox", "segm", "boundary")
@@ -50,8 +53,13 @@ class MaskScoreMetric(CocoMetric):
     numbers, as with ``proposal_nums=(1, 10, 400)`` for images of many small objects.
 
     Args:
+        ann_file: The annotations, in COCO's format; without it those of the data samples.
         metric: ``bbox``, ``segm``, ``boundary``, ``proposal``, ``proposal_fast``, one or several.
         **kwargs: Those of ``CocoMetric``.
+
+    Raises:
+        UserError: ``ann_file`` is missing or is not a COCO annotation file.
+        SettingError: ``metric_items`` names an item that does not exist.
     """
 
     def __init__(
@@ -61,7 +69,13 @@ class MaskScoreMetric(CocoMetric):
         **kwargs: Any,
     ) -> None:
         metrics = [metric] if isinstance(metric, str) else list(metric)
-        super().__init__(ann_file, [m for m in metrics if m != "boundary"], **kwargs)
+        # MMDetection reads files of a store, and sorts the categories of Objects365
+        here = is_local(ann_file or "", kwargs.get("backend_args"))
+        here = bool(ann_file) and here and not kwargs.get("sort_categories")
+        coco_metrics = [m for m in metrics if m != "boundary"]
+        super().__init__(None if here else ann_file, coco_metrics, **kwargs)
+        if here:
+            self._coco_api = AnnotationFile.read(str(ann_file), "ann_file").coco(COCO)
         self.metrics = metrics
         unknown = set(self.metric_items or ()) - set(COCO_ITEMS)
         if unknown:
