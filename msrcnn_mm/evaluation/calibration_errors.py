@@ -21,30 +21,30 @@ LAECE_BINS = 25
 DECE_BINS = 10
 
 
-def laece(scores: Floats, found: Floats) -> float | None:
+def laece(scores: Floats, matched: Floats) -> float | None:
     """Returns LaECE_0 of one class: the mean over bins of |mean score - mean IoU|, by count.
 
     Args:
         scores: (D,), in [0, 1].
-        found: (D,), IoU of a correct detection (any overlap makes one), 0 of a false alarm.
+        matched: (D,), IoU of a correct detection (any overlap makes one), 0 of a false alarm.
 
     Returns:
         In [0, 1], 0 best; None without a detection.
     """
-    return _binned_error(scores, found, LAECE_BINS)
+    return _binned_error(scores, matched, LAECE_BINS)
 
 
-def laace(scores: Floats, found: Floats) -> float | None:
+def laace(scores: Floats, matched: Floats) -> float | None:
     """Returns LaACE_0 of one class: the mean of |score - IoU|, each detection a bin of its own.
 
     Args:
         scores: (D,), in [0, 1].
-        found: (D,), as of :func:`laece`.
+        matched: (D,), as of :func:`laece`.
 
     Returns:
         In [0, 1], 0 best; None without a detection.
     """
-    return float(np.abs(scores - found).mean()) if len(scores) else None
+    return float(np.abs(scores - matched).mean()) if len(scores) else None
 
 
 def dece(scores: Floats, correct: Floats) -> float | None:
@@ -61,23 +61,23 @@ def dece(scores: Floats, correct: Floats) -> float | None:
 
 
 def calibration_errors(
-    scores: Floats, found: Floats, found_half: Floats, classes: Sequence[ClassScore]
+    scores: Floats, matched: Floats, matched_half: Floats, classes: Sequence[ClassScore]
 ) -> CalibrationErrors:
     """Returns all calibration errors of one score.
 
     Args:
         scores: (D,), in [0, 1], of the detections of classes with ground truth.
-        found: (D,), IoU with the instance found, where any overlap makes a match; 0 for a false
+        matched: (D,), IoU with the instance found, where any overlap makes a match; 0 for a false
             alarm, NaN for a detection that does not count.
-        found_half: (D,), the same where a match needs IoU 0.5.
+        matched_half: (D,), the same where a match needs IoU 0.5.
         classes: Each class's own errors.
     """
-    at_half = ~np.isnan(found_half)
+    at_half = ~np.isnan(matched_half)
     return CalibrationErrors(
         laece=mean_defined(one.laece for one in classes),
         laace=mean_defined(one.laace for one in classes),
-        dece=dece(scores[at_half], (found_half[at_half] > 0).astype(float)),
-        bins=_reliability(scores, found, found_half),
+        dece=dece(scores[at_half], (matched_half[at_half] > 0).astype(float)),
+        bins=_reliability(scores, matched, matched_half),
     )
 
 
@@ -94,20 +94,20 @@ def _binned_error(scores: Floats, targets: Floats, bins: int) -> float | None:
     return float(np.abs(sums).sum() / len(scores))
 
 
-def _reliability(scores: Floats, found: Floats, found_half: Floats) -> list[ReliabilityBin]:
+def _reliability(scores: Floats, matched: Floats, matched_half: Floats) -> list[ReliabilityBin]:
     edges = np.linspace(0, 1, LAECE_BINS + 1)
     numbers = bin_numbers(scores, LAECE_BINS)
     bins = []
     for number, (low, high) in enumerate(pairwise(edges.tolist())):
-        own = (numbers == number) & ~np.isnan(found)
-        half = found_half[(numbers == number) & ~np.isnan(found_half)]
+        own = (numbers == number) & ~np.isnan(matched)
+        half = matched_half[(numbers == number) & ~np.isnan(matched_half)]
         bins.append(
             ReliabilityBin(
                 low,
                 high,
                 count=int(own.sum()),
                 mean_score=float(scores[own].mean()) if own.any() else None,
-                mean_iou=float(found[own].mean()) if own.any() else None,
+                mean_iou=float(matched[own].mean()) if own.any() else None,
                 precision=float((half > 0).mean()) if len(half) else None,
             )
         )

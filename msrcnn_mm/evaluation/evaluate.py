@@ -121,7 +121,7 @@ def evaluate_scores(
             true_ious=true_ious,
             areas=overlaps.spread(overlaps.areas, len(detections)),
             matched_ious={
-                name: overlaps.spread(part.found, len(detections)) for name, part in parts.items()
+                name: overlaps.spread(part.matched, len(detections)) for name, part in parts.items()
             },
         ),
     )
@@ -131,7 +131,7 @@ class _ScoreParts:
     """Calibration and LRP of one score, overall and by class.
 
     Attributes:
-        found: (D,), IoU with the instance found, where any overlap makes a match.
+        matched: (D,), IoU with the instance found, where any overlap makes a match.
         calibration_errors: None for a score outside [0, 1].
         by_class: Calibration and LRP of K classes.
         lrp: Mean over classes with ground truth.
@@ -140,20 +140,20 @@ class _ScoreParts:
     def __init__(
         self, overlaps: Overlaps, scores: Floats, protocol: Protocol, instances: Ints
     ) -> None:
-        self.found, half = matched_ious(overlaps, scores, protocol, (0.0, CORRECT_IOU))
+        self.matched, half = matched_ious(overlaps, scores, protocol, (0.0, CORRECT_IOU))
         calibratable = in_unit_interval(scores)
         self.by_class: list[ClassScore] = []
         for k, (start, end) in enumerate(pairwise(overlaps.bounds)):
-            own, found, at_half = scores[start:end], self.found[start:end], half[start:end]
-            counted, counted_half = ~np.isnan(found), ~np.isnan(at_half)
+            own, matched, at_half = scores[start:end], self.matched[start:end], half[start:end]
+            counted, counted_half = ~np.isnan(matched), ~np.isnan(at_half)
             calibrated = calibratable and instances[k] > 0
             lrp = None
             if instances[k]:
                 lrp = class_lrp(own[counted_half], at_half[counted_half], int(instances[k]))
             self.by_class.append(
                 ClassScore(
-                    laece=laece(own[counted], found[counted]) if calibrated else None,
-                    laace=laace(own[counted], found[counted]) if calibrated else None,
+                    laece=laece(own[counted], matched[counted]) if calibrated else None,
+                    laace=laace(own[counted], matched[counted]) if calibrated else None,
                     lrp=lrp,
                 )
             )
@@ -162,7 +162,7 @@ class _ScoreParts:
         if calibratable:
             known = np.repeat(instances > 0, np.diff(overlaps.bounds))
             self.calibration_errors = calibration_errors(
-                scores[known], self.found[known], half[known], self.by_class
+                scores[known], self.matched[known], half[known], self.by_class
             )
 
 

@@ -16,7 +16,7 @@ from .overlaps import Floats
 from .protocol import CORRECT_IOU
 
 
-def class_lrp(scores: Floats, found: Floats, instances: int) -> ClassLrp:
+def class_lrp(scores: Floats, matched: Floats, instances: int) -> ClassLrp:
     """Returns LRP of one class: of all detections, and at the score threshold where it is least.
 
     With N_TP detections that found an instance at IoU 0.5 or more, N_FP that did not and N_FN
@@ -28,20 +28,20 @@ def class_lrp(scores: Floats, found: Floats, instances: int) -> ClassLrp:
 
     Args:
         scores: (D,), of the detections that count.
-        found: (D,), IoU of a detection that is correct at IoU 0.5, 0 of a false alarm.
+        matched: (D,), IoU of a detection that is correct at IoU 0.5, 0 of a false alarm.
         instances: Number of instances to find, at least 1.
 
     Returns:
         Errors in [0, 1]. Of several best thresholds the highest.
     """
     order = np.argsort(-scores, kind="stable")
-    scores, found = scores[order], found[order]
-    true = np.cumsum(found > 0)
+    scores, matched = scores[order], matched[order]
+    true = np.cumsum(matched > 0)
     if not true[-1:].any():
         nothing = LrpError(error=1.0, localisation=None, false_positive=None, false_negative=1.0)
         return ClassLrp(every=nothing, optimal=nothing, threshold=None)
-    false = np.arange(1, len(found) + 1) - true
-    lost: Floats = true - np.cumsum(found)  # sum of 1 - IoU
+    false = np.arange(1, len(matched) + 1) - true
+    lost: Floats = true - np.cumsum(matched)  # sum of 1 - IoU
     missed = instances - true
     errors = (lost / (1 - CORRECT_IOU) + false + missed) / (true + false + missed)
 
@@ -56,7 +56,7 @@ def class_lrp(scores: Floats, found: Floats, instances: int) -> ClassLrp:
 
     ends = np.flatnonzero(np.diff(scores, append=-np.inf))
     best = int(ends[errors[ends].argmin()])
-    return ClassLrp(every=at(len(found) - 1), optimal=at(best), threshold=float(scores[best]))
+    return ClassLrp(every=at(len(matched) - 1), optimal=at(best), threshold=float(scores[best]))
 
 
 def mean_lrp(classes: Sequence[ClassLrp]) -> Lrp:
