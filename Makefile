@@ -17,13 +17,14 @@ INSTALL = @command -v "$(PYTHON)" >/dev/null || { \
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make install    make .venv: the package, torch, mmcv and MMDetection"
-	@echo "make demo       install, draw a data set, train, test, and report what the scores are worth"
-	@echo "make test       install, then run the tests and print their coverage"
-	@echo "make test-fork  install the maintained fork of MMDetection into .venv-fork, then run the tests"
-	@echo "make lint       install, then check style, types and which room imports which"
-	@echo "make docs       install, then build the documentation into site/"
-	@echo "make clean      delete environments, builds and the demo's results"
+	@echo "make install      make .venv: the package, torch, mmcv and MMDetection"
+	@echo "make install-dev  the same, with what tests and linters need"
+	@echo "make demo         install, draw a data set, train, test, and report what the scores are worth"
+	@echo "make test         install, then run the tests and print their coverage"
+	@echo "make test-fork    install the maintained fork of MMDetection into .venv-fork, then run the tests"
+	@echo "make lint         install, then check style, types and which room imports which"
+	@echo "make docs         install, then build the documentation into site/"
+	@echo "make clean        delete environments, builds and the demo's results"
 
 install:
 	$(INSTALL)
