@@ -70,8 +70,8 @@ class MaskScoreMetric(CocoMetric):
     ) -> None:
         metrics = [metric] if isinstance(metric, str) else list(metric)
         # MMDetection reads files of a store, and sorts the categories of Objects365
-        here = is_local(ann_file or "", kwargs.get("backend_args"))
-        here = bool(ann_file) and here and not kwargs.get("sort_categories")
+        sorts = kwargs.get("sort_categories")
+        here = bool(ann_file) and not sorts and is_local(str(ann_file), kwargs.get("backend_args"))
         coco_metrics = [m for m in metrics if m != "boundary"]
         super().__init__(None if here else ann_file, coco_metrics, **kwargs)
         if here:
