@@ -18,6 +18,7 @@ _MODULES = (
     "msrcnn_mm.engine.results.inferencer",
     "msrcnn_mm.engine.results.metric",
     "msrcnn_mm.engine.results.visualizer",
+    "msrcnn_mm.engine.results.coco_dataset",
     "msrcnn_mm.engine.runs.training",
     "msrcnn_mm.interop.detectron_convention",
     "msrcnn_mm.interop.yolact_convention",
