@@ -81,7 +81,7 @@ def complete_fields(
     filled: Counter[str] = Counter()
     left_out: dict[str, list[str]] = {"image": [], "category": []}
     listed = {"image": images.keys(), "category": categories}
-    kinds = {what: kinds_of(ids) for what, ids in listed.items()}
+    texts = {what: {str(i): i for i in ids} for what, ids in listed.items()}
     for number, annotation in enumerate(annotations):
         where = f"{path}: annotation {annotation.get('id', f'number {number}')}"
         unlisted = ""
@@ -90,12 +90,10 @@ def complete_fields(
             value = annotation[key] = whole(annotation.get(key))
             if value is not None and not is_id(value):
                 raise UserError(f"{where}: {key} is {value!r:.40}: give the id of its {what}")
-            if value is None or value not in ids:
-                if value is not None and kinds[what] and type(value) not in kinds[what]:
-                    raise UserError(
-                        f"{where}: {key} is {value!r:.40}, and the {what} ids of the file are like "
-                        f"{next(iter(ids))!r}: write both as numbers or both as text"
-                    )
+            if value not in ids and str(value) in texts[what]:
+                value = annotation[key] = texts[what][str(value)]
+                filled[f"{key} (text for a number, or the reverse)"] += 1
+            if value not in ids:
                 unlisted = unlisted or what
         if unlisted:
             left_out[unlisted].append(
