@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 
 from msrcnn_mm.errors import UserError
 
-from ..results.picture_files import picture_names, single_datasets
+from ..results.picture_files import listed_images, picture_names
 from .visualization import DetVisualizationHook
 
 _READ = ("img_path", "seg_map_path")  # keys of an image's entry in a data set
@@ -33,8 +33,7 @@ class OverwriteGuardHook(Hook):
                 continue
             folder = Path(runner.work_dir, runner.timestamp, hook.test_out_dir or "")
             if hook.draw and hook.test_out_dir and folder.is_dir() and any(folder.iterdir()):
-                parts = single_datasets(runner.test_loop.dataloader.dataset)
-                infos = [part.get_data_info(i) for part in parts for i in range(len(part))]
+                infos = [info for info, _ in listed_images(runner.test_loop.dataloader.dataset)]
                 paths = [info["img_path"] for info in infos if info.get("img_path")]
                 # a user's own subclass of MMDetection's hook leaves the folders out
                 keeps_folders = isinstance(hook, DetVisualizationHook)

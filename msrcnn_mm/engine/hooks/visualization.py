@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from msrcnn_mm.errors import warn
 
-from ..results.picture_files import image_loader, picture_names, read_picture, single_datasets
+from ..results.picture_files import listed_images, picture_names, read_picture
 
 
 @HOOKS.register_module(force=True)
@@ -100,13 +100,10 @@ class DetVisualizationHook(hooks.DetVisualizationHook):
         """Sets the names of the pictures and the loaders of the images, by image path."""
         self._loaders, self._names, self._drawn = {}, defaultdict(list), Counter()
         paths = []
-        for part in single_datasets(dataset):
-            loader = image_loader(getattr(part, "pipeline", None))
-            for index in range(len(part)):
-                path = part.get_data_info(index).get("img_path")
-                if path is not None:
-                    paths.append(path)
-                    self._loaders[path] = loader
+        for info, loader in listed_images(dataset):
+            if info.get("img_path"):
+                paths.append(info["img_path"])
+                self._loaders[info["img_path"]] = loader
         for path, name in zip(paths, picture_names(paths), strict=True):
             self._names[path].append(name)
 

@@ -15,7 +15,13 @@ from mmengine.registry import INFERENCERS
 from msrcnn_mm.coco.detections import SCORE_ENTRIES
 from msrcnn_mm.rescoring.calibration_file import read_calibration
 
-from .picture_files import image_loader, numbered, picture_names, read_picture
+from .picture_files import (
+    image_loader,
+    names_below_common_folder,
+    numbered,
+    picture_names,
+    read_picture,
+)
 from .predictions import add_calibrated_scores, calibration_of
 
 
@@ -130,14 +136,14 @@ class MaskScoringInferencer(DetInferencer):
         """Lists the inputs of a call, and names their files."""
         found: list = super()._inputs_to_list(inputs)
         paths = list(dict.fromkeys(path for path in found if isinstance(path, str)))
-        pictures = picture_names(paths)
-        stems = [str(Path(name).with_suffix("")) for name in pictures]
+        names = names_below_common_folder(paths)
+        stems = [str(Path(name).with_suffix("")) for name in names]
         count = Counter(stems)
         predictions = [
-            name if count[stem] > 1 else stem for name, stem in zip(pictures, stems, strict=True)
+            name if count[stem] > 1 else stem for name, stem in zip(names, stems, strict=True)
         ]
-        names = zip(pictures, predictions, strict=True)
-        self._names = dict(zip(paths, names, strict=True))
+        both = zip(picture_names(paths), predictions, strict=True)
+        self._names = dict(zip(paths, both, strict=True))
         return found
 
     def _names_of(self, path: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import mmcv
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
@@ -14,19 +15,18 @@ from numpy.typing import NDArray
 
 
 def picture_names(paths: Sequence[str]) -> list[str]:
-    """Returns names of pictures: the images' paths below the folder that all images share.
+    """Returns a name for the picture of each image, no two equal.
 
-    Images of one folder keep their file names. Names never lead out of the folder that they are
-    joined to, and no two are equal: where an image is listed again, a number is added.
+    It is that of :func:`names_below_common_folder`. Where an image is listed again, a number is
+    added; where OpenCV cannot write the image's format, ``.png``.
 
     Args:
         paths: Paths or addresses of images.
     """
-    if not paths:
-        return []
-    files = [os.path.abspath(path) for path in paths]  # noqa: PTH100, pathlib keeps ".."
-    folder = os.path.commonpath([os.path.dirname(file) for file in files])  # noqa: PTH120
-    names = [file.removeprefix(folder).lstrip(os.sep) for file in files]
+    names = [
+        name if cv2.haveImageWriter(name) else f"{name}.png"
+        for name in names_below_common_folder(paths)
+    ]
     taken = set(names)
     seen: set[str] = set()
     for index, name in enumerate(names):
@@ -35,6 +35,22 @@ def picture_names(paths: Sequence[str]) -> list[str]:
             taken.add(names[index])
         seen.add(name)
     return names
+
+
+def names_below_common_folder(paths: Sequence[str]) -> list[str]:
+    """Returns the paths of images below the folder that all of them share.
+
+    Images of one folder keep their file names. No name leads out of the folder that it is joined
+    to.
+
+    Args:
+        paths: Paths or addresses of images.
+    """
+    if not paths:
+        return []
+    files = [os.path.abspath(path) for path in paths]  # noqa: PTH100, pathlib keeps ".."
+    folder = os.path.commonpath([os.path.dirname(file) for file in files])  # noqa: PTH120
+    return [file.removeprefix(folder).lstrip(os.sep) for file in files]
 
 
 def numbered(name: str) -> Iterator[str]:
@@ -46,15 +62,20 @@ def numbered(name: str) -> Iterator[str]:
         number += 1
 
 
-def single_datasets(dataset: Any) -> Iterator[Any]:
-    """Yields the data sets inside wrappers such as ``ConcatDataset``."""
+def listed_images(dataset: Any) -> Iterator[tuple[dict[str, Any], LoadImageFromFile | None]]:
+    """Yields each image's entry in a data set, and the transform that reads it.
+
+    It looks into wrappers such as ``ConcatDataset``. A data set that gives no entries has none.
+    """
     if hasattr(dataset, "datasets"):
         for part in dataset.datasets:
-            yield from single_datasets(part)
+            yield from listed_images(part)
     elif hasattr(dataset, "dataset"):
-        yield from single_datasets(dataset.dataset)
-    else:
-        yield dataset
+        yield from listed_images(dataset.dataset)
+    elif hasattr(dataset, "get_data_info"):
+        loader = image_loader(getattr(dataset, "pipeline", None))
+        for index in range(len(dataset)):
+            yield dataset.get_data_info(index), loader
 
 
 def image_loader(pipeline: Any) -> LoadImageFromFile | None:

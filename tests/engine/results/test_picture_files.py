@@ -11,9 +11,9 @@ from PIL import Image
 
 from msrcnn_mm.engine.results.picture_files import (
     image_loader,
+    listed_images,
     picture_names,
     read_picture,
-    single_datasets,
 )
 
 RED_LEFT = np.zeros((4, 6, 3), np.uint8)  # RGB: the left half is red
@@ -36,6 +36,7 @@ RED_LEFT[:, :3, 0] = 255
         (["a/1.png", "a/1.png", "a/1_2.png"], ["1.png", "1_3.png", "1_2.png"]),
         (["a/1.png", "a/./1.png", "b/../a/1.png"], ["1.png", "1_2.png", "1_3.png"]),
         (["a/1.jpg", "a/1.png"], ["1.jpg", "1.png"]),
+        (["a/1", "a/1.jfif", "a/1.png"], ["1.png", "1.jfif.png", "1_2.png"]),
     ],
 )
 def test_pictures_keep_their_folders(paths: list[str], names: list[str] | None) -> None:
@@ -107,13 +108,23 @@ def test_ordinary_images_are_read_as_by_mmdetection(tmp_path: Path) -> None:
     assert np.array_equal(read_picture(file, None), expected)
 
 
-def test_wrapped_data_sets_are_looked_into() -> None:
-    class Wrapper:
-        def __init__(self, **inside: object) -> None:
-            self.__dict__.update(inside)
+class Wrapper:
+    """A data set around others, or one of an image."""
 
-    repeated = Wrapper(dataset=Wrapper(datasets=["b", Wrapper(dataset="c")]))
-    assert list(single_datasets(Wrapper(datasets=["a", repeated]))) == ["a", "b", "c"]
+    def __init__(self, **inside: object) -> None:
+        self.__dict__.update(inside)
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_wrapped_data_sets_are_looked_into() -> None:
+    a, b, c = (Wrapper(get_data_info={0: name}.get) for name in "abc")
+    c.pipeline = load_step()
+    unlisted = Wrapper()
+    repeated = Wrapper(dataset=Wrapper(datasets=[b, unlisted, Wrapper(dataset=c)]))
+    listed = list(listed_images(Wrapper(datasets=[a, repeated])))
+    assert listed == [("a", None), ("b", None), ("c", c.pipeline.transforms[0])]
 
 
 def test_a_loader_of_arrays_reads_no_files() -> None:

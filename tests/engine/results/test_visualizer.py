@@ -10,6 +10,7 @@ import torch
 from matplotlib.font_manager import fontManager
 from mmdet.registry import VISUALIZERS
 from mmdet.structures import DetDataSample
+from mmdet.visualization import DetLocalVisualizer as MMDetectionVisualizer
 from mmengine.structures import InstanceData
 
 from msrcnn_mm.engine.results.visualizer import DetLocalVisualizer, MaskScoreVisualizer
@@ -206,3 +207,16 @@ def test_names_of_each_instance_are_replaced_too(
 
 def test_stock_configs_get_the_visualizer() -> None:
     assert VISUALIZERS.get("DetLocalVisualizer") is DetLocalVisualizer
+
+
+@pytest.mark.usefixtures("installed")
+def test_other_names_are_drawn_as_by_mmdetection() -> None:
+    classes = ("ring", "Zelle \u00df", "50 $")
+    visualizer = MMDetectionVisualizer(name="MMDetection's")
+    visualizer.dataset_meta = dict(classes=classes, palette=3 * [(220, 20, 60)])
+    for label, picture in enumerate(labelled("DetLocalVisualizer", *classes)):
+        one = sample([0.9])
+        one.pred_instances.labels[:] = label
+        np.random.seed(0)
+        visualizer.add_datasample("image", IMAGE, one, draw_gt=False)
+        assert np.array_equal(picture, visualizer.get_image())
