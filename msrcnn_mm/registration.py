@@ -14,6 +14,7 @@ _MODULES = (
     "msrcnn_mm.engine.hooks.oracle",
     "msrcnn_mm.engine.hooks.overwrite_guard",
     "msrcnn_mm.engine.hooks.run_checks",
+    "msrcnn_mm.engine.hooks.visualization",
     "msrcnn_mm.engine.results.dump",
     "msrcnn_mm.engine.results.inferencer",
     "msrcnn_mm.engine.results.metric",
