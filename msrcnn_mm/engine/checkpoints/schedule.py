@@ -81,7 +81,7 @@ def follow_config(runner: Runner, checkpoint: dict, filename: str) -> Iterator[s
 
     Yields:
         Warnings: nothing is left to train; the schedule differs; the learning rate has fallen and
-        does not change in the epochs that were added.
+        stays there for all epochs that were added or that no scheduler reaches.
     """
     loop, meta = runner.train_loop, checkpoint["meta"]
     info = (checkpoint.get("message_hub") or {}).get("runtime_info") or {}
@@ -104,19 +104,28 @@ def follow_config(runner: Runner, checkpoint: dict, filename: str) -> Iterator[s
         else:
             rehearsal.advance(0, meta["iter"])
         yield f"{filename}: {_replace(runner, checkpoint, rehearsal)} ({difference})"
-    planned = info.get(key, end)
+    # all schedulers have ended, or the epochs that the training had before have
+    planned = min(info.get(key, end), _reach(schedulers, by_epoch, length))
     if planned >= end or any(map(_is_plateau, schedulers)):
         return
     rehearsal.advance(*((planned, planned * length) if by_epoch else (0, planned)))
     rehearsal.changed = False
     rehearsal.advance(*((end - 1, end * length - 1) if by_epoch else (0, end - 1)))
-    rate = rehearsal.groups[-1]["lr"]
-    if not rehearsal.changed and rate < rehearsal.groups[-1].get("initial_lr", rate):
+    group = rehearsal.groups[-1]
+    if not rehearsal.changed and group["lr"] < group.get("initial_lr", group["lr"]):
         yield (
-            f"train_cfg.{key} was {planned} and is {end}, but the learning rate stays {rate:.4g} "
-            f"from {unit} {planned + 1} to the end, because param_scheduler lowers it before: give "
-            f"param_scheduler the milestones and end of a training of {end} and resume again"
+            f"the learning rate has fallen to {group['lr']:.4g} by {unit} {planned} and stays so "
+            f"to the end, {unit} {end}; to change that, give param_scheduler the milestones and "
+            f"ends of a training of {end} and resume again"
         )
+
+
+def _reach(schedulers: Sequence[_ParamScheduler], by_epoch: bool, length: int) -> int:
+    """Returns the epoch or iteration at which the last scheduler ends."""
+    ends = [scheduler.end for scheduler in schedulers if scheduler.by_epoch == by_epoch]
+    if by_epoch:  # the others count iterations
+        ends += [-(-s.end // length) for s in schedulers if not s.by_epoch]
+    return max(ends, default=0)
 
 
 def scheduled_names(runner: Runner, checkpoint: dict) -> set[str]:
