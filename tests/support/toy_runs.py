@@ -1,6 +1,5 @@
 """Trainings of a model of a few weights by mmengine's runner, in a fraction of a second."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,7 +22,9 @@ class Line(BaseModel):
         super().__init__()
         self.layer = nn.Linear(2, 1)
 
-    def forward(self, inputs: list[torch.Tensor], mode: str) -> dict[str, torch.Tensor]:
+    def forward(self, inputs: list[torch.Tensor], mode: str) -> Any:
+        if mode == "predict":
+            return inputs
         return dict(loss=self.layer(torch.stack(inputs)).square().mean())
 
 
@@ -58,7 +59,7 @@ def train(
     optimizer: dict | None = None,
     paramwise: dict | None = None,
     checkpoint: dict | None = None,
-    hooks: Sequence[Hook] = (),
+    metric: dict | None = None,
     ours: bool = True,
     **settings: Any,
 ) -> list[tuple[int, list[tuple]]]:
@@ -73,7 +74,7 @@ def train(
         optimizer: Its settings.
         paramwise: Its ``paramwise_cfg``.
         checkpoint: Settings of ``CheckpointHook``.
-        hooks: More hooks.
+        metric: What validates each epoch; nothing by default.
         ours: Whether ``ResumeHook`` is among them.
         **settings: Of the ``Runner``: ``resume`` and ``load_from``.
 
@@ -83,15 +84,16 @@ def train(
     rates = Rates()
     saves = dict(type="CheckpointHook", interval=1, by_epoch=iterations is None)
     length = dict(max_epochs=epochs) if iterations is None else dict(max_iters=iterations)
+    loader = dict(dataset=Ones(), batch_size=batch_size, sampler=dict(type="DefaultSampler"))
+    if metric is not None:
+        settings.update(val_dataloader=loader, val_cfg=dict(), val_evaluator=metric)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mmengine.runner.runner.collect_env", dict)  # it calls compilers
         patch.setattr("mmengine.runner.loops.time.sleep", lambda seconds: None)  # between epochs
         Runner(
             model=Line(),
             work_dir=str(work_dir),
-            train_dataloader=dict(
-                dataset=Ones(), batch_size=batch_size, sampler=dict(type="DefaultSampler")
-            ),
+            train_dataloader=loader,
             train_cfg=dict(by_epoch=iterations is None, **length),
             optim_wrapper=dict(
                 type="OptimWrapper",
@@ -100,7 +102,7 @@ def train(
             ),
             param_scheduler=schedule,
             default_hooks=dict(checkpoint={**saves, **(checkpoint or {})}),
-            custom_hooks=[rates, *hooks, *([ResumeHook()] if ours else [])],
+            custom_hooks=[rates, *([ResumeHook()] if ours else [])],
             default_scope="mmdet",
             experiment_name=uuid4().hex,  # what runs of one name log is shared
             **settings,
