@@ -107,6 +107,12 @@ class CheckpointPlace(NamedTuple):
             "from the beginning, remove the file last_checkpoint"
         )
 
+    def record(self, path: str) -> None:
+        """Writes a checkpoint's path into ``last_checkpoint``, in one step."""
+        written = Path(self.work_dir, f"last_checkpoint.{os.getpid()}")
+        written.write_text(path)
+        written.replace(Path(self.work_dir, "last_checkpoint"))
+
     def _older(self, own: str) -> str | None:
         """Returns the last whole checkpoint before another, or of all if that has no number."""
         before, _, after = map(re.escape, self.template.partition("{}"))

@@ -3,11 +3,12 @@
 import logging
 from pathlib import Path
 
+from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapperDict
 from mmengine.registry import HOOKS
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 
 from ..checkpoints.last import CheckpointPlace
 from ..checkpoints.optimizer import check_optimizer
@@ -32,15 +33,16 @@ class ResumeHook(Hook):
     priority = "LOWEST"
 
     def before_run(self, runner: Runner) -> None:
-        """Names the checkpoint to the runner."""
+        """Has ``last_checkpoint``, which mmengine reads next, name the folder's own checkpoint."""
         if not runner._resume or runner._load_from is not None or runner._has_loaded:
             return
-        last = CheckpointPlace.of_runner(runner).last()
-        if last is None:
-            return  # mmengine says so
-        runner._load_from = last.path
-        if last.note is not None:
-            print_log(last.note, logger="current", level=logging.WARNING)
+        place = CheckpointPlace.of_runner(runner)
+        last = place.last()
+        if last is not None and is_main_process():
+            place.record(last.path)
+            if last.note is not None:
+                print_log(last.note, logger="current", level=logging.WARNING)
+        barrier()  # every process reads the file
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Changes what mmengine is about to restore from the checkpoint."""
@@ -49,7 +51,7 @@ class ResumeHook(Hook):
         if isinstance(runner.optim_wrapper, OptimWrapperDict):
             return  # several optimizers, which no detector here has
         _rename_best(CheckpointPlace.of_runner(runner), checkpoint)
-        filename = str(runner._load_from)
+        filename = str(runner._load_from or find_latest_checkpoint(runner.work_dir))
         for message in (
             *check_optimizer(runner, checkpoint, filename),
             *follow_config(runner, checkpoint, filename),

@@ -104,7 +104,7 @@ def set_start(config: Config, resume: str | None) -> bool:
     if not config.get("resume"):
         return False
     if CheckpointPlace.of_config(config).last() is not None:
-        return True  # ResumeHook names it to the runner
+        return True  # ResumeHook has the runner find it
     warn(f"no checkpoint in {config.work_dir}: the training starts from the beginning")
     return False
 
