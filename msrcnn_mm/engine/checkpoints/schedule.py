@@ -145,7 +145,7 @@ def _iterations(meta: dict, info: dict, length: int) -> int:
     count.
     """
     start = meta["epoch"] * length
-    before = info["max_iters"] // info["max_epochs"] if info.get("max_epochs") else length
+    before = info.get("max_iters", 0) // info.get("max_epochs", 1) or length
     if before == length and start <= meta["iter"] <= start + length:
         return meta["iter"]
     return start + meta["iter"] % before * length // before
@@ -165,7 +165,8 @@ def _difference(saved: Sequence[dict], schedulers: Sequence[_ParamScheduler]) ->
         if old.keys() != new.keys():
             parts.append(f"another scheduler -> {name}")
         elif old != new:
-            changes = [f"{k} {_text(old[k])} -> {_text(new[k])}" for k in new if old[k] != new[k]]
+            changed = [key for key in new if old[key] != new[key] and not key.startswith("_")]
+            changes = (f"{key} {_text(old[key])} -> {_text(new[key])}" for key in changed)
             parts.append(f"{name}: {', '.join(changes)}")
     return "; ".join(parts)
 

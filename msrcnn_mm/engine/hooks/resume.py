@@ -48,9 +48,9 @@ class ResumeHook(Hook):
         """Changes what mmengine is about to restore from the checkpoint."""
         if not runner._resume or not isinstance(runner._train_loop, BaseLoop):
             return
+        _rename_best(CheckpointPlace.of_runner(runner), checkpoint)
         if isinstance(runner.optim_wrapper, OptimWrapperDict):
             return  # several optimizers, which no detector here has
-        _rename_best(CheckpointPlace.of_runner(runner), checkpoint)
         filename = str(runner._load_from or find_latest_checkpoint(runner.work_dir))
         for message in (
             *check_optimizer(runner, checkpoint, filename),
