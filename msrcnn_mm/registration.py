@@ -13,6 +13,7 @@ _MODULES = (
     "msrcnn_mm.engine.hooks.checkpoint_fit",
     "msrcnn_mm.engine.hooks.oracle",
     "msrcnn_mm.engine.hooks.overwrite_guard",
+    "msrcnn_mm.engine.hooks.resume",
     "msrcnn_mm.engine.hooks.run_checks",
     "msrcnn_mm.engine.hooks.visualization",
     "msrcnn_mm.engine.results.dump",
