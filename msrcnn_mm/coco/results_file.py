@@ -16,6 +16,8 @@ from .numbers import is_box, is_id, is_number, whole
 from .rle import are_complete
 from .segmentations import SegmentationError, as_rle, is_rle, read_segmentation
 
+_FEW = 0.5  # share of the annotated images; results of fewer are perhaps of another test
+
 _FIELDS = ("image_id", "category_id", "segmentation", "score")
 
 
@@ -76,6 +78,13 @@ def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
             detections.check_fit(coco)
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
+        annotated = {a["image_id"] for a in coco.anns.values()}
+        found = len(annotated & set(detections.image_ids))
+        if found < _FEW * len(annotated):
+            warn(
+                f"{path}: has detections in {found} of {len(annotated)} annotated images, and the "
+                "objects of the others count as missed: give annotations of the tested images alone"
+            )
     return detections
 
 

@@ -256,3 +256,12 @@ def test_names_that_could_mean_two_images_are_refused(tmp_path: Path, image_id: 
     coco = AnnotationFile("gt.json", content).coco()
     with pytest.raises(UserError, match=f"is of image '{image_id}', which the annotations do not"):
         read(tmp_path, [GOOD | {"image_id": image_id}], coco)
+
+
+@pytest.mark.parametrize(("images", "warns"), [(1, True), (2, False), (4, False)])
+def test_results_of_few_of_the_images_are_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture, images: int, warns: bool
+) -> None:
+    coco = as_coco([annotation(i, 9 + i, BLOBS) for i in range(1, 5)], 6)
+    read(tmp_path, [GOOD | {"image_id": 10 + i} for i in range(images)], coco)
+    assert ("1 of 4 annotated images" in capsys.readouterr().err) is warns
