@@ -83,7 +83,7 @@ def test_the_same_images_are_refused_without_the_option(folder: Path) -> None:
         ("fit loud.json fit_gt.json c.json", "detection 1 has a mask score, or a factor"),
         (
             "fit fit.json boxless.json c.json",
-            r"boxless.json: annotation 1 \(in .*: bbox is \[1, 2\]",
+            r"annotation 1 \(in .*: bbox is \[1, 2\]",
         ),
         ("fit fit.json fit_gt.json c.json --max-dets 0", "max_dets must be an integer >= 1"),
         ("apply fit.json fit_gt.json fit_gt.json out.json", "not a calibration of this version"),
