@@ -101,6 +101,6 @@ def check_dataset(
         steps = parts(dataset.get("pipeline"), "pipeline")  # also those inside others
         with_masks = any(step.get("with_mask") for _, step in steps)
     file.check(Needs(masks=with_masks, trained=split == "train", evaluated=bool(metrics)))
-    check_images(file, built.data_prefix.get("img", ""), where)
+    check_images(file, built, dataset.get("pipeline"), where, trained=split == "train")
     for evaluator in evaluators:
         check_evaluator(evaluator, split, classes, file, files)
