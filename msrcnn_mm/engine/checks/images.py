@@ -63,15 +63,17 @@ def check_images(
         return
     if folder and not Path(folder).is_dir():
         raise UserError(f"{where}: no such folder of images: {folder}")
-    loader = step and Loader(step)
+    loader = None if step is None else Loader(step)
     infos = [
         dataset.parse_data_info({"raw_img_info": {**image, "img_id": id_}, "raw_ann_info": []})
         for id_, image in file.images.items()
     ]
     present = _present(infos, file.path, where, trained and loader is not None and loader.skips)
-    if loader is not None:
-        step_width = -(-len(present) // _OPENED)
-        _LoadedImages(loader, file.path, where, trained).check(present[::step_width])
+    if loader is None:
+        warn(f"{where}: no transform of its pipeline loads images, so they are not opened")
+        return
+    stride = -(-len(present) // _OPENED)
+    _LoadedImages(loader, file.path, where, trained).check(present[::stride])
 
 
 def _present(
