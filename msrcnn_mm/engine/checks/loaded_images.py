@@ -104,7 +104,7 @@ def lost_range(pixels: NDArray[Any], path: str) -> str | None:
     sample = _sample(pixels)
     if not np.array_equal(sample, sample.astype(np.uint8)):
         return None
-    dark = np.percentile(sample, 99.9) < _DARK
+    dark = (sample < _DARK).mean() >= 0.999
     white = (sample == 255).mean()
     if not dark and white < _WHITE:
         return None
@@ -122,9 +122,6 @@ def lost_range(pixels: NDArray[Any], path: str) -> str | None:
 
 def _sample(pixels: NDArray[Any]) -> NDArray[Any]:
     """Returns some of an image's pixels, without a fourth channel."""
-    steps = [max(1, side // _SAMPLE) for side in pixels.shape[:2]]
-    return (
-        pixels[:: steps[0], :: steps[1], ..., :3]
-        if pixels.ndim > 2
-        else (pixels[:: steps[0], :: steps[1]])
-    )
+    down, right = (max(1, side // _SAMPLE) for side in pixels.shape[:2])
+    sample = pixels[::down, ::right]
+    return sample[..., :3] if sample.ndim > 2 else sample
