@@ -174,6 +174,7 @@ class _LoadedImages:
         self._loaded: Counter[Any] = Counter()
         self._turned: dict[Any, set[bool | None]] = defaultdict(set)
         self._found: dict[str, list[Any]] = defaultdict(list)
+        self._channels: dict[int, Any] = {}
 
     def check(self, infos: Sequence[Mapping[str, Any]]) -> None:
         """Checks images, and warns of those that are loaded but not as they are meant.
@@ -218,6 +219,7 @@ class _LoadedImages:
             self._turned[kind].add(relation.get(size))
         if size != annotated:
             raise UserError(self._misfit(info, size, header))
+        self._channels.setdefault(1 if pixels.ndim == 2 else pixels.shape[2], path)
         if isinstance(path, str) and (lost := lost_range(pixels, path)):
             self._found[lost].append(path)
 
@@ -240,15 +242,13 @@ class _LoadedImages:
         )
         if size != annotated[::-1] or header is None or header.orientation < 5:
             return f"{message}: put the file that was annotated there, or mend width and height"
-        message += f": {self._loader.name} turns it by its EXIF orientation {header.orientation} or"
+        message += (
+            f": its EXIF orientation is {header.orientation}, which {self._loader.name} does not "
+            "follow as the tool did that it was annotated with: "
+        )
+        saved = "save the files as they were annotated, without the orientation"
         fitting = self._loader.color_type_of_size(info, annotated)
-        if fitting:
-            return (
-                f"{message} not, unlike the tool that it was annotated with: set "
-                f"color_type={fitting!r} in every pipeline, or save the files without the "
-                "orientation, as they were annotated"
-            )
-        return f"{message} not: save the file without the orientation, as it was annotated"
+        return message + (f"set color_type={fitting!r} there, or {saved}" if fitting else saved)
 
     def _conclude(self, opened: int) -> None:
         """Warns of the images found."""
@@ -259,4 +259,10 @@ class _LoadedImages:
                 + _WARNINGS[what].format(
                     count=len(paths), opened=opened, loaded=loaded, name=name, path=paths[0]
                 )
+            )
+        if len(self._channels) > 1:
+            examples = ", ".join(f"{count} as in {path}" for count, path in self._channels.items())
+            warn(
+                f"{self._where}: {name} loads images with different numbers of channels, "
+                f"{examples}: a batch needs the same, which color_type='color' gives"
             )

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from mmcv.transforms import LoadImageFromFile
-from mmdet.datasets.transforms import InferencerLoader
 from mmdet.registry import MODELS, TRANSFORMS
 from mmengine.config import Config, ConfigDict
 from mmengine.fileio import LocalBackend, get_file_backend
@@ -54,9 +53,7 @@ def loading_step(part: Any) -> Mapping | None:
     """
     for _, step in parts(part, ""):
         cls = class_of(step, TRANSFORMS)
-        if cls is not None and (
-            issubclass(cls, LoadImageFromFile | InferencerLoader) or _LOADER.match(cls.__name__)
-        ):
+        if cls is not None and (issubclass(cls, LoadImageFromFile) or _LOADER.match(cls.__name__)):
             return step
     return None
 
