@@ -19,7 +19,8 @@ from .loaded_images import Loader, lost_range, size_of
 
 # Opening takes some 0.1 ms on a disk and ten times that on a network; more would hold up COCO.
 _OPENED = 2000
-_LOADED = 20  # of each kind
+_LOADED = 20  # of each kind, or
+_PIXELS = 3e8  # together: decoding takes some 10 ns a pixel
 _ORIENTATION = 0x0112  # EXIF tag; from 5 on width and height change places
 
 _WARNINGS = {
@@ -42,9 +43,10 @@ def check_images(
     """Checks that all images exist and are not empty, and that the pipeline can load them.
 
     The headers of up to 2000 images are read. The first 20 of each kind - format, bits, EXIF
-    orientation, several pages - are loaded by the pipeline's own transform, which decides whether
-    an image can be read, its size and its values. The sizes of the others follow from their headers
-    and from how the transform treats their kind.
+    orientation, several pages - or 300 million pixels of it are loaded by the pipeline's own
+    transform, which decides whether an image can be read, its size and its values. The sizes of the
+    others follow from their headers and from how the transform treats their kind; those of formats
+    that Pillow does not know are not checked.
 
     Args:
         file: The annotations that name them.
@@ -172,6 +174,7 @@ class _LoadedImages:
         self._where = where
         self._trained = trained
         self._loaded: Counter[Any] = Counter()
+        self._pixels: Counter[Any] = Counter()
         self._turned: dict[Any, set[bool | None]] = defaultdict(set)
         self._found: dict[str, list[Any]] = defaultdict(list)
         self._channels: dict[int, Any] = {}
@@ -198,7 +201,8 @@ class _LoadedImages:
         if header is not None and header.pages and self._loader.reads_one_page:
             self._found["pages"].append(path)
         annotated = (info["width"], info["height"])
-        if self._loaded[kind] >= _LOADED and self._expected(header) in (None, annotated):
+        enough = self._loaded[kind] >= _LOADED or self._pixels[kind] >= _PIXELS
+        if enough and self._expected(header) in (None, annotated):
             return
         self._loaded[kind] += 1
         try:
@@ -214,6 +218,7 @@ class _LoadedImages:
                 "a training can skip it: replace the file, or take it out of the annotations"
             )
         size = size_of(pixels)
+        self._pixels[kind] += size[0] * size[1]
         if header is not None and header.size[0] != header.size[1]:
             relation = {header.size: False, header.size[::-1]: True}
             self._turned[kind].add(relation.get(size))

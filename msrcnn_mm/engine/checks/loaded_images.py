@@ -59,7 +59,7 @@ class Loader:
         except MemoryError:
             raise
         except Exception as error:  # a transform may raise anything
-            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            reason = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
             raise UserError(
                 f"the image {info['img_path']} cannot be read by {self.name}: {reason}: replace "
                 "the file, save it as PNG or JPEG of 8 bits, or choose another color_type or "

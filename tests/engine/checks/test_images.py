@@ -105,10 +105,11 @@ def test_no_color_type_is_named_where_none_fits(root: Path) -> None:
     assert "save the files as they were annotated, without the orientation" in message
 
 
+@pytest.mark.parametrize("limit", ["_LOADED", "_PIXELS"])
 def test_sizes_beyond_the_loaded_images_follow_from_their_headers(
-    root: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checked, "_LOADED", 1)
+    monkeypatch.setattr(checked, limit, 1)
     for number in (0, 1):
         save_turned(put(root, f"{number}.jpg", (20, 30), number), pixels=PIXELS)
     check(make_config(root))
