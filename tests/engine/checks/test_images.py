@@ -14,6 +14,7 @@ from mmdet.registry import DATASETS, TRANSFORMS
 from PIL import Image
 
 from msrcnn_mm.engine.checks import images as checked
+from msrcnn_mm.engine.checks.run import check_run
 from tests.support.checked_configs import check, edit, make_config, refusal
 from tests.support.coco_files import SIDE
 
@@ -112,7 +113,16 @@ def test_sizes_beyond_the_loaded_images_follow_from_their_headers(
     monkeypatch.setattr(checked, limit, 1)
     for number in (0, 1):
         save_turned(put(root, f"{number}.jpg", (20, 30), number), pixels=PIXELS)
-    check(make_config(root))
+    loaded = []
+    load = LoadImageFromFile.transform
+    monkeypatch.setattr(
+        LoadImageFromFile, "transform", lambda self, info: loaded.append(info) or load(self, info)
+    )
+    check_run(make_config(root), ("train",))
+    assert [info["img_id"] for info in loaded] == [1]
+    put(root, "1.jpg", (30, 20), 1)
+    assert "1.jpg is 20 x 30 pixels" in refusal(make_config(root))
+    put(root, "1.jpg", (20, 30), 1)
     save_turned(root / "train" / "1.jpg", pixels=np.tile(PIXELS, (2, 1, 1)))
     assert "1.jpg is 40 x 30 pixels" in refusal(make_config(root))
 
