@@ -28,6 +28,7 @@ from tests.support.tiny import CONFIGS
 HOOKS = {
     "run_checks": "RunChecksHook",
     "checkpoint_fit": "CheckpointFitHook",
+    "resume": "ResumeHook",
     "overwrite_guard": "OverwriteGuardHook",
     "calibration": "CalibrationHook",
 }

@@ -50,10 +50,10 @@ def test_missing_files_are_named(root: Path) -> None:
     assert f"1 of 2 images of {root}/val.json are missing, the first is" in refusal(
         make_config(root)
     )
-    (root / "val.json").unlink()
-    assert f"no such annotation file: {root}/val.json" in refusal(make_config(root))
     (root / "train").rename(root / "elsewhere")
     assert f"no such folder of images: {root}/train/" in refusal(make_config(root))
+    (root / "val.json").unlink()
+    assert f"no such annotation file: {root}/val.json" in refusal(make_config(root))
 
 
 @pytest.mark.parametrize("broken", [b"", b"no image"])
