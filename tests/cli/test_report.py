@@ -333,6 +333,11 @@ def test_scores_outside_the_unit_interval(files: Files) -> None:
         (lambda f: None, ["--seed", "-1"], "--seed must be an integer >= 0, not -1"),
         (lambda f: None, ["--score-thr", "nan"], "--score-thr: invalid number value: 'nan'"),
         (
+            lambda f: f.annotate(lambda a: a["images"][0].update(file_name="a/../../x.png")),
+            ["--images", "{images}"],
+            "gt.json: image .* has the file_name 'a/../../x.png', which leads out of ",
+        ),
+        (
             lambda f: f.annotate(lambda a: a["images"][0].pop("file_name")),
             ["--images", "{images}"],
             "gt.json: image .* has no 'file_name'$",

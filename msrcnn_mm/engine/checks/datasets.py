@@ -29,7 +29,7 @@ class CheckedDataset:
         split: ``train``, ``val`` or ``test``.
         evaluators: The ``CocoMetric`` configs of the split.
         path: The annotation file.
-        image_dir: The folder of the images; empty for none.
+        built: The data set itself, which has not read its annotations.
     """
 
     where: str
@@ -39,7 +39,7 @@ class CheckedDataset:
     split: str
     evaluators: list[Mapping]
     path: str
-    image_dir: str
+    built: CocoDataset
 
 
 def reads_as_coco(cls: Any) -> bool:
@@ -109,8 +109,7 @@ def find_files(
     if not is_local(path, dataset.get("backend_args")):
         warn(f"{where}: {path} is not on this machine's disk, so it is not checked")
         return None
-    image_dir = built.data_prefix.get("img", "")
-    return CheckedDataset(where, dataset, cls, classes, split, evaluators, path, image_dir)
+    return CheckedDataset(where, dataset, cls, classes, split, evaluators, path, built)
 
 
 def read_file(path: str, where: str, files: dict[str, AnnotationFile]) -> AnnotationFile:
@@ -168,7 +167,8 @@ def check_dataset(found: CheckedDataset, files: Mapping[str, AnnotationFile]) ->
         _warn_of_unevaluated(file, found.classes)
     if with_masks:
         warn_of_boxes(file)
-    check_images(file, found.image_dir, found.where)
+    pipeline = found.config.get("pipeline")
+    check_images(file, found.built, pipeline, found.where, trained=found.split == "train")
     for evaluator in found.evaluators:
         check_evaluator(evaluator, found.split, file, files)
 
