@@ -4,12 +4,12 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from msrcnn_mm.coco.annotations import load_annotations
+from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.rescoring.calibration_file import read_calibration
 
 from ..checks.evaluators import coco_metrics, metrics_of
-from ..config.walk import as_list
+from ..config.walk import as_list, leaf_datasets
 from ..hooks.oracle import OracleHook
 
 DUMPS = {".pkl": "DumpDetResults", ".pickle": "DumpDetResults", ".json": "DumpCocoResults"}
@@ -38,19 +38,27 @@ def add_dump(config: Config, path: Path) -> None:
     dump = dict(type=DUMPS[path.suffix], out_file_path=str(path))
     if path.suffix == ".json":
         dump["ann_file"] = annotations_of_test(config, f"--out {path}")
-    config.test_evaluator = [*as_list(config.test_evaluator), dump]
+    evaluators = [metric for metric in as_list(config.get("test_evaluator")) if metric]
+    config.test_evaluator = [*evaluators, dump]
 
 
 def annotations_of_test(config: Config, option: str) -> str:
-    """Returns the annotation file of the test's evaluator.
+    """Returns the annotation file of the test: its evaluator's, else that of its one data set.
 
     Raises:
-        UserError: It has none; the message names the option that needs it.
+        UserError: There is none; the message names the option that needs it.
     """
     for evaluator in as_list(config.get("test_evaluator")):
         if evaluator and evaluator.get("ann_file"):
             return evaluator.ann_file
-    raise UserError(f"{option}: the config's test_evaluator has no ann_file")
+    datasets = list(leaf_datasets(config.test_dataloader["dataset"], "test_dataloader.dataset"))
+    if len(datasets) == 1 and datasets[0][1].get("ann_file"):
+        dataset = datasets[0][1]
+        return str(Path(dataset.get("data_root") or "", dataset["ann_file"]))
+    raise UserError(
+        f"{option}: neither the config's test_evaluator nor its test_dataloader.dataset has an "
+        "ann_file"
+    )
 
 
 def oracle_hook(config: Config) -> OracleHook:
@@ -95,7 +103,7 @@ def check_calibration(config: Config, same_images: bool) -> None:
     calibration = read_calibration(path)
     if not same_images:
         annotations = annotations_of_test(config, f"the calibration {path}")
-        calibration.refuse_same_images(load_annotations(annotations))
+        calibration.refuse_same_images(AnnotationFile.read(annotations).coco())
 
 
 def draw_into(config: Config, folder: Path) -> None:

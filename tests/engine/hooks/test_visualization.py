@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import cv2
 import mmengine
@@ -45,7 +46,7 @@ def shade(name: str) -> int:
 
 def draw(work_dir: Path | str, dataset: Any, batch: int = 2, **settings: Any) -> None:
     """Draws a data set as the loop of a test does."""
-    visualizer = DetLocalVisualizer.get_instance("visualizer")
+    visualizer = DetLocalVisualizer.get_instance(uuid4().hex)
     visualizer.dataset_meta = dataset.metainfo
     hook = HOOKS.build(dict(type="DetVisualizationHook", **{"draw": True, **settings}))
     assert type(hook) is DetVisualizationHook
@@ -156,7 +157,7 @@ def test_validations_draw_at_the_interval(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, iteration: int, steps: list[int]
 ) -> None:
     dataset = data_set(tmp_path / "data", "1.png", color_type="grayscale")
-    visualizer = DetLocalVisualizer.get_instance("visualizer")
+    visualizer = DetLocalVisualizer.get_instance(uuid4().hex)
     drawn: list[tuple] = []
     monkeypatch.setattr(
         visualizer,
