@@ -17,6 +17,7 @@ from ..config.walk import class_of, leaf_datasets
 from .datasets import check_dataset, declared_classes, reads_as_coco
 from .evaluators import coco_metrics
 from .model import check_heads, check_pretrained, check_thresholds
+from .pipelines import check_pipelines
 
 
 def check_run(config: Config, splits: Sequence[str]) -> None:
@@ -33,6 +34,7 @@ def check_run(config: Config, splits: Sequence[str]) -> None:
     check_thresholds(config.model)
     if "train" in splits:
         check_pretrained(config.model)
+        check_pipelines(config)
     files: dict[str, AnnotationFile] = {}
     reference: tuple[str, tuple[str, ...]] | None = None
     for split in splits:
