@@ -12,7 +12,7 @@ from mmengine.config import Config
 
 from msrcnn_mm.errors import UserError, warn
 
-from ..config.walk import class_of, parts, setting_of
+from ..config.walk import class_of, inner_datasets, parts, setting_of
 
 LOSES_MASKS = {
     transforms.Mosaic: "CachedMosaic in the data set's own pipeline",
@@ -113,11 +113,7 @@ def _pipelines(dataset: Mapping, where: str) -> Iterator[tuple[str, list[Step]]]
     Steps of a data set around it, such as a ``MultiImageMixDataset``, follow its own.
     """
     own = [*_steps(dataset.get("pipeline"), f"{where}.pipeline")]
-    if "dataset" in dataset:
-        inner = [(f"{where}.dataset", dataset["dataset"])]
-    else:
-        datasets = dataset.get("datasets", ())
-        inner = [(f"{where}.datasets[{index}]", part) for index, part in enumerate(datasets)]
+    inner = [*inner_datasets(dataset, where)]
     if not inner:
         yield f"{where}.pipeline", own
     for path, part in inner:

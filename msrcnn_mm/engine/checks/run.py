@@ -15,7 +15,8 @@ from msrcnn_mm.errors import UserError, first_names, warn
 
 from ..config.walk import class_of, leaf_datasets
 from .datasets import check_dataset, declared_classes, reads_as_coco
-from .evaluators import coco_metrics
+from .evaluators import evaluators_of
+from .forms import check_forms
 from .model import check_heads, check_pretrained, check_thresholds
 from .pipelines import check_pipelines
 
@@ -31,6 +32,7 @@ def check_run(config: Config, splits: Sequence[str]) -> None:
         UserError: For the first thing that is wrong, with its remedy.
     """
     init_default_scope(config.get("default_scope") or "mmdet")
+    check_forms(config, splits)
     check_thresholds(config.model)
     if "train" in splits:
         check_pretrained(config.model)
@@ -43,8 +45,8 @@ def check_run(config: Config, splits: Sequence[str]) -> None:
             if split == "val":
                 continue
             raise UserError(f"the config has no {split}_dataloader")
-        evaluators = coco_metrics(config.get(f"{split}_evaluator"))
-        for where, dataset in leaf_datasets(loader["dataset"], f"{split}_dataloader.dataset"):
+        leaves = leaf_datasets(loader["dataset"], f"{split}_dataloader.dataset")
+        for number, (where, dataset) in enumerate(leaves):
             cls = class_of(dataset, DATASETS)
             if cls is None or not reads_as_coco(cls):
                 name = dataset.get("type") if cls is None else cls.__name__
@@ -60,4 +62,5 @@ def check_run(config: Config, splits: Sequence[str]) -> None:
                     f"{reference[0]} has ({first_names(reference[1], 10, repr)}): they must be the "
                     "same, in the same order"
                 )
+            evaluators = evaluators_of(config.get(f"{split}_evaluator"), number)
             check_dataset(dataset, where, classes, files, split, evaluators)
