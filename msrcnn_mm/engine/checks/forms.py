@@ -14,7 +14,7 @@ from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset, R
 
 from msrcnn_mm.errors import UserError, warn
 
-from ..config.walk import class_of, parts
+from ..config.walk import class_of, leaf_datasets, parts
 
 OLD_SETTINGS = {
     # of a run
@@ -72,6 +72,8 @@ def check_forms(config: Config, splits: Sequence[str]) -> None:
             )
         if loader is not None:
             _check_loader(loader, f"{split}_dataloader")
+            if split != "train":
+                _warn_of_repeats(loader["dataset"], config.get(f"{split}_evaluator"), split)
     if "train" in splits:
         read = list(_values([config[key] for key in config if key not in OLD_SETTINGS]))
         found = [(key, key) for key in OLD_SETTINGS if config.get(key) not in (None, *read)]
@@ -92,6 +94,20 @@ def _check_loader(loader: Any, where: str) -> None:
     if "dataset" not in loader:
         raise UserError(f"{where} has no dataset")
     _check_dataset(loader["dataset"], f"{where}.dataset")
+
+
+def _warn_of_repeats(dataset: Mapping, evaluator: Any, split: str) -> None:
+    """Warns of images that are tested more than once and measured together."""
+    classes = [class_of(part, DATASETS) or object for _, part in parts(dataset, "")]
+    repeated = any(issubclass(cls, RepeatDataset | ClassBalancedDataset) for cls in classes)
+    leaves = [leaf for _, leaf in leaf_datasets(dataset, "")]
+    files = {(leaf.get("data_root"), leaf.get("ann_file")) for leaf in leaves}
+    each = isinstance(evaluator, Mapping) and "dataset_prefixes" in evaluator
+    if repeated or (len(files) < len(leaves) and not each):
+        warn(
+            f"{split}_dataloader.dataset has images more than once, and AP takes their further "
+            "detections for false ones: test every data set once"
+        )
 
 
 def _check_dataset(dataset: Any, where: str) -> None:

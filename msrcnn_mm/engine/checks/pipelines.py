@@ -81,7 +81,7 @@ def _check(where: str, steps: list[Step], masks: str) -> None:
     loaders = [step for _, step, _ in steps if setting_of(step, "with_mask", TRANSFORMS)]
     if not loaders:
         known = all(cls.__module__.partition(".")[0] in ("mmcv", "mmdet") for _, _, cls in steps)
-        if masks and known:
+        if masks and known and steps:  # without steps the data set does it all
             raise UserError(
                 f"{where} loads no masks, and {masks} learns from them: "
                 "write dict(type='LoadAnnotations', with_bbox=True, with_mask=True) in it"

@@ -218,3 +218,21 @@ def test_each_data_set_is_compared_with_its_own_metric(root: Path) -> None:
     assert "several data sets need a MultiDatasetsEvaluator" in refusal(config)
     metrics[1].metric = "mask"
     assert "no metric ('mask')" in refusal(config)
+
+
+def test_images_that_are_tested_more_than_once_are_said(
+    root: Path, capsys: pytest.CaptureFixture
+) -> None:
+    config = make_config(root)
+    once = config.test_dataloader.dataset
+    for dataset in (repeat(once), balance(once), concat(once, once)):
+        config.test_dataloader.dataset = dataset
+        check(config)
+        warning = "warning: test_dataloader.dataset has images more than once, and AP takes"
+        assert capsys.readouterr().err.startswith(warning)
+    evaluators = [config.test_evaluator] * 2
+    config.test_evaluator = dict(
+        type="MultiDatasetsEvaluator", metrics=evaluators, dataset_prefixes=["a", "b"]
+    )
+    check(config)
+    assert capsys.readouterr().err == ""
