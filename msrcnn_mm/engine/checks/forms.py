@@ -12,7 +12,7 @@ from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset, RepeatDataset
 
-from msrcnn_mm.errors import UserError, warn
+from msrcnn_mm.errors import UserError, first_names, warn
 
 from ..config.walk import class_of, leaf_datasets, parts
 
@@ -73,6 +73,7 @@ def check_forms(config: Config, splits: Sequence[str]) -> None:
         if loader is not None:
             _check_loader(loader, f"{split}_dataloader")
             if split != "train":
+                _check_evaluator(config.get(f"{split}_evaluator"), f"{split}_evaluator")
                 _warn_of_repeats(loader["dataset"], config.get(f"{split}_evaluator"), split)
     if "train" in splits:
         read = list(_values([config[key] for key in config if key not in OLD_SETTINGS]))
@@ -94,6 +95,17 @@ def _check_loader(loader: Any, where: str) -> None:
     if "dataset" not in loader:
         raise UserError(f"{where} has no dataset")
     _check_dataset(loader["dataset"], f"{where}.dataset")
+
+
+def _check_evaluator(evaluator: Any, where: str) -> None:
+    """Refuses an evaluator of several files."""
+    for path, part in parts(evaluator, where):
+        if isinstance(part.get("ann_file"), list | tuple):
+            raise UserError(
+                f"{path}.ann_file is a list, and a metric reads one: write "
+                "dict(type='MultiDatasetsEvaluator', metrics=[...], dataset_prefixes=[...]) with a "
+                "metric for each"
+            )
 
 
 def _warn_of_repeats(dataset: Mapping, evaluator: Any, split: str) -> None:
@@ -119,10 +131,18 @@ def _check_dataset(dataset: Any, where: str) -> None:
     cls = class_of(dataset, DATASETS) or object
     known = {name for base in inspect.getmro(cls) for name in inspect.signature(base).parameters}
     _refuse_old(dataset, known, where)
+    if "_delete_" in dataset:
+        raise UserError(f"{where} has _delete_, and no base has a data set there: remove it")
     for wrapper, key in _WRAPPERS.items():
         if issubclass(cls, wrapper):
             if key not in dataset:
                 raise UserError(f"{where} is a {cls.__name__} and has no {key}")
+            others = [name for name in dataset if name not in {"type", "_scope_", *known}]
+            if others and "kwargs" not in known:
+                raise UserError(
+                    f"{where} is a {cls.__name__} and has ({first_names(others)}), as left by the "
+                    f"data set of a base: write dict(_delete_=True, type={cls.__name__!r}, ...)"
+                )
             _check_wrapped(dataset[key], f"{where}.{key}", cls)
     read = getattr(cls, "_join_prefix", None)
     if read is BaseDataset._join_prefix:

@@ -116,6 +116,12 @@ READS_ONE = "is a list, and MMDetection 3 reads one: write dict(type='ConcatData
         (lambda a: dict(a, seg_prefix="train/"), "seg_prefix is of MMDetection 2: write data_pre"),
         (lambda a: dict(a, filter_empty_gt=False), "write filter_cfg=dict(filter_empty_gt=...)"),
         (lambda a: concat(a) | dict(separate_eval=True), "'MultiDatasetsEvaluator'"),
+        (lambda a: a | concat(a), "has (data_root, ann_file, data_prefix and 2 more), as left by"),
+        (
+            lambda a: repeat(a) | dict(ann_file="a"),
+            "dict(_delete_=True, type='RepeatDataset', ...)",
+        ),
+        (lambda a: concat(dict(a, _delete_=True)), "datasets[0] has _delete_, and no base has"),
         (lambda a: balance(concat(a, a)), "dataset is a ConcatDataset, which a ClassBalancedData"),
         (lambda a: balance(repeat(a)), "is a RepeatDataset, which a ClassBalancedDataset cannot"),
     ],
@@ -236,3 +242,10 @@ def test_images_that_are_tested_more_than_once_are_said(
     )
     check(config)
     assert capsys.readouterr().err == ""
+
+
+def test_several_files_of_one_metric(root: Path) -> None:
+    config = make_config(root)
+    config.test_evaluator = [dict(config.test_evaluator, ann_file=["a.json", "b.json"])]
+    message = refusal(config)
+    assert message.startswith("test_evaluator[0].ann_file is a list, and a metric reads one: write")
