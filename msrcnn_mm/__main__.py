@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from io import TextIOWrapper
 from typing import NamedTuple
 
 from msrcnn_mm import __version__
@@ -39,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: The command and its arguments; those of the process by default.
     """
+    if isinstance(sys.stdout, TextIOWrapper):  # else a name that it cannot show ends the command
+        sys.stdout.reconfigure(errors="backslashreplace")
     name, *words = [*(sys.argv[1:] if argv is None else argv)] or ["--help"]
     with one_line_errors():
         if name in ("-h", "--help", "--version"):

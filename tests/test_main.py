@@ -1,9 +1,11 @@
 """The commands of ``python -m msrcnn_mm``, with and without MMDetection."""
 
+import io
 import os
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +39,17 @@ def test_a_closed_output_ends_a_command_quietly() -> None:
     done = subprocess.run(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_an_output_of_another_encoding_ends_no_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "\u732b"
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    command_line.main(["demo-data", str(folder), "--train", "2", "--val", "1"])
+    sys.stdout.flush()
+    assert rb"\u732b" in written.getvalue() and (folder / "annotations").is_dir()
 
 
 def test_every_command_is_a_module() -> None:

@@ -6,6 +6,8 @@ run_hooks = dict(
     run_checks=dict(type="RunChecksHook"),
     # Refuses a checkpoint that does not fit the model.
     checkpoint_fit=dict(type="CheckpointFitHook"),
+    # Resumes from the work folder's own checkpoint, with the schedule of the config.
+    resume=dict(type="ResumeHook"),
     # Refuses to write pictures over the images that are read.
     overwrite_guard=dict(type="OverwriteGuardHook"),
     # Adds the calibrated scores of the file that model.test_cfg.calibration names.

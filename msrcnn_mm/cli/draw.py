@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError(f"{args.out}: the picture's name must end in .png")
     writable_folder(args.out.parent, "OUT")
     coco = load_annotations(args.annotations)
-    check_file_names(coco, args.annotations)
+    check_file_names(coco, args.annotations, args.image_dir)
     images = (args.image_dir / image["file_name"] for image in coco.imgs.values())
     refuse_inputs(args.out, "OUT", args.results, args.annotations, *images)
     detections = load_results(args.results, coco).with_boxes()

@@ -99,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     _check_options(args, names, len(paths))
     coco = load_annotations(args.annotations)
     if args.images is not None:
-        check_file_names(coco, args.annotations)
+        check_file_names(coco, args.annotations, args.images)
     protocol = coco_protocol(coco, args.max_dets)
     results = [load_results(path, coco) for path in paths]
     for path, detections in zip(paths, results, strict=True):

@@ -1,24 +1,33 @@
 """Reads and writes results files in COCO's format, whatever framework made them."""
 
-import math
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePath
 from typing import Any
 
 import pycocotools.mask as mask_utils
 from pycocotools.coco import COCO
 
-from msrcnn_mm.errors import UserError, warn
+from msrcnn_mm.errors import UserError, first_names, warn
 
 from .detections import SCORE_ENTRIES, Detections
 from .json_files import read_json, write_json
+from .numbers import is_box, is_id, is_number, whole
 from .rle import are_complete
-from .shapes import is_box, is_number, is_rle
+from .segmentations import SegmentationError, as_rle, is_rle, read_segmentation
+
+_FEW = 0.5  # share of the annotated images; results of fewer are perhaps of another test
+
+_FIELDS = ("image_id", "category_id", "segmentation", "score")
 
 
 def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
     """Reads instance segmentation results in COCO's format and checks them.
 
-    Warns of class scores outside [0, 1].
+    Masks are RLEs or, with ``coco``, polygons. Boxes of zeros are replaced by the boxes of the
+    masks. With ``coco``, an image may be given by its file name, a category by its name, and an id
+    as text for a number or the reverse, where only one is meant. Warns of each of these with its
+    count, and of class scores outside [0, 1].
 
     Args:
         path: A JSON list of ``{image_id, category_id, segmentation, score, ...}``.
@@ -29,30 +38,35 @@ def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
 
     Raises:
         UserError: The file is missing or is not such a list; an entry lacks a field, has a score
-            that is not a finite number, no RLE or a damaged one, or an image, category or size that
-            ``coco`` does not know.
+            that is not a finite number, no mask or a damaged one, or an image, category or size
+            that ``coco`` does not know.
     """
     path = Path(path)
-    results = read_json(path)
-    if not isinstance(results, list):
-        raise UserError(f"{path} is not a list of detections: give a COCO results file")
-    for index, row in enumerate(results):
-        problem = _problem(row, coco)
+    rows = _rows(path)
+    read: Counter[str] = Counter()
+    ids = None if coco is None else _Ids(coco)
+    for index, row in enumerate(rows):
+        problem = _problem(row) or (ids and ids.problem(row, read)) or _read_mask(row, coco)
         if problem:
             raise UserError(f"{path}: detection {index} {problem}")
-    masks = [row["segmentation"] for row in results]
-    complete = are_complete([rle["counts"] for rle in masks], [math.prod(m["size"]) for m in masks])
+    masks = [row["segmentation"] for row in rows]
+    complete = are_complete(
+        [mask["counts"] for mask in masks], [mask["size"][0] * mask["size"][1] for mask in masks]
+    )
     if not complete.all():
         index = int(complete.argmin())
         raise UserError(
             f"{path}: detection {index} has a damaged run-length encoding: its runs do not add up"
             f" to {masks[index]['size']} pixels"
         )
-    for row, rle in zip(results, masks, strict=True):
-        if isinstance(rle["counts"], list):
-            compressed = mask_utils.frPyObjects(rle, *rle["size"])
-            row["segmentation"] = {"size": rle["size"], "counts": compressed["counts"].decode()}
-    detections = Detections.from_rows(results)
+    for row in rows:
+        row["segmentation"] = as_rle(row["segmentation"], *row["segmentation"]["size"])
+        if "bbox" in row and not (row["bbox"][2] > 0 and row["bbox"][3] > 0):
+            row["bbox"] = mask_utils.toBbox(row["segmentation"]).tolist()
+            read["bbox is empty: the box of the mask is taken"] += 1
+    for what, count in read.items():
+        warn(f"{path}: in {count} of {len(rows)} detections {what}")
+    detections = Detections.from_rows(rows)
     scores = detections.class_scores
     if len(scores) and (scores.min() < 0 or scores.max() > 1):
         warn(
@@ -64,6 +78,13 @@ def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
             detections.check_fit(coco)
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
+        annotated = {a["image_id"] for a in coco.anns.values()}
+        found = len(annotated & set(detections.image_ids))
+        if found < _FEW * len(annotated):
+            warn(
+                f"{path}: has detections in {found} of {len(annotated)} annotated images, and the "
+                "objects of the others count as missed: give annotations of the tested images alone"
+            )
     return detections
 
 
@@ -76,23 +97,107 @@ def write_results(detections: Detections, path: str | Path) -> None:
     write_json(detections.to_rows(), Path(path))
 
 
-def _problem(row: Any, coco: COCO | None) -> str | None:
-    """Returns the first problem of a row, to follow "detection N"; None if it has none."""
+def _rows(path: Path) -> list[Any]:
+    rows = read_json(path)
+    if isinstance(rows, dict) and "annotations" in rows:
+        raise UserError(
+            f"{path} is an annotation file: give the results file first, then the annotations"
+        )
+    if not isinstance(rows, list):
+        raise UserError(f"{path} is not a list of detections: give a COCO results file")
+    if rows and all(isinstance(row, dict) and "segmentation" not in row for row in rows):
+        raise UserError(
+            f"{path} has no 'segmentation' in any of {len(rows)} detections: give the detector's "
+            "file of masks; boxes follow from them"
+        )
+    return rows
+
+
+def _problem(row: Any) -> str | None:
+    """Returns the first problem of a row, ids and mask aside, to follow "detection N"."""
     if not isinstance(row, dict):
         return "is not an object"
-    for field in ("image_id", "category_id", "segmentation", "score"):
+    for field in _FIELDS:
         if field not in row:
-            return f"has no '{field}'"
+            return f"has no '{field}': every detection needs {', '.join(_FIELDS)}"
     for field in ("score", *SCORE_ENTRIES.values()):
         if not is_number(row.get(field, 0.0)):
             return f"has a {field} that is not a finite number: {row[field]!s:.30}"
+    if row.get("bbox", 0) in (None, []):
+        del row["bbox"]
     if "bbox" in row and not is_box(row["bbox"]):
-        return f"has a bbox that is not four finite numbers: {row['bbox']}"
+        return f"has a bbox that is not four finite numbers: {row['bbox']!r:.60}"
     for field in ("image_id", "category_id"):
-        if not isinstance(row[field], int | str):
-            return f"has no valid {field}: {row[field]}"
-    if not is_rle(row["segmentation"]):
-        return "has a segmentation that is not a run-length encoding {size, counts}"
-    if coco is not None and row["category_id"] not in coco.cats:
-        return f"is of category {row['category_id']!r}, which the annotations do not have"
+        row[field] = whole(row[field])
+        if not is_id(row[field]):
+            return f"has no valid {field}: {row[field]!r:.40}"
     return None
+
+
+def _read_mask(row: dict[str, Any], coco: COCO | None) -> str | None:
+    """Reads a row's mask as an RLE; returns its problem, None without."""
+    mask = row["segmentation"]
+    if is_rle(mask):
+        sides = [whole(side) for side in mask["size"]]  # of its image, which is checked later
+    elif coco is None or isinstance(mask, dict):
+        return "has a segmentation that is not a run-length encoding {size, counts}" + (
+            ": polygons are read with annotations" if isinstance(mask, list) else ""
+        )
+    else:
+        image = coco.imgs[row["image_id"]]
+        sides = [image["height"], image["width"]]
+    try:
+        read, _ = read_segmentation(mask, *sides)
+    except SegmentationError as error:
+        return f"has no mask that can be read: segmentation {error}"
+    row["segmentation"] = read if isinstance(read, dict) else as_rle(read, *sides)
+    return None
+
+
+class _Ids:
+    """Finds the images and categories that the rows of a results file mean.
+
+    Args:
+        coco: The annotations.
+    """
+
+    def __init__(self, coco: COCO) -> None:
+        names = ((i, image.get("file_name")) for i, image in coco.imgs.items())
+        files = [(i, name) for i, name in names if isinstance(name, str)]
+        self._listed = {"image_id": coco.imgs.keys(), "category_id": coco.cats.keys()}
+        self._names = {
+            "image_id": _unique([*files, *((i, PurePath(name).stem) for i, name in files)]),
+            "category_id": _unique((i, c.get("name")) for i, c in coco.cats.items()),
+        }
+        self._texts = {
+            field: _unique((i, str(i)) for i in listed) for field, listed in self._listed.items()
+        }
+
+    def problem(self, row: dict[str, Any], read: Counter[str]) -> str | None:
+        """Sets the ids of a row that are written in another way, and counts them.
+
+        Returns:
+            The problem of an id that is not known, to follow "detection N"; None without.
+        """
+        for field, listed in self._listed.items():
+            value = row[field]
+            if value in listed:
+                continue
+            meant = {self._texts[field].get(str(value)), self._names[field].get(value)} - {None}
+            if len(meant) != 1:
+                what = "image" if field == "image_id" else "category"
+                known = first_names(list(listed), form=repr)
+                return (
+                    f"is of {what} {value!r}, which the annotations do not have; they have {known}"
+                )
+            (row[field],) = meant
+            read[f"{field} is a name, or text for a number: the id that it means is taken"] += 1
+        return None
+
+
+def _unique(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Returns name -> id for the names that only one id has."""
+    ids: dict[Any, set[Any]] = {}
+    for identity, name in pairs:
+        ids.setdefault(name, set()).add(identity)
+    return {name: next(iter(found)) for name, found in ids.items() if len(found) == 1}

@@ -50,7 +50,8 @@ def write_report(report: Report, folder: Path) -> Path:
                 path = folder / FIGURES / f"gallery{suffix}_{number:02}.jpg"
                 path.write_bytes(image.jpeg)
         (folder / DATA).write_text(json.dumps(data, allow_nan=False), encoding="utf-8")
-        (folder / PAGE).write_text(html, encoding="utf-8")
+        # names from broken files can hold half a character
+        (folder / PAGE).write_text(html, encoding="utf-8", errors="replace")
     except OSError as error:
         raise UserError(f"cannot write {error.filename or folder}: {error.strerror}") from error
     return folder / PAGE

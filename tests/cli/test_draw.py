@@ -41,6 +41,12 @@ def draw(files: dict[str, Path], *options: str) -> np.ndarray:
     return picture
 
 
+def lead_out(path: Path) -> None:
+    content = json.loads(path.read_text())
+    content["images"][0]["file_name"] = "../10.png"
+    path.write_text(json.dumps(content))
+
+
 def drop_file_name(path: Path) -> None:
     content = json.loads(path.read_text())
     del content["images"][0]["file_name"]
@@ -96,6 +102,7 @@ def test_same_seed_same_picture(files: dict[str, Path]) -> None:
         (lambda f: f.update(out=f["images"] / "2.png"), [], "2.png: is read as well and would be"),
         (lambda f: None, ["--images", "0"], "--images must be an integer >= 1, not 0"),
         (lambda f: None, ["--seed", "-1"], "--seed must be an integer >= 0, not -1"),
+        (lambda f: lead_out(f["annotations"]), [], "gt.json: image 10 has .* leads out of "),
         (lambda f: drop_file_name(f["annotations"]), [], "gt.json: image 10 has no 'file_name'$"),
         (lambda f: f.update(out=Path("scores.jpg")), [], "must end in .png"),
         (lambda f: f["out"].parent.write_text(""), [], "OUT .*: a file is in the way"),

@@ -78,6 +78,18 @@ def test_names_are_text(whole: tuple[Files, Page]) -> None:
     assert any(NASTY in str(a.get("alt")) for tag, a in page.tags if tag == "img")
 
 
+def test_names_keep_their_script(tmp_path: Path) -> None:
+    """Half a character, as cut-off JSON or a file name in another encoding has it, is replaced."""
+    cat, cell = "\u732b\ud83d", "\u062e\u0644\u064a\u0629"
+    files = Files(tmp_path, scene(), {3: cat, 7: cell})
+    page = files.report("--names", "\u691c\u51fa\u5668\udce9", "--title", "\u5831\u544a")
+    assert ("meta", "utf-8") in [(tag, a.get("charset")) for tag, a in page.tags]
+    for name in ("\u732b?", cell, "\u691c\u51fa\u5668?", "\u5831\u544a"):
+        assert name in page.text
+    names = [c["name"] for c in files.data()["models"][0]["evaluation"]["classes"]]
+    assert names == [cat, cell]
+
+
 def test_json_is_the_evaluation(whole: tuple[Files, Page]) -> None:
     files, _ = whole
     coco = load_annotations(files.annotations)
@@ -320,6 +332,11 @@ def test_scores_outside_the_unit_interval(files: Files) -> None:
         (lambda f: None, ["--compare", "{results}", "--names", "a", "a"], "a name of its own"),
         (lambda f: None, ["--seed", "-1"], "--seed must be an integer >= 0, not -1"),
         (lambda f: None, ["--score-thr", "nan"], "--score-thr: invalid number value: 'nan'"),
+        (
+            lambda f: f.annotate(lambda a: a["images"][0].update(file_name="a/../../x.png")),
+            ["--images", "{images}"],
+            "gt.json: image .* has the file_name 'a/../../x.png', which leads out of ",
+        ),
         (
             lambda f: f.annotate(lambda a: a["images"][0].pop("file_name")),
             ["--images", "{images}"],

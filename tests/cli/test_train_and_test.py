@@ -28,6 +28,7 @@ from tests.support.tiny import CONFIGS
 HOOKS = {
     "run_checks": "RunChecksHook",
     "checkpoint_fit": "CheckpointFitHook",
+    "resume": "ResumeHook",
     "overwrite_guard": "OverwriteGuardHook",
     "calibration": "CalibrationHook",
 }
@@ -247,7 +248,10 @@ def test_stock_configs_get_the_hooks_that_they_lack(
         assert checks.checked == {"train", "val"}  # before the data sets were built
 
 
-def test_an_image_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_decoded_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("msrcnn_mm.engine.checks.images._LOADED", 0)  # as one of thousands
     config = small_config(write_data_set(tmp_path / "data", CLASSES))
     image = tmp_path / "data" / "train" / "1.png"
     image.write_bytes(image.read_bytes()[:2000])  # its header is whole

@@ -7,11 +7,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pycocotools.mask as mask_utils
 import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
+from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.results_file import load_results, write_results
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from tests.support.coco_scenes import (
     SIDE,
     annotation,
@@ -78,7 +83,8 @@ def damaged(counts: str) -> list[dict[str, Any]]:
         ("", "is not valid JSON"),
         ("[" * 100_000, "nests brackets too deeply"),
         ("\udcff\udcfe", "is not valid JSON"),
-        ('{"annotations": []}', "is not a list of detections"),
+        ('{"results": []}', "is not a list of detections"),
+        ('{"annotations": []}', "is an annotation file: give the results file first"),
         ([3], "detection 0 is not an object"),
         ([GOOD, without("image_id")], "detection 1 has no 'image_id'"),
         ([without("category_id")], "has no 'category_id'"),
@@ -89,7 +95,11 @@ def damaged(counts: str) -> list[dict[str, Any]]:
         ([GOOD | {"score": 10**400}], "a score that is not a finite number: 1000"),
         ([GOOD | {"mask_score": float("inf")}], "a mask_score that is not a finite number: inf"),
         ([GOOD | {"foreground_prob": None}], "a foreground_prob that is not a finite number: None"),
-        ([GOOD | {"segmentation": [[0, 0, 9, 0, 9, 9]]}], "not a run-length encoding"),
+        ([GOOD | {"segmentation": []}], r"segmentation is \[\], without an outline"),
+        ([GOOD | {"segmentation": None}], "segmentation is null, without an outline"),
+        ([GOOD | {"segmentation": [[0, 0, 9, 0]]}], "has no polygon of three points"),
+        ([GOOD | {"segmentation": "abc"}], "segmentation is 'abc': write polygons"),
+        ([GOOD | {"bbox": [1, 2, 3]}], r"a bbox that is not four finite numbers: \[1, 2, 3\]"),
         ([GOOD | {"segmentation": {"counts": "0"}}], "not a run-length encoding"),
         ([GOOD | {"segmentation": {"size": [-1, 9], "counts": "0"}}], "not a run-length encoding"),
         ([GOOD | {"image_id": 99}], "is of image 99, which the annotations do not have"),
@@ -159,3 +169,99 @@ def test_scores_outside_the_unit_interval_are_warned_of(
     path.write_text(json.dumps([detection(10, BLOBS, factor * 0.5)]))
     load_results(path)
     assert ("needs scores in [0, 1]: divide percentages" in capsys.readouterr().err) is warns
+
+
+def read(tmp_path: Path, rows: list[dict[str, Any]], coco: COCO) -> Detections:
+    (tmp_path / "results.json").write_text(json.dumps(rows))
+    return load_results(tmp_path / "results.json", coco)
+
+
+def test_polygons_are_read_as_pycocotools_reads_them(tmp_path: Path) -> None:
+    outlines = [[10, 10, 60.5, 10, 60, 50.25, 10, 50], [5, 70, 100, 70, 100, 90, 5, 90]]
+    rows = [
+        GOOD | {"segmentation": outlines, "bbox": [5, 10, 95, 80]},
+        GOOD | {"segmentation": outlines[1:], "bbox": [5, 70, 95, 20]},
+    ]
+    coco = as_coco([annotation(1, 10, BLOBS)], 1)
+    detections = read(tmp_path, rows, coco)
+    theirs = coco.loadRes(json.loads(json.dumps(rows)))
+    assert detections.masks is not None
+    for ours, entry in zip(detections.masks, theirs.dataset["annotations"], strict=True):
+        assert ours["counts"].encode() == theirs.annToRLE(entry)["counts"]
+    reference = COCOeval(coco, theirs, "segm")
+    reference.evaluate()
+    reference.accumulate()
+    reference.summarize()
+    ap = evaluate_scores(coco, detections).rankings["class_score"].ap["AP"]
+    assert ap == pytest.approx(reference.stats[0], abs=1e-12)
+
+
+def test_polygons_need_annotations(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(json.dumps([GOOD | {"segmentation": [[0, 0, 9, 0, 9, 9]]}]))
+    with pytest.raises(UserError, match="polygons are read with annotations"):
+        load_results(tmp_path / "r.json")
+
+
+@pytest.mark.parametrize("box", [[0, 0, 0, 0], [5, 5, 0, 0], [5, 5, -1, 3], None, []])
+def test_masks_give_boxes(tmp_path: Path, capsys: pytest.CaptureFixture, box: Any) -> None:
+    rows = [GOOD, GOOD | {"segmentation": encode(BLOBS), "bbox": box}]
+    detections = read(tmp_path, rows, as_coco([], 1))
+    assert detections.with_boxes().boxes is not None
+    assert detections.with_boxes().boxes[1].tolist() == mask_utils.toBbox(encode(BLOBS)).tolist()
+    said = "in 1 of 2 detections bbox is empty: the box of the mask" in capsys.readouterr().err
+    assert said == bool(box)
+
+
+def test_a_file_of_boxes_is_told_from_a_file_of_masks(tmp_path: Path) -> None:
+    rows = [without("segmentation"), without("segmentation")]
+    with pytest.raises(UserError, match=r"no 'segmentation' in any of 2 detections: give the det"):
+        read(tmp_path, rows, as_coco([], 1))
+
+
+@pytest.mark.parametrize(
+    ("row", "meant"),
+    [
+        (dict(category_id="star"), (10, 7)),
+        (dict(category_id="7"), (10, 7)),
+        (dict(image_id="1.png"), (11, 3)),
+        (dict(image_id="1"), (11, 3)),
+        (dict(image_id="11"), (11, 3)),
+        (dict(image_id=11.0, category_id=7.0), (11, 7)),
+    ],
+)
+def test_names_for_ids_are_read_where_one_is_meant(
+    tmp_path: Path, capsys: pytest.CaptureFixture, row: dict[str, Any], meant: tuple[int, int]
+) -> None:
+    detections = read(tmp_path, [GOOD | row], as_coco([], 2))
+    assert (detections.image_ids[0], detections.category_ids[0]) == meant
+    assert all(type(i) is int for i in (*detections.image_ids, *detections.category_ids))
+    said = "in 1 of 1 detections" in capsys.readouterr().err
+    assert said == any(isinstance(value, str) for value in row.values())
+
+
+def test_numbers_for_ids_that_are_text(tmp_path: Path) -> None:
+    coco = AnnotationFile(
+        "gt.json",
+        coco_dict([], 1) | {"images": [dict(id="10", file_name="a.png", height=SIDE, width=SIDE)]},
+    ).coco()
+    assert read(tmp_path, [GOOD], coco).image_ids == ["10"]
+
+
+@pytest.mark.parametrize("image_id", ["0", "a.png", "png", ""])
+def test_names_that_could_mean_two_images_are_refused(tmp_path: Path, image_id: str) -> None:
+    content = coco_dict([], 2)
+    content["images"][0] |= dict(id=0, file_name="a.png")
+    content["images"][1] |= dict(file_name="b/0.png")
+    content["images"].append(dict(id=5, file_name="a.png", height=SIDE, width=SIDE))
+    coco = AnnotationFile("gt.json", content).coco()
+    with pytest.raises(UserError, match=f"is of image '{image_id}', which the annotations do not"):
+        read(tmp_path, [GOOD | {"image_id": image_id}], coco)
+
+
+@pytest.mark.parametrize(("images", "warns"), [(1, True), (2, False), (4, False)])
+def test_results_of_few_of_the_images_are_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture, images: int, warns: bool
+) -> None:
+    coco = as_coco([annotation(i, 9 + i, BLOBS) for i in range(1, 5)], 6)
+    read(tmp_path, [GOOD | {"image_id": 10 + i} for i in range(images)], coco)
+    assert ("1 of 4 annotated images" in capsys.readouterr().err) is warns

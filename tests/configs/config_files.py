@@ -21,6 +21,7 @@ OWN_KEYS = {"custom_imports", "default_hooks", "val_evaluator", "test_evaluator"
 HOOKS = {
     "run_checks": {"type": "RunChecksHook"},
     "checkpoint_fit": {"type": "CheckpointFitHook"},
+    "resume": {"type": "ResumeHook"},
     "overwrite_guard": {"type": "OverwriteGuardHook"},
     "calibration": {"type": "CalibrationHook"},
 }

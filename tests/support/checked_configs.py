@@ -42,8 +42,8 @@ def make_config(root: Path, classes: Any = CLASSES) -> Config:
                 ),
             ),
             train_dataloader=dict(dataset=data_set("train", load)),
-            val_dataloader=dict(dataset=data_set("val", [])),
-            test_dataloader=dict(dataset=data_set("val", [])),
+            val_dataloader=dict(dataset=data_set("val", load)),
+            test_dataloader=dict(dataset=data_set("val", load)),
             val_evaluator=evaluator,
             test_evaluator=evaluator,
         )

@@ -1,18 +1,45 @@
 """Checks of data sets: class names, annotations and images."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from mmdet.datasets import CocoDataset, CocoPanopticDataset
 from mmdet.registry import DATASETS
 
-from msrcnn_mm.coco.annotation_checks import Needs
 from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError, first_names, warn
 
 from ..config.walk import is_local, parts
+from ..results.coco_dataset import CompletedCOCO
 from .evaluators import check_evaluator, metrics_of
 from .images import check_images
+from .left_out import check_class_use, check_training_objects, warn_of_boxes
+
+
+@dataclass(frozen=True)
+class CheckedDataset:
+    """A data set of a config that reads files in COCO's format.
+
+    Attributes:
+        where: Its key in the config.
+        config: Its config.
+        cls: Its type.
+        classes: Its class names.
+        split: ``train``, ``val`` or ``test``.
+        evaluators: The ``CocoMetric`` configs of the split.
+        path: The annotation file.
+        built: The data set itself, which has not read its annotations.
+    """
+
+    where: str
+    config: Mapping
+    cls: type
+    classes: tuple[str, ...]
+    split: str
+    evaluators: list[Mapping]
+    path: str
+    built: CocoDataset
 
 
 def reads_as_coco(cls: Any) -> bool:
@@ -62,26 +89,18 @@ def declared_classes(dataset: Mapping, cls: type, where: str) -> tuple[str, ...]
     return names
 
 
-def check_dataset(
+def find_files(
     dataset: Mapping,
+    cls: type,
     where: str,
     classes: tuple[str, ...],
-    files: dict[str, AnnotationFile],
     split: str,
     evaluators: list[Mapping],
-) -> None:
-    """Checks one data set's annotations and images, and that its evaluators use the same.
-
-    Args:
-        dataset: Its config.
-        where: Its key in the config.
-        classes: Its class names.
-        files: Annotation files by path that were read already; gains this data set's.
-        split: ``train``, ``val`` or ``test``.
-        evaluators: The ``CocoMetric`` configs of the split.
+) -> CheckedDataset | None:
+    """Finds the files of a data set; None, with a warning, if they are not on this machine's disk.
 
     Raises:
-        UserError: For the first thing that is wrong.
+        UserError: It has no annotation file.
     """
     built = DATASETS.build({**dataset, "lazy_init": True, "pipeline": []})
     path = built.ann_file
@@ -89,18 +108,82 @@ def check_dataset(
         raise UserError(f"{where} has no ann_file")
     if not is_local(path, dataset.get("backend_args")):
         warn(f"{where}: {path} is not on this machine's disk, so it is not checked")
-        return
+        return None
+    return CheckedDataset(where, dataset, cls, classes, split, evaluators, path, built)
+
+
+def read_file(path: str, where: str, files: dict[str, AnnotationFile]) -> AnnotationFile:
+    """Returns an annotation file for MMDetection, which needs images and their file names.
+
+    Args:
+        path: The file.
+        where: The config's key that names it.
+        files: Files by path that were read already; gains this one.
+
+    Raises:
+        UserError: It cannot be read.
+    """
     if path not in files:
-        files[path] = AnnotationFile.read(path, where)
-    file = files[path]
-    default = "classes" not in (dataset.get("metainfo") or {})
-    file.check_classes(classes, where, type(built).__name__ if default else None)
-    metrics = {name for evaluator in evaluators for name in metrics_of(evaluator)}
-    with_masks = bool(metrics & {"segm", "boundary"})
-    if split == "train":
-        steps = parts(dataset.get("pipeline"), "pipeline")  # also those inside others
-        with_masks = any(step.get("with_mask") for _, step in steps)
-    file.check(Needs(masks=with_masks, trained=split == "train", evaluated=bool(metrics)))
-    check_images(file, built.data_prefix.get("img", ""), where)
-    for evaluator in evaluators:
-        check_evaluator(evaluator, split, classes, file, files)
+        file = files[path] = AnnotationFile.read(path, where)
+        for name, entries in (("categories", file.categories), ("images", file.images)):
+            if not entries:
+                raise UserError(f"{where}: {path} has no {name}")
+        for identity, image in file.images.items():
+            if not isinstance(image.get("file_name"), str):
+                raise UserError(
+                    f"{path}: image {identity}: file_name is {image.get('file_name')!r:.40}: give "
+                    "the path of the image below the data set's folder of images"
+                )
+    return files[path]
+
+
+def check_dataset(found: CheckedDataset, files: Mapping[str, AnnotationFile]) -> None:
+    """Checks one data set's annotations and images, and that its evaluators use the same.
+
+    Args:
+        found: The data set.
+        files: Annotation files by path, those of its evaluators among them.
+
+    Raises:
+        UserError: For the first thing that is wrong.
+    """
+    file = files[found.path]
+    metrics = {name for evaluator in found.evaluators for name in metrics_of(evaluator)}
+    with_masks, polygons_only = bool(metrics & {"segm", "boundary"}), False
+    if found.split == "train":
+        steps = [step for _, step in parts(found.config.get("pipeline"), "pipeline")]
+        with_masks = any(step.get("with_mask") for step in steps)
+        polygons_only = any(step.get("poly2mask") is False for step in steps)
+    file.complete(with_masks)
+    if file.is_changed and not issubclass(found.cls.COCOAPI, CompletedCOCO):  # type: ignore
+        raise UserError(
+            f"{found.where}: {file.path} needs completing ({'; '.join(file.notes)}), which "
+            f"{found.cls.__module__}.{found.cls.__name__} does not: write type='CocoDataset'"
+        )
+    if found.split == "train":
+        check_training_objects(file, found.classes, found.config, with_masks and polygons_only)
+    elif metrics:
+        check_class_use(file, found.classes)
+        _warn_of_unevaluated(file, found.classes)
+    if with_masks:
+        warn_of_boxes(file)
+    pipeline = found.config.get("pipeline")
+    check_images(file, found.built, pipeline, found.where, trained=found.split == "train")
+    for evaluator in found.evaluators:
+        check_evaluator(evaluator, found.split, file, files)
+
+
+def _warn_of_unevaluated(file: AnnotationFile, classes: tuple[str, ...]) -> None:
+    """Warns of what an evaluation leaves out or takes for something else."""
+    others = {c["id"]: c["name"] for c in file.categories if c["name"] not in classes}
+    lost = sum(annotation["category_id"] in others for annotation in file.annotations)
+    if lost:
+        warn(
+            f"{file.path}: {lost} of {len(file.annotations)} annotations are not evaluated: their "
+            f"categories are not among the classes ({first_names(list(others.values()), 10)})"
+        )
+    if any(annotation["id"] == 0 for annotation in file.annotations):
+        warn(
+            f"{file.path}: an annotation has the id 0, which pycocotools takes for 'no match': "
+            "number them from 1 for an exact AP"
+        )

@@ -1,7 +1,6 @@
 """Checks of evaluators: their metrics and their annotations."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from mmdet.evaluation import CocoMetric
@@ -43,12 +42,14 @@ def metrics_of(evaluator: Mapping) -> list[Any]:
     return as_list(setting_of(evaluator, "metric", METRICS))
 
 
+def evaluator_file(evaluator: Mapping) -> str | None:
+    """Returns the annotation file on this machine's disk that an evaluator names; None without."""
+    path = evaluator.get("ann_file")
+    return path if path is not None and is_local(path, evaluator.get("backend_args")) else None
+
+
 def check_evaluator(
-    evaluator: Mapping,
-    split: str,
-    classes: tuple[str, ...],
-    file: AnnotationFile,
-    files: dict[str, AnnotationFile],
+    evaluator: Mapping, split: str, file: AnnotationFile, files: Mapping[str, AnnotationFile]
 ) -> None:
     """Checks that an evaluator knows its metrics and evaluates by the images that it will be given.
 
@@ -57,15 +58,16 @@ def check_evaluator(
     Args:
         evaluator: A ``CocoMetric``'s config.
         split: ``val`` or ``test``.
-        classes: The data set's class names.
         file: The data set's annotations.
-        files: Annotation files by path that were read already; gains the evaluator's.
+        files: Annotation files by path, the evaluator's among them.
 
     Raises:
-        UserError: A metric is unknown, or the evaluator's annotations lack images or classes.
+        UserError: A metric is unknown, the evaluator's annotations lack images, or the evaluator
+            reads them otherwise than the rest of the run.
     """
     where = f"{split}_evaluator"
-    ours = issubclass(class_of(evaluator, METRICS) or CocoMetric, MaskScoreMetric)
+    cls = class_of(evaluator, METRICS) or CocoMetric
+    ours = issubclass(cls, MaskScoreMetric)
     known = [name for name in METRIC_NAMES if ours or name != "boundary"]
     unknown = [name for name in metrics_of(evaluator) if name not in known]
     if unknown:
@@ -73,14 +75,17 @@ def check_evaluator(
             f"{where}: no metric ({first_names(unknown, 10, repr)}); "
             f"there are ({first_names(known, 10, repr)})"
         )
-    path = evaluator.get("ann_file")
-    if path is None or not is_local(path, evaluator.get("backend_args")):
+    path = evaluator_file(evaluator)
+    if path is None:
         return
-    if Path(path).exists() and Path(path).samefile(file.path):
-        return
-    if path not in files:
-        files[path] = AnnotationFile.read(path, f"{where}.ann_file")
-    judged = {key: image["file_name"] for key, image in files[path].images.items()}
+    judge = files[path]
+    judge.complete(masks=bool({"segm", "boundary"} & set(metrics_of(evaluator))))
+    if judge.is_changed and not ours:
+        raise UserError(
+            f"{where}: {path} needs completing ({'; '.join(judge.notes)}), which {cls.__name__} "
+            "does not: write type='MaskScoreMetric'"
+        )
+    judged = {key: image["file_name"] for key, image in judge.images.items()}
     absent = sum(judged.get(key) != image["file_name"] for key, image in file.images.items())
     if absent:
         raise UserError(
@@ -88,4 +93,3 @@ def check_evaluator(
             f"{len(file.images)} are not in it: give both the same file; several data sets need a "
             "MultiDatasetsEvaluator with a metric for each"
         )
-    files[path].check_classes(classes, f"{where}.ann_file")

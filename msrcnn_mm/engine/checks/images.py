@@ -1,57 +1,118 @@
 """Checks of a data set's images against its annotations."""
 
 import os
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from mmdet.datasets import CocoDataset
+from PIL import Image
 
 from msrcnn_mm.coco.annotations import AnnotationFile
-from msrcnn_mm.errors import UserError
+from msrcnn_mm.errors import UserError, warn
+
+from ..config.walk import is_local, loading_step
+from .loaded_images import Loader, lost_range, size_of
 
 # Opening takes some 0.1 ms on a disk and ten times that on a network; more would hold up COCO.
 _OPENED = 2000
+_LOADED = 20  # of each kind, or
+_PIXELS = 3e8  # together: decoding takes some 10 ns a pixel
 _ORIENTATION = 0x0112  # EXIF tag; from 5 on width and height change places
 
+_WARNINGS = {
+    "pages": "{count} of {opened} images that were opened have several pages or frames, of which "
+    "{name} loads the first; the first such file is {path}: save the annotated page of each as a "
+    "file of its own if it is another",
+    "skipped": "{name} skips {count} of {loaded} images that it was tried on, the first is {path}",
+    "dark": "{count} of {loaded} images that were loaded have more than 8 bits and come out nearly "
+    "black from {name}: 99.9% of the values are below 64 of 255, the first is {path}: scale the "
+    "files to the whole range of 8 bits",
+    "white": "{count} of {loaded} images that were loaded have more than 8 bits and come out "
+    "clipped to white from {name}, the first is {path}: scale the files to the whole range of 8 "
+    "bits, or set imdecode_backend='cv2'",
+}
 
-def check_images(file: AnnotationFile, folder: str, where: str) -> None:
-    """Checks that all images exist and are not empty, and the headers of up to 2000 of them.
+
+def check_images(
+    file: AnnotationFile, dataset: CocoDataset, pipeline: Any, where: str, trained: bool
+) -> None:
+    """Checks that all images exist and are not empty, and that the pipeline can load them.
+
+    The headers of up to 2000 images are read. The first 20 of each kind - format, bits, EXIF
+    orientation, several pages - or 300 million pixels of it are loaded by the pipeline's own
+    transform, which decides whether an image can be read, its size and its values. The sizes of the
+    others follow from their headers and from how the transform treats their kind; those of formats
+    that Pillow does not know are not checked.
 
     Args:
         file: The annotations that name them.
-        folder: The folder that the names are relative to.
+        dataset: The data set; it need not have read its annotations.
+        pipeline: The config of its pipeline.
         where: The config's key of the data set.
+        trained: Whether it is trained on, so that images may be skipped.
 
     Raises:
-        UserError: One is missing or broken, or has another size than annotated.
+        UserError: An image is missing or cannot be read, or has another size than annotated.
     """
+    step = loading_step(pipeline)
+    folder = dataset.data_prefix.get("img", "")
+    if not is_local(folder, step and step.get("backend_args")):
+        warn(f"{where}: the images are not on this machine's disk, so they are not checked")
+        return
     if folder and not Path(folder).is_dir():
         raise UserError(f"{where}: no such folder of images: {folder}")
+    loader = None if step is None else Loader(step)
+    infos = [
+        dataset.parse_data_info({"raw_img_info": {**image, "img_id": id_}, "raw_ann_info": []})
+        for id_, image in file.images.items()
+    ]
+    present = _present(infos, file.path, where, trained and loader is not None and loader.skips)
+    if loader is None:
+        warn(f"{where}: no transform of its pipeline loads images, so they are not opened")
+        return
+    stride = -(-len(present) // _OPENED)
+    _LoadedImages(loader, file.path, where, trained).check(present[::stride])
+
+
+def _present(
+    infos: Sequence[Mapping[str, Any]], annotations: str, where: str, skips: bool
+) -> list[Mapping[str, Any]]:
+    """Returns the entries whose files exist and are not empty; all must, unless they are skipped.
+
+    Raises:
+        UserError: A file is missing or empty.
+    """
     sizes: dict[str, dict[str, int]] = {}
-    missing = []
-    for image in file.images.values():
-        path = _path(folder, image)
-        parent, name = os.path.split(path)
-        if parent not in sizes:
-            sizes[parent] = _file_sizes(parent)
-        size = sizes[parent].get(name)
-        if size is None:
-            missing.append(path)
-        elif size == 0:
-            raise UserError(f"{where}: the image {path} is empty (0 bytes)")
-    if missing:
+    present, missing = [], []
+    for info in infos:
+        paths = info["img_path"] if isinstance(info["img_path"], list) else [info["img_path"]]
+        for path in paths:
+            parent, name = os.path.split(path)  # pathlib would take a second for COCO
+            if parent not in sizes:
+                sizes[parent] = _file_sizes(parent)
+            size = sizes[parent].get(name)
+            if not size:
+                missing.append(path)
+                if size == 0 and not skips:
+                    raise UserError(f"{where}: the image {path} is empty (0 bytes)")
+                break
+        else:
+            present.append(info)
+    if missing and (not skips or not present):
         raise UserError(
-            f"{where}: {len(missing)} of {len(file.images)} images of {file.path} are missing, "
+            f"{where}: {len(missing)} of {len(infos)} images of {annotations} are missing, "
             f"the first is {missing[0]}"
         )
-    step = -(-len(file.images) // _OPENED)
-    for image in list(file.images.values())[::step]:
-        _check_header(_path(folder, image), image, file.path, where)
-
-
-def _path(folder: str, image: dict) -> str:
-    """Returns the path of an image of the annotations."""
-    # pathlib would take a second for COCO
-    return os.path.join(folder, image["file_name"])  # noqa: PTH118
+    if missing:
+        warn(
+            f"{where}: {len(missing)} of {len(infos)} images of {annotations} are missing or "
+            f"empty and are skipped (ignore_empty), the first is {missing[0]}"
+        )
+    return present
 
 
 def _file_sizes(folder: str) -> dict[str, int]:
@@ -63,18 +124,150 @@ def _file_sizes(folder: str) -> dict[str, int]:
         return {}
 
 
-def _check_header(path: str, annotated: dict, annotations: str, where: str) -> None:
-    """Checks that a file is an image of the annotated size, turned upright as OpenCV does."""
+@dataclass(frozen=True)
+class _Header:
+    """What a file says of itself, as Pillow reads it.
+
+    Attributes:
+        kind: What decides how a loader treats the file: format, bits, orientation, pages.
+        size: Width and height.
+        orientation: EXIF's, from 1 to 8.
+        pages: Whether there are several pages or frames.
+    """
+
+    kind: tuple[Any, ...]
+    size: tuple[int, int]
+    orientation: int
+    pages: bool
+
+
+def _read_header(path: Any) -> _Header | None:
+    """Returns a file's header; None if Pillow does not read it, which says nothing of loaders."""
     try:
         with Image.open(path) as image:
-            size = image.size
             # asked of a PNG without EXIF, Pillow would decode all of it
-            if "exif" in image.info and image.getexif().get(_ORIENTATION, 1) >= 5:
-                size = size[::-1]
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise UserError(f"{where}: the image {path} cannot be read: {error}") from error
-    if size != (annotated["width"], annotated["height"]):
-        raise UserError(
-            f"{where}: the image {path} is {size[0]} x {size[1]} pixels, but {annotations} says "
-            f"{annotated['width']} x {annotated['height']}, so its masks would be off its objects"
+            has_exif = "exif" in image.info or image.format == "TIFF"
+            orientation = image.getexif().get(_ORIENTATION, 1) if has_exif else 1
+            # the second picture of a camera's MPO is a preview or the other eye's
+            pages = image.format != "MPO" and getattr(image, "is_animated", False)
+            decoder = image.tile[0][3] if image.tile else None  # has the bits of a colour
+            bits = decoder[0] if isinstance(decoder, tuple) else decoder
+            kind = (image.format, image.mode, bits, orientation, pages)
+            return _Header(kind, image.size, orientation, pages)
+    except Exception:  # Pillow's readers raise anything on a file that they do not know
+        return None
+
+
+class _LoadedImages:
+    """Checks images by what the pipeline's transform loads.
+
+    Args:
+        loader: The transform.
+        annotations: The annotation file, for messages.
+        where: The config's key of the data set.
+        trained: Whether images may be skipped.
+    """
+
+    def __init__(self, loader: Loader, annotations: str, where: str, trained: bool) -> None:
+        self._loader = loader
+        self._annotations = annotations
+        self._where = where
+        self._trained = trained
+        self._loaded: Counter[Any] = Counter()
+        self._pixels: Counter[Any] = Counter()
+        self._turned: dict[Any, set[bool | None]] = defaultdict(set)
+        self._found: dict[str, list[Any]] = defaultdict(list)
+        self._channels: dict[int, Any] = {}
+
+    def check(self, infos: Sequence[Mapping[str, Any]]) -> None:
+        """Checks images, and warns of those that are loaded but not as they are meant.
+
+        Args:
+            infos: The data set's entries of the images.
+
+        Raises:
+            UserError: The transform cannot load one, or in another size than annotated.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, about large images and odd headers
+            for info in infos:
+                self._check_one(info)
+        self._conclude(len(infos))
+
+    def _check_one(self, info: Mapping[str, Any]) -> None:
+        path = info["img_path"]
+        header = _read_header(path)
+        kind = header and header.kind
+        if header is not None and header.pages and self._loader.reads_one_page:
+            self._found["pages"].append(path)
+        annotated = (info["width"], info["height"])
+        enough = self._loaded[kind] >= _LOADED or self._pixels[kind] >= _PIXELS
+        if enough and self._expected(header) in (None, annotated):
+            return
+        self._loaded[kind] += 1
+        try:
+            pixels = self._loader.load(info)
+        except UserError as error:
+            raise UserError(f"{self._where}: {error}") from error
+        if pixels is None and self._trained:
+            self._found["skipped"].append(path)
+            return
+        if pixels is None:
+            raise UserError(
+                f"{self._where}: the image {path} cannot be read by {self._loader.name}, and only "
+                "a training can skip it: replace the file, or take it out of the annotations"
+            )
+        size = size_of(pixels)
+        self._pixels[kind] += size[0] * size[1]
+        if header is not None and header.size[0] != header.size[1]:
+            relation = {header.size: False, header.size[::-1]: True}
+            self._turned[kind].add(relation.get(size))
+        if size != annotated:
+            raise UserError(self._misfit(info, size, header))
+        self._channels.setdefault(1 if pixels.ndim == 2 else pixels.shape[2], path)
+        if isinstance(path, str) and (lost := lost_range(pixels, path)):
+            self._found[lost].append(path)
+
+    def _expected(self, header: _Header | None) -> tuple[int, int] | None:
+        """Returns the size of which an image will be loaded; None if that is unknown."""
+        turned = self._turned[header.kind] if header is not None else set()
+        if header is None or len(turned) != 1:
+            return None
+        return {False: header.size, True: header.size[::-1], None: None}[next(iter(turned))]
+
+    def _misfit(
+        self, info: Mapping[str, Any], size: tuple[int, int], header: _Header | None
+    ) -> str:
+        """Returns the message that an image has another size than annotated, with its remedy."""
+        annotated = (info["width"], info["height"])
+        message = (
+            f"{self._where}: the image {info['img_path']} is {size[0]} x {size[1]} pixels, but "
+            f"{self._annotations} says {annotated[0]} x {annotated[1]}, so its masks would be off "
+            "its objects"
         )
+        if size != annotated[::-1] or header is None or header.orientation < 5:
+            return f"{message}: put the file that was annotated there, or mend width and height"
+        message += (
+            f": its EXIF orientation is {header.orientation}, which {self._loader.name} does not "
+            "follow as the tool did that it was annotated with: "
+        )
+        saved = "save the files as they were annotated, without the orientation"
+        fitting = self._loader.color_type_of_size(info, annotated)
+        return message + (f"set color_type={fitting!r} there, or {saved}" if fitting else saved)
+
+    def _conclude(self, opened: int) -> None:
+        """Warns of the images found."""
+        name, loaded = self._loader.name, sum(self._loaded.values())
+        for what, paths in self._found.items():
+            warn(
+                f"{self._where}: "
+                + _WARNINGS[what].format(
+                    count=len(paths), opened=opened, loaded=loaded, name=name, path=paths[0]
+                )
+            )
+        if len(self._channels) > 1:
+            examples = ", ".join(f"{count} as in {path}" for count, path in self._channels.items())
+            warn(
+                f"{self._where}: {name} loads images with different numbers of channels, "
+                f"{examples}: a batch needs the same, which color_type='color' gives"
+            )

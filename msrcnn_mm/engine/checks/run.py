@@ -14,8 +14,16 @@ from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError, first_names, warn
 
 from ..config.walk import class_of, leaf_datasets
-from .datasets import check_dataset, declared_classes, reads_as_coco
-from .evaluators import evaluators_of
+from .categories import check_categories
+from .datasets import (
+    CheckedDataset,
+    check_dataset,
+    declared_classes,
+    find_files,
+    read_file,
+    reads_as_coco,
+)
+from .evaluators import evaluator_file, evaluators_of
 from .forms import check_forms
 from .model import check_heads, check_pretrained, check_thresholds
 from .pipelines import check_pipelines
@@ -37,8 +45,8 @@ def check_run(config: Config, splits: Sequence[str]) -> None:
     if "train" in splits:
         check_pretrained(config.model)
         check_pipelines(config)
-    files: dict[str, AnnotationFile] = {}
-    reference: tuple[str, tuple[str, ...]] | None = None
+    found: list[CheckedDataset] = []
+    declared: list[tuple[str, tuple[str, ...]]] = []
     for split in splits:
         loader = config.get(f"{split}_dataloader")
         if loader is None:
@@ -53,14 +61,43 @@ def check_run(config: Config, splits: Sequence[str]) -> None:
                 warn(f"{where} is a {name}, and only COCO-format data is checked")
                 continue
             classes = declared_classes(dataset, cls, where)
-            if reference is None:
-                reference = where, classes
-                check_heads(config.model, classes)
-            elif classes != reference[1]:
-                raise UserError(
-                    f"{where} has the classes ({first_names(classes, 10, repr)}), but "
-                    f"{reference[0]} has ({first_names(reference[1], 10, repr)}): they must be the "
-                    "same, in the same order"
-                )
+            declared.append((where, classes))
             evaluators = evaluators_of(config.get(f"{split}_evaluator"), number)
-            check_dataset(dataset, where, classes, files, split, evaluators)
+            with_files = find_files(dataset, cls, where, classes, split, evaluators)
+            if with_files is not None:
+                found.append(with_files)
+    if declared:
+        check_heads(config.model, declared[0][1])
+    files = _read_files(found)
+    for where, classes in declared[1:]:
+        if classes != declared[0][1]:
+            raise UserError(
+                f"{where} has the classes ({first_names(classes, 10, repr)}), but "
+                f"{declared[0][0]} has ({first_names(declared[0][1], 10, repr)}): they must be the "
+                "same, in the same order"
+            )
+    for checked in found:
+        check_dataset(checked, files)
+    for file in files.values():
+        file.warn_of_notes()
+
+
+def _read_files(found: Sequence[CheckedDataset]) -> dict[str, AnnotationFile]:
+    """Returns the annotation files of data sets and evaluators by path, their categories checked.
+
+    All are read before any is checked: a file's categories are wrong or right beside those of the
+    others.
+    """
+    files: dict[str, AnnotationFile] = {}
+    named: dict[str, AnnotationFile] = {}
+    for dataset in found:
+        named[dataset.where] = read_file(dataset.path, dataset.where, files)
+        for evaluator in dataset.evaluators:
+            path = evaluator_file(evaluator)
+            if path is not None:
+                where = f"{dataset.split}_evaluator.ann_file"
+                named[where] = read_file(path, where, files)
+    if found:
+        default = "classes" not in (found[0].config.get("metainfo") or {})
+        check_categories(found[0].classes, named, found[0].cls.__name__ if default else None)
+    return files

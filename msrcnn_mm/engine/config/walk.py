@@ -1,11 +1,13 @@
 """Traversal of configs: parts, classes and settings, data sets and their files."""
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from mmdet.registry import MODELS
+from mmcv.transforms import LoadImageFromFile
+from mmdet.registry import MODELS, TRANSFORMS
 from mmengine.config import Config, ConfigDict
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.registry import Registry
@@ -13,6 +15,7 @@ from mmengine.registry import Registry
 _SPLITS = ("train", "val", "test")
 _DATA = ("dataloader", "evaluator")
 _FILES = ("ann_file", "proposal_file")
+_LOADER = re.compile("Load.*Image")  # OpenMMLab's name of a transform that loads images
 
 
 def parts(part: Any, path: str) -> Iterator[tuple[str, MutableMapping]]:
@@ -53,6 +56,19 @@ def leaf_datasets(dataset: Mapping, where: str) -> Iterator[tuple[str, Mapping]]
         yield where, dataset
     for path, part in inner:
         yield from leaf_datasets(part, path)
+
+
+def loading_step(part: Any) -> Mapping | None:
+    """Returns the config of the first transform that loads images, also inside others.
+
+    Args:
+        part: A pipeline's config, or that of a data set or data loader with its pipelines.
+    """
+    for _, step in parts(part, ""):
+        cls = class_of(step, TRANSFORMS)
+        if cls is not None and (issubclass(cls, LoadImageFromFile) or _LOADER.match(cls.__name__)):
+            return step
+    return None
 
 
 def annotation_files(config: Config) -> list[Path]:

@@ -27,7 +27,7 @@ class CheckpointFitHook(Hook):
     """
 
     # after EMAHook, which exchanges the weights
-    priority = "LOWEST"
+    priority = "VERY_LOW"
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Checks the checkpoint just read; mmengine has not yet put it into the model."""

@@ -1,13 +1,17 @@
 """Protection of the images that a test reads from the pictures that it draws."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from mmdet.engine.hooks import DetVisualizationHook
+from mmdet.engine import hooks
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from msrcnn_mm.errors import UserError
+
+from ..results.picture_files import listed_images, picture_names
+from .visualization import DetVisualizationHook
 
 _READ = ("img_path", "seg_map_path")  # keys of an image's entry in a data set
 
@@ -25,19 +29,22 @@ class OverwriteGuardHook(Hook):
     def before_test(self, runner: Runner) -> None:
         """Compares the pictures that will be drawn with the files that are read."""
         for hook in runner.hooks:
-            if isinstance(hook, DetVisualizationHook) and hook.draw and hook.test_out_dir:
-                folder = Path(runner.work_dir, runner.timestamp, hook.test_out_dir)
-                _check(folder, runner.test_loop.dataloader.dataset)
+            if not isinstance(hook, hooks.DetVisualizationHook):
+                continue
+            folder = Path(runner.work_dir, runner.timestamp, hook.test_out_dir or "")
+            if hook.draw and hook.test_out_dir and folder.is_dir() and any(folder.iterdir()):
+                infos = [info for info, _ in listed_images(runner.test_loop.dataloader.dataset)]
+                paths = [info["img_path"] for info in infos if info.get("img_path")]
+                # a user's own subclass of MMDetection's hook leaves the folders out
+                keeps_folders = isinstance(hook, DetVisualizationHook)
+                names = picture_names(paths) if keeps_folders else [Path(p).name for p in paths]
+                _check(folder, names, {i[key] for i in infos for key in _READ if i.get(key)})
 
 
-def _check(folder: Path, dataset: object) -> None:
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    images = [dataset.get_data_info(index) for index in range(len(dataset))]  # type: ignore
-    names = {info[key] for info in images for key in _READ if info.get(key)}
-    read = {Path(name).expanduser().resolve() for name in names}
-    for name in (Path(info["img_path"]).name for info in images if info.get("img_path")):
-        if (folder / name).resolve() in read:
+def _check(folder: Path, pictures: Iterable[str], read: Iterable[str]) -> None:
+    images = {Path(name).expanduser().resolve() for name in read}
+    for name in pictures:
+        if (folder / name).resolve() in images:
             raise UserError(
                 f"visualization.test_out_dir (--show-dir) {folder}: {name} is read from there and"
                 " would be lost; name a new folder"

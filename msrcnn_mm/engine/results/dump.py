@@ -8,7 +8,7 @@ from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
-from msrcnn_mm.coco.annotations import read_annotations
+from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.results_file import write_results
 from msrcnn_mm.errors import UserError
@@ -42,7 +42,7 @@ class DumpCocoResults(BaseMetric):
         super().__init__(collect_device=collect_device)
         self.out_file = Path(out_file_path)
         self.ann_file = Path(ann_file)
-        self._categories: list[dict[str, Any]] = read_annotations(self.ann_file)["categories"]
+        self._categories = AnnotationFile.read(self.ann_file).categories
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keeps the predictions of a batch, masks as RLEs.

@@ -1,9 +1,13 @@
 """An inferencer whose predictions keep the scores of masks."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import mmcv
 import mmengine
+import numpy as np
 from mmdet.apis import DetInferencer
 from mmdet.structures import DetDataSample
 from mmengine.registry import INFERENCERS
@@ -11,6 +15,13 @@ from mmengine.registry import INFERENCERS
 from msrcnn_mm.coco.detections import SCORE_ENTRIES
 from msrcnn_mm.rescoring.calibration_file import read_calibration
 
+from .picture_files import (
+    image_loader,
+    names_below_common_folder,
+    numbered,
+    picture_names,
+    read_picture,
+)
 from .predictions import add_calibrated_scores, calibration_of
 
 
@@ -22,6 +33,10 @@ class MaskScoringInferencer(DetInferencer):
     ``mask_scores`` and ``foreground_probs``, each a list of D numbers, where the detector predicts
     them; and ``calibrated_scores`` where ``model.test_cfg.calibration`` names a calibration.
     ``DetInferencer`` itself does neither.
+
+    No input replaces the files of another. Pictures and predictions keep the folders below the
+    folder that all inputs of a call share, and predictions of ``a.jpg`` and ``a.png`` keep the
+    suffix: ``preds/a.jpg.json``. A name that another input of an earlier call has gets a number.
 
     Args:
         *args: Those of ``DetInferencer``; a config must be given beside the weights.
@@ -35,6 +50,8 @@ class MaskScoringInferencer(DetInferencer):
         super().__init__(*args, **kwargs)
         path = calibration_of(self.model)
         self.calibration = None if path is None else read_calibration(path)
+        self._names: dict[str, tuple[str, str]] = {}  # by input: picture, predictions
+        self._owners: dict[Path, str | int] = {}  # written file -> input
 
     def forward(self, inputs: Any, **kwargs: Any) -> list[DetDataSample]:
         """Predicts a batch, and calibrates its scores."""
@@ -44,6 +61,50 @@ class MaskScoringInferencer(DetInferencer):
                 add_calibrated_scores(sample, self.calibration)
         return samples
 
+    def visualize(
+        self,
+        inputs: Sequence[str | np.ndarray],
+        preds: Sequence[DetDataSample],
+        return_vis: bool = False,
+        show: bool = False,
+        no_save_vis: bool = False,
+        img_out_dir: str = "",
+        **kwargs: Any,
+    ) -> list[np.ndarray] | None:
+        """Draws predictions over their images, read as the pipeline reads them.
+
+        Args:
+            inputs: Paths, or (H, W, 3) images.
+            preds: A prediction for each.
+            return_vis: Whether to return the pictures.
+            show: Whether to show them.
+            no_save_vis: Whether to write none.
+            img_out_dir: Folder in whose ``vis`` they are written; none without.
+            kwargs: As for ``DetInferencer.visualize``.
+
+        Returns:
+            (H, W, 3) pictures, RGB; None if nothing was to be drawn.
+        """
+        out_dir = "" if no_save_vis else img_out_dir
+        if not (show or out_dir or return_vis):
+            return None
+        loader = image_loader(self.pipeline)
+        pictures = []
+        for image, sample in zip(inputs, preds, strict=True):
+            if isinstance(image, str):
+                name, source = self._names_of(image)[0], image
+                pixels = read_picture(image, loader)
+            else:
+                name, source = f"{self.num_visualized_imgs:08}.jpg", self.num_visualized_imgs
+                pixels = image.copy()
+            file = str(self._own(Path(out_dir, "vis", name), source)) if out_dir else None
+            self.visualizer.add_datasample(
+                name, pixels, sample, draw_gt=False, show=show, out_file=file, **kwargs
+            )
+            pictures.append(self.visualizer.get_image())
+            self.num_visualized_imgs += 1
+        return pictures
+
     def pred2dict(self, data_sample: DetDataSample, pred_out_dir: str = "") -> dict[str, Any]:
         """Converts one image's predictions to a dictionary, and writes it where a folder is given.
 
@@ -51,12 +112,48 @@ class MaskScoringInferencer(DetInferencer):
             data_sample: The predictions.
             pred_out_dir: Folder in whose ``preds`` a JSON file is written; none without.
         """
-        number = self.num_predicted_imgs
-        result: dict[str, Any] = super().pred2dict(data_sample, pred_out_dir)
+        result: dict[str, Any] = super().pred2dict(data_sample)
         instances = data_sample.get("pred_instances", {})
         scores = {name: instances[name].tolist() for name in SCORE_ENTRIES if name in instances}
         result.update(scores)
-        if pred_out_dir and scores:  # the base class has written it without them
-            name = Path(data_sample.img_path).stem if "img_path" in data_sample else number
-            mmengine.dump(result, f"{pred_out_dir}/preds/{name}.json")
+        if pred_out_dir:
+            path = data_sample.get("img_path")
+            if path is None:
+                name, source = str(self.num_predicted_imgs), self.num_predicted_imgs
+                self.num_predicted_imgs += 1
+            else:
+                name, source = self._names_of(path)[1], path
+            file = self._own(Path(pred_out_dir, "preds", f"{name}.json"), source)
+            if "panoptic_seg" in result:
+                segments = str(file.with_suffix("")) + "_panoptic_seg.png"
+                mmcv.imwrite(result.pop("panoptic_seg")[:, :, ::-1], segments)
+                result["panoptic_seg_path"] = segments
+            file.parent.mkdir(parents=True, exist_ok=True)
+            mmengine.dump(result, file)
         return result
+
+    def _inputs_to_list(self, inputs: Any) -> list:
+        """Lists the inputs of a call, and names their files."""
+        found: list = super()._inputs_to_list(inputs)
+        paths = list(dict.fromkeys(path for path in found if isinstance(path, str)))
+        names = names_below_common_folder(paths)
+        stems = [str(Path(name).with_suffix("")) for name in names]
+        count = Counter(stems)
+        predictions = [
+            name if count[stem] > 1 else stem for name, stem in zip(names, stems, strict=True)
+        ]
+        both = zip(picture_names(paths), predictions, strict=True)
+        self._names = dict(zip(paths, both, strict=True))
+        return found
+
+    def _names_of(self, path: str) -> tuple[str, str]:
+        """Returns the names of an input's picture and predictions."""
+        return self._names.get(path) or (Path(path).name, Path(path).stem)
+
+    def _own(self, file: Path, source: str | int) -> Path:
+        """Returns the file, with a number in its name if it is another input's."""
+        names = numbered(file.name)
+        own = file
+        while self._owners.setdefault(own.absolute(), source) != source:
+            own = file.with_name(next(names))
+        return own

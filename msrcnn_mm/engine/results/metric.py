@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mmdet.datasets.api_wrappers import COCO
 from mmdet.evaluation.metrics import CocoMetric
 from mmdet.registry import METRICS
 from mmengine.logging import MMLogger
 
-from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import SettingError, UserError
 from msrcnn_mm.evaluation.average_precision import curves
@@ -29,6 +27,7 @@ from msrcnn_mm.evaluation.summaries import (
 )
 
 from ..config.walk import is_local
+from .coco_dataset import CompletedCOCO
 from .predictions import to_arrays, to_detections
 
 METRICS_HERE = ("bbox", "segm", "boundary")
@@ -75,7 +74,7 @@ class MaskScoreMetric(CocoMetric):
         coco_metrics = [m for m in metrics if m != "boundary"]
         super().__init__(None if here else ann_file, coco_metrics, **kwargs)
         if here:
-            self._coco_api = AnnotationFile.read(str(ann_file), "ann_file").coco(COCO)
+            self._coco_api = CompletedCOCO(str(ann_file))
         self.metrics = metrics
         unknown = set(self.metric_items or ()) - set(COCO_ITEMS)
         if unknown:

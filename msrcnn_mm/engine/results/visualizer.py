@@ -1,16 +1,101 @@
-"""Draws results whose masks have their own score."""
+"""Draws results with labels in any script, and results whose masks have their own score."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import get_cachedir
+from mmdet import visualization
 from mmdet.registry import VISUALIZERS
 from mmdet.structures import DetDataSample
-from mmdet.visualization import DetLocalVisualizer
 from mmengine.structures import InstanceData
 
-from msrcnn_mm.errors import SettingError
+from msrcnn_mm.errors import SettingError, first_names, warn
+
+from .label_fonts import DEFAULT, MAX_LENGTH, drawable, font_families
 
 _NAMES = {"scores": "class", "mask_scores": "mask"}
+
+
+@VISUALIZERS.register_module(force=True)
+class DetLocalVisualizer(visualization.DetLocalVisualizer):
+    """Replaces MMDetection's class of the same name and draws names of classes in any script.
+
+    A name is drawn with an installed font that has its characters. One that no font has, or of more
+    than 60 characters, is replaced by ``class 3``, the number of its label, and a warning lists the
+    replaced names. A ``$`` is drawn as it is, and a line break as a space.
+
+    Args:
+        name: The visualizer's name, by which mmengine finds it.
+        *args: Other arguments of MMDetection's class.
+        **kwargs: Likewise.
+    """
+
+    def __init__(self, name: str = "visualizer", *args: Any, **kwargs: Any) -> None:
+        super().__init__(name, *args, **kwargs)
+        self._replaced: set[str] = set()
+
+    def draw_texts(self, *args: Any, **kwargs: Any) -> Any:
+        """Draws texts, each with a font that has its characters."""
+        before = len(self.ax_save.texts)
+        drawn = super().draw_texts(*args, **kwargs)
+        for text in self.ax_save.texts[before:]:
+            text.set_parse_math(False)
+            families = font_families(text.get_text())
+            if families not in (None, [DEFAULT]) and kwargs.get("font_properties") is None:
+                text.set_fontfamily(families)
+        return drawn
+
+    def _draw_instances(
+        self, image: np.ndarray, instances: InstanceData, classes: Sequence[str] | None, *args: Any
+    ) -> np.ndarray:
+        """Draws instances with labels that can be drawn."""
+        if "labels" in instances:
+            labelled = instances.new()
+            labelled.label_names = self._label_names(instances, classes)
+            instances = labelled
+        return super()._draw_instances(image, instances, classes, *args)
+
+    def _draw_panoptic_seg(
+        self, image: np.ndarray, segments: Any, classes: Sequence[str], *args: Any
+    ) -> np.ndarray:
+        """Draws a panoptic segmentation with labels that can be drawn."""
+        names = self._drawable(classes, range(len(classes)))
+        return super()._draw_panoptic_seg(image, segments, names, *args)
+
+    def _draw_sem_seg(
+        self, image: np.ndarray, segments: Any, classes: Sequence[str] | None, *args: Any
+    ) -> np.ndarray:
+        """Draws a semantic segmentation with labels that can be drawn."""
+        names = classes and self._drawable(classes, range(len(classes)))
+        return super()._draw_sem_seg(image, segments, names, *args)
+
+    def _label_names(self, instances: InstanceData, classes: Sequence[str] | None) -> list[str]:
+        """Returns the name of each of D instances, as it can be drawn."""
+        labels = [int(label) for label in instances.labels]
+        if "label_names" in instances:
+            return self._drawable(instances.label_names, labels)
+        if classes is None:
+            return [f"class {label}" for label in labels]
+        names = self._drawable(classes, range(len(classes)))
+        return [names[label] for label in labels]
+
+    def _drawable(self, names: Sequence[str], labels: Iterable[int]) -> list[str]:
+        """Returns names as they can be drawn; replaces others, and warns once of each."""
+        drawn = {
+            name: drawable(name) or f"class {label}"
+            for name, label in zip(names, labels, strict=True)
+        }
+        new = [name for name in drawn if drawable(name) is None and name not in self._replaced]
+        if new:
+            self._replaced.update(new)
+            stand_ins = first_names([f"{drawn[name]} is {name!r}" for name in new], 20)
+            warn(
+                f"names that no installed font can draw, or of more than {MAX_LENGTH} characters, "
+                f"are replaced in pictures: {stand_ins}; install a font that has them, such as "
+                f"Noto Sans CJK, and delete {get_cachedir()}/fontlist-*.json"
+            )
+        return [drawn[name] for name in names]
 
 
 @VISUALIZERS.register_module()
@@ -76,26 +161,29 @@ class MaskScoreVisualizer(DetLocalVisualizer):
         return drawn
 
     def _by_deciding_score(self, instances: InstanceData) -> InstanceData:
-        """Returns a copy whose ``scores``, by which the base class draws, is the deciding score.
+        """Returns a shallow copy whose ``scores``, by which the base class draws, is the deciding.
 
         Args:
             instances: D detections with both scores.
 
         Returns:
-            A shallow copy: ``scores`` is the deciding score, which the base class prints after
-            the name; the name ends on the other score.
+            The detections; the other score is kept in ``other_scores``.
         """
         (other,) = _NAMES.keys() - {self.score_by}
-        labels = instances.labels.tolist()
-        names = instances.get("label_names") or [self._class_name(label) for label in labels]
         copy = instances.new()
-        copy.scores = instances[self.score_by]
-        copy.label_names = [
-            f"{name}, {_NAMES[other]} {100 * float(score):.1f}, {_NAMES[self.score_by]}"
-            for name, score in zip(names, instances[other], strict=True)
-        ]
+        copy.scores, copy.other_scores = instances[self.score_by], instances[other]
         return copy
 
-    def _class_name(self, label: int) -> str:
-        classes = self.dataset_meta.get("classes")
-        return f"class {label}" if classes is None else classes[label]
+    def _label_names(self, instances: InstanceData, classes: Sequence[str] | None) -> list[str]:
+        """Returns the name of each of D instances and its other score.
+
+        The base class prints ``scores`` behind it.
+        """
+        names = super()._label_names(instances, classes)
+        if "other_scores" not in instances:
+            return names
+        (other,) = _NAMES.keys() - {self.score_by}
+        return [
+            f"{name}, {_NAMES[other]} {100 * float(score):.1f}, {_NAMES[self.score_by]}"
+            for name, score in zip(names, instances.other_scores, strict=True)
+        ]

@@ -14,9 +14,16 @@ from ..config.file import is_first_process
 from ..hooks.calibration import CalibrationHook
 from ..hooks.checkpoint_fit import CheckpointFitHook
 from ..hooks.overwrite_guard import OverwriteGuardHook
+from ..hooks.resume import ResumeHook
 from ..hooks.run_checks import RunChecksHook
 
-DEFAULT_HOOKS = (RunChecksHook, CheckpointFitHook, OverwriteGuardHook, CalibrationHook)
+DEFAULT_HOOKS = (
+    RunChecksHook,
+    CheckpointFitHook,
+    ResumeHook,
+    OverwriteGuardHook,
+    CalibrationHook,
+)
 """Hooks of configs/_base_ that the runs of stock configs get as well."""
 
 

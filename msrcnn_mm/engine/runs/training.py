@@ -15,6 +15,7 @@ from torch import nn
 
 from msrcnn_mm.errors import UserError, warn
 
+from ..checkpoints.last import CheckpointPlace
 from ..checkpoints.loading import require_file
 from ..config.walk import class_of
 
@@ -92,7 +93,7 @@ def set_start(config: Config, resume: str | None) -> bool:
         Whether the training resumes from a checkpoint.
 
     Raises:
-        UserError: The checkpoint's file does not exist.
+        UserError: The checkpoint's file does not exist, or the work folder has lost its checkpoint.
     """
     if resume is not None:
         config.resume = True
@@ -102,8 +103,8 @@ def set_start(config: Config, resume: str | None) -> bool:
         return bool(config.get("resume"))
     if not config.get("resume"):
         return False
-    if Path(config.work_dir).is_dir() and find_latest_checkpoint(config.work_dir) is not None:
-        return True
+    if CheckpointPlace.of_config(config).last() is not None:
+        return True  # ResumeHook has the runner find it
     warn(f"no checkpoint in {config.work_dir}: the training starts from the beginning")
     return False
 

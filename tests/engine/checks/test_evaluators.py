@@ -28,8 +28,8 @@ def test_what_an_evaluator_measures_by_default_counts(root: Path, kind: str) -> 
     config = make_config(root)
     config.val_evaluator = dict(type=kind, ann_file=f"{root}/val.json")
     check(config)
-    edit(root / "val.json", lambda c: c["annotations"][0].pop("iscrowd"))
-    with pytest.raises(UserError, match="annotation 1 has no iscrowd"):
+    edit(root / "val.json", lambda c: c["annotations"][0].update(bbox=[1, 2, 3]))
+    with pytest.raises(UserError, match=r"annotation 1 \(in 1.png\): bbox is \[1, 2, 3\]"):
         check_run(config, ("val",))
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmdet.apis import DetInferencer
 from mmengine.config import Config
+from PIL import Image
 
 from msrcnn_mm import MaskScoringInferencer
 from msrcnn_mm.rescoring.calibration_file import CalibrationFile
@@ -58,3 +59,96 @@ def test_a_calibration_of_the_config_is_applied(run: tuple[Path, Path], tmp_path
     squares = [score**2 for score in ours["scores"]]
     assert ours["calibrated_scores"] == pytest.approx(squares, abs=2e-6)
     assert "calibrated_scores" not in predict(DetInferencer, path, run[1])
+
+
+@pytest.fixture(scope="module")
+def inferencer(run: tuple[Path, Path]) -> MaskScoringInferencer:
+    return MaskScoringInferencer(str(run[0]), str(run[1]), device="cpu", show_progress=False)
+
+
+def image_file(path: Path, shade: int, orientation: int = 1) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.full((40, 60, 3), shade, np.uint8)).save(path, exif=exif)
+    return str(path)
+
+
+def written(folder: Path) -> set[str]:
+    return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+
+
+def write(inferencer: MaskScoringInferencer, inputs: object, out: Path, **options: object) -> dict:
+    settings = dict(out_dir=str(out), no_save_pred=False, pred_score_thr=2, **options)
+    return inferencer(inputs, **settings)
+
+
+def test_the_same_name_in_two_folders_gives_two_files(
+    inferencer: MaskScoringInferencer, tmp_path: Path
+) -> None:
+    """Shades show whose picture a file is, scores whose prediction."""
+    paths = [image_file(tmp_path / f"cam{n}" / "1.png", 80 * n) for n in (1, 2)]
+    predictions = write(inferencer, paths, tmp_path / "out", batch_size=2)["predictions"]
+    assert written(tmp_path / "out") == {
+        *("vis/cam1/1.png", "vis/cam2/1.png", "preds/cam1/1.json", "preds/cam2/1.json")
+    }
+    for n in (1, 2):
+        picture = np.asarray(Image.open(tmp_path / "out" / "vis" / f"cam{n}" / "1.png"))
+        assert (picture == 80 * n).all()
+        text = (tmp_path / "out" / "preds" / f"cam{n}" / "1.json").read_text()
+        assert json.loads(text) == predictions[n - 1]
+
+
+def test_a_folder_with_two_formats_of_one_name(
+    inferencer: MaskScoringInferencer, tmp_path: Path
+) -> None:
+    for name in ("a.jpg", "a.png", "b.png"):
+        image_file(tmp_path / "in" / name, 90)
+    write(inferencer, str(tmp_path / "in"), tmp_path / "out")
+    assert written(tmp_path / "out" / "vis") == {"a.jpg", "a.png", "b.png"}
+    assert written(tmp_path / "out" / "preds") == {"a.jpg.json", "a.png.json", "b.json"}
+
+
+def test_later_calls_replace_only_files_of_the_same_input(
+    inferencer: MaskScoringInferencer, tmp_path: Path
+) -> None:
+    first, second = (image_file(tmp_path / f"cam{n}" / "1.png", 80 * n) for n in (1, 2))
+    for path in (first, second, first, second):
+        write(inferencer, path, tmp_path / "out")
+    assert written(tmp_path / "out" / "vis") == {"1.png", "1_2.png"}
+    assert written(tmp_path / "out" / "preds") == {"1.json", "1_2.json"}
+    assert (np.asarray(Image.open(tmp_path / "out" / "vis" / "1_2.png")) == 160).all()
+    write(inferencer, second, tmp_path / "other")
+    assert written(tmp_path / "other") == {"vis/1.png", "preds/1.json"}
+
+
+def test_arrays_get_numbers_that_no_file_has(
+    inferencer: MaskScoringInferencer, tmp_path: Path
+) -> None:
+    """The predictions of the first array would be 0.json."""
+    arrays = [np.full((40, 60, 3), shade, np.uint8) for shade in (50, 100)]
+    inferencer.num_predicted_imgs = inferencer.num_visualized_imgs = 0
+    write(inferencer, [image_file(tmp_path / "0.png", 90), *arrays], tmp_path / "out")
+    assert written(tmp_path / "out" / "preds") == {"0.json", "0_2.json", "1.json"}
+    assert written(tmp_path / "out" / "vis") == {"0.png", "00000001.jpg", "00000002.jpg"}
+    write(inferencer, arrays, tmp_path / "out")
+    assert len(written(tmp_path / "out")) == 10
+
+
+def test_pictures_are_turned_as_the_pipeline_turns_them(
+    run: tuple[Path, Path], tmp_path: Path
+) -> None:
+    config = Config.fromfile(run[0])
+    config.test_dataloader.dataset.pipeline[0].color_type = "color_ignore_orientation"
+    path = run[0].with_name("ignoring.py")
+    config.dump(path)
+    inferencer = MaskScoringInferencer(str(path), str(run[1]), device="cpu", show_progress=False)
+    turned = image_file(tmp_path / "1.png", 90, orientation=6)
+    (picture,) = inferencer(turned, return_vis=True, pred_score_thr=0.0)["visualization"]
+    assert picture.shape == (40, 60, 3)
+
+
+def test_nothing_is_written_unless_asked(inferencer: MaskScoringInferencer, tmp_path: Path) -> None:
+    path = image_file(tmp_path / "1.png", 90)
+    found = inferencer(path, out_dir=str(tmp_path / "out"), no_save_vis=True)
+    assert found["visualization"] == [] and not (tmp_path / "out").exists()

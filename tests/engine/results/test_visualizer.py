@@ -1,15 +1,20 @@
 """Pictures of results: the detections above the threshold, and their labels."""
 
+import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from matplotlib.font_manager import fontManager
+from mmdet.registry import VISUALIZERS
 from mmdet.structures import DetDataSample
+from mmdet.visualization import DetLocalVisualizer as MMDetectionVisualizer
 from mmengine.structures import InstanceData
 
-from msrcnn_mm.engine.results.visualizer import MaskScoreVisualizer
+from msrcnn_mm.engine.results.visualizer import DetLocalVisualizer, MaskScoreVisualizer
+from tests.support.fonts import CAT, DOG, write_font
 
 IMAGE = np.full((120, 160, 3), 90, np.uint8)
 
@@ -127,3 +132,91 @@ def test_labels_that_fit_stay_in_place() -> None:
     visualizer.draw_texts("ring", np.array([90, 60]), font_sizes=6)
     (text,) = visualizer.ax_save.texts
     assert text.get_position() == (90, 60) and text.get_fontsize() == 6
+
+
+def labelled(kind: str, *classes: str) -> list[np.ndarray]:
+    """Draws a detection of each class, warnings as errors."""
+    visualizer = VISUALIZERS.build(dict(type=kind, name=f"labels {classes}"))
+    visualizer.dataset_meta = dict(classes=classes, palette=len(classes) * [(220, 20, 60)])
+    pictures = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        for label in range(len(classes)):
+            one = sample([0.9], [0.8])
+            one.pred_instances.labels[:] = label
+            np.random.seed(0)  # of the masks' colours
+            visualizer.add_datasample("image", IMAGE, one, draw_gt=False)
+            pictures.append(visualizer.get_image())
+    return pictures
+
+
+KINDS = pytest.mark.parametrize("kind", ["DetLocalVisualizer", "MaskScoreVisualizer"])
+
+
+@KINDS
+@pytest.mark.usefixtures("installed")
+def test_names_without_a_font_are_replaced_and_listed(
+    kind: str, capsys: pytest.CaptureFixture, texts: list[str]
+) -> None:
+    first, second, third = labelled(kind, CAT, DOG, "ring")
+    assert not np.array_equal(first, second)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "ring" not in said
+    assert f"class 0 is {CAT!r}, class 1 is {DOG!r}; install a font" in said
+    stand_ins = labelled(kind, "class 0", "class 1", "ring")
+    for picture, stand_in in zip((first, second, third), stand_ins, strict=True):
+        assert np.array_equal(picture, stand_in)
+    assert capsys.readouterr().err == ""
+
+
+@KINDS
+@pytest.mark.usefixtures("installed")
+def test_names_are_drawn_with_an_installed_font(
+    kind: str, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    """The bar of the second glyph is higher."""
+    fontManager.addfont(write_font(tmp_path / "1.ttf", "Bars Sans", CAT + DOG))
+    first, second = labelled(kind, CAT, DOG)
+    assert not np.array_equal(first, second)
+    assert capsys.readouterr().err == ""
+    (stand_in,) = labelled(kind, "class 0")
+    assert not np.array_equal(first, stand_in)
+
+
+@KINDS
+@pytest.mark.usefixtures("installed")
+def test_dollars_are_no_formulas(kind: str) -> None:
+    first, second = labelled(kind, "$x$", "$\\nothing$")
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.usefixtures("installed")
+def test_names_of_each_instance_are_replaced_too(
+    capsys: pytest.CaptureFixture, texts: list[str]
+) -> None:
+    """As detectors of open vocabularies give them."""
+    visualizer = MaskScoreVisualizer(name="open vocabulary")
+    one = sample([0.9, 0.8], [0.8, 0.7])
+    one.pred_instances.label_names = [CAT, "a\nstar"]
+    for _ in range(2):
+        visualizer.add_datasample("image", IMAGE, one, draw_gt=False)
+    expected = ["class 0, class 90.0, mask: 80.0", "a star, class 80.0, mask: 70.0"]
+    assert texts == 2 * expected
+    assert capsys.readouterr().err.count("class 0 is") == 1
+
+
+def test_stock_configs_get_the_visualizer() -> None:
+    assert VISUALIZERS.get("DetLocalVisualizer") is DetLocalVisualizer
+
+
+@pytest.mark.usefixtures("installed")
+def test_other_names_are_drawn_as_by_mmdetection() -> None:
+    classes = ("ring", "Zelle \u00df", "50 $")
+    visualizer = MMDetectionVisualizer(name="MMDetection's")
+    visualizer.dataset_meta = dict(classes=classes, palette=3 * [(220, 20, 60)])
+    for label, picture in enumerate(labelled("DetLocalVisualizer", *classes)):
+        one = sample([0.9])
+        one.pred_instances.labels[:] = label
+        np.random.seed(0)
+        visualizer.add_datasample("image", IMAGE, one, draw_gt=False)
+        assert np.array_equal(picture, visualizer.get_image())

@@ -13,6 +13,7 @@ from torch import nn
 
 from msrcnn_mm.engine.runs import training
 from msrcnn_mm.engine.runs.training import CpuAmpOptimWrapper
+from msrcnn_mm.errors import CheckpointError
 
 
 class Line(BaseModel):
@@ -63,3 +64,13 @@ def test_resuming_where_nothing_is_warns(tmp_path: Path, capsys: pytest.CaptureF
     config = Config(dict(work_dir=str(tmp_path)))
     assert training.set_start(config, "auto") is False
     assert f"warning: no checkpoint in {tmp_path}: the training" in capsys.readouterr().err
+
+
+def test_resuming_where_the_checkpoint_is_lost_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "last_checkpoint").write_text("/elsewhere/epoch_1.pth")
+    config = Config(dict(work_dir=str(tmp_path)))
+    with pytest.raises(CheckpointError, match=r"names /elsewhere/epoch_1.pth, and .* has none to"):
+        training.set_start(config, "auto")
+    (tmp_path / "epoch_1.pth").touch()  # the loader says what is wrong with it
+    assert training.set_start(config, "auto") is True
+    assert config.load_from is None

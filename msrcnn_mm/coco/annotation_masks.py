@@ -1,0 +1,140 @@
+"""Reads the masks of annotations, and fills in the boxes and areas that follow from them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pycocotools.mask as mask_utils
+
+from msrcnn_mm.errors import UserError
+
+from .numbers import is_box, is_number
+from .rle import are_complete
+from .segmentations import SegmentationError, as_rle, read_segmentation
+
+Entry = dict[str, Any]
+
+
+def complete_masks(
+    path: str, annotations: Sequence[Entry], images: Mapping[Any, Entry], masks: bool
+) -> tuple[Counter[str], list[str]]:
+    """Reads masks, boxes and areas of annotations, and fills in what is absent; in place.
+
+    Args:
+        path: The file, for messages.
+        annotations: Of listed images.
+        images: Image id -> its entry.
+        masks: Whether every annotation must have a mask that can be read. Otherwise a mask that
+            cannot be read stays as it is, unless a box is to follow from it.
+
+    Returns:
+        The number of annotations in which a field was filled in, by field; and notes on polygons
+        that are left out.
+
+    Raises:
+        UserError: A mask, box or area cannot be read; the message names the first annotation.
+    """
+    filled: Counter[str] = Counter()
+    unread, short, of_annotations = _read_masks(annotations, images, filled)
+    refused = [number for number in unread if masks or _lacks_box(annotations[number])]
+    if refused:
+        first = annotations[refused[0]]
+        raise UserError(_message(path, first, unread[refused[0]], images, len(refused)))
+    for number, annotation in enumerate(annotations):
+        if _lacks_area(annotation) or _lacks_box(annotation):
+            mask = None if number in unread else annotation["segmentation"]
+            _fill_box_and_area(annotation, mask, images[annotation["image_id"]], filled)
+        problem = _problem(annotation)
+        if problem:
+            raise UserError(_message(path, annotation, problem, images))
+    notes = []
+    if short:
+        notes.append(
+            f"{short} polygons of fewer than three points are left out, in {of_annotations} "
+            "annotations"
+        )
+    return +filled, notes
+
+
+def _read_masks(
+    annotations: Sequence[Entry], images: Mapping[Any, Entry], filled: Counter[str]
+) -> tuple[dict[int, str], int, int]:
+    """Reads all masks that can be read.
+
+    Returns:
+        Position -> the problem of an annotation whose mask cannot be read; how many polygons are
+        left out, and in how many annotations.
+    """
+    unread: dict[int, str] = {}
+    encoded: list[int] = []
+    short = of_annotations = 0
+    for number, annotation in enumerate(annotations):
+        given: Any = annotation.get("segmentation")
+        image = images[annotation["image_id"]]
+        try:
+            mask, dropped = read_segmentation(given, image["height"], image["width"])
+        except SegmentationError as error:
+            unread[number] = f"segmentation {error}"
+            continue
+        annotation["segmentation"] = mask
+        if isinstance(mask, dict):
+            encoded.append(number)
+            continue
+        filled["segmentation (from a flat list)"] += not isinstance(given[0], list)
+        short, of_annotations = short + dropped, of_annotations + (dropped > 0)
+    rles = [annotations[number]["segmentation"] for number in encoded]
+    pixels = [rle["size"][0] * rle["size"][1] for rle in rles]
+    complete = are_complete([rle["counts"] for rle in rles], pixels)
+    for number, good in zip(encoded, complete, strict=True):
+        if not good:
+            unread[number] = (
+                "segmentation is a damaged RLE, whose runs do not add up to the image: export it "
+                "anew"
+            )
+    return dict(sorted(unread.items())), short, of_annotations
+
+
+def _lacks_area(annotation: Entry) -> bool:
+    return annotation.get("area") in (None, [])
+
+
+def _lacks_box(annotation: Entry) -> bool:
+    """Returns whether an annotation has no box, or one of zeros."""
+    return annotation.get("bbox") in (None, [], [0, 0, 0, 0])
+
+
+def _fill_box_and_area(annotation: Entry, mask: Any, image: Entry, filled: Counter[str]) -> None:
+    """Fills in the box and the area of an annotation from its mask; the area from its box without.
+
+    Args:
+        annotation: Changed in place.
+        mask: Its ``segmentation``; None if it cannot be read.
+        image: Its image's entry.
+        filled: Counts the fields.
+    """
+    rle = None if mask is None else as_rle(mask, image["height"], image["width"])
+    if _lacks_box(annotation) and rle is not None:
+        annotation["bbox"] = mask_utils.toBbox(rle).tolist()
+        filled["bbox"] += 1
+    if _lacks_area(annotation) and is_box(annotation.get("bbox")):
+        width, height = annotation["bbox"][2:]
+        annotation["area"] = width * height if rle is None else float(mask_utils.area(rle))
+        filled["area"] += 1
+
+
+def _problem(annotation: Entry) -> str | None:
+    """Returns the problem of an annotation's box or area; None without."""
+    box, area = annotation.get("bbox"), annotation.get("area")
+    if not is_box(box):
+        return f"bbox is {box!r:.60}: give x, y, width and height in pixels"
+    if not is_number(area) or isinstance(area, bool):
+        return f"area is {area!r:.40}: give the number of pixels"
+    return None
+
+
+def _message(
+    path: str, annotation: Entry, problem: str, images: Mapping[Any, Entry], count: int = 1
+) -> str:
+    name = images[annotation["image_id"]].get("file_name", f"image {annotation['image_id']}")
+    more = f" ({count} annotations cannot be read)" if count > 1 else ""
+    return f"{path}: annotation {annotation['id']} (in {name}): {problem}{more}"

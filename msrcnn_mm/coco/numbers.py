@@ -1,0 +1,30 @@
+"""Checks numbers, boxes and ids that come from JSON files."""
+
+from collections.abc import Iterable
+from sys import float_info
+from typing import Any
+
+
+def is_number(value: Any) -> bool:
+    """Returns whether a value is a finite number that fits into double precision."""
+    return isinstance(value, int | float) and abs(value) <= float_info.max
+
+
+def is_box(value: Any) -> bool:
+    """Returns whether a value is a list of four finite numbers."""
+    return isinstance(value, list) and len(value) == 4 and all(map(is_number, value))
+
+
+def whole(value: Any) -> Any:
+    """Returns 96 for 96.0, and any other value as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def is_id(value: Any) -> bool:
+    """Returns whether a value can be an id: an integer or text."""
+    return isinstance(value, int | str) and not isinstance(value, bool)
+
+
+def kinds_of(ids: Iterable[Any]) -> set[type]:
+    """Returns the types of ids, ``int`` and ``str``."""
+    return set(map(type, ids))

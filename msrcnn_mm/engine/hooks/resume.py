@@ -1,0 +1,76 @@
+"""Resuming from the work folder's own checkpoint, with the schedule of the config."""
+
+import logging
+from pathlib import Path
+
+from mmengine.dist import barrier, is_main_process
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.optim import OptimWrapperDict
+from mmengine.registry import HOOKS
+from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
+
+from ..checkpoints.last import CheckpointPlace
+from ..checkpoints.optimizer import check_optimizer
+from ..checkpoints.schedule import follow_config
+
+
+@HOOKS.register_module()
+class ResumeHook(Hook):
+    """Resumes a training from its own checkpoint and follows the config's schedule.
+
+    Where the run names no checkpoint, that of its work folder is taken, also when the folder was
+    moved or copied since; mmengine takes the path that it recorded, whichever training's that is.
+    mmengine also restores the checkpoint's schedule in the place of the config's. Where the two
+    differ, this hook restores the learning rate that the config's has at this point.
+
+    Raises:
+        CheckpointError: The work folder has lost its checkpoint, or the checkpoint was trained with
+            another optimizer.
+    """
+
+    # after CheckpointFitHook, whose message is the better one for another model
+    priority = "LOWEST"
+
+    def before_run(self, runner: Runner) -> None:
+        """Has ``last_checkpoint``, which mmengine reads next, name the folder's own checkpoint."""
+        if not runner._resume or runner._load_from is not None or runner._has_loaded:
+            return
+        place = CheckpointPlace.of_runner(runner)
+        last = place.last()
+        if last is not None and is_main_process():
+            place.record(last.path)
+            if last.note is not None:
+                print_log(last.note, logger="current", level=logging.WARNING)
+        barrier()  # every process reads the file
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Changes what mmengine is about to restore from the checkpoint."""
+        if not runner._resume or not isinstance(runner._train_loop, BaseLoop):
+            return
+        _rename_best(CheckpointPlace.of_runner(runner), checkpoint)
+        if isinstance(runner.optim_wrapper, OptimWrapperDict):
+            return  # several optimizers, which no detector here has
+        filename = str(runner._load_from or find_latest_checkpoint(runner.work_dir))
+        for message in (
+            *check_optimizer(runner, checkpoint, filename),
+            *follow_config(runner, checkpoint, filename),
+        ):
+            print_log(message, logger="current", level=logging.WARNING)
+
+
+def _rename_best(place: CheckpointPlace, checkpoint: dict) -> None:
+    """Has the checkpoint name the best one in its own place, or none.
+
+    ``CheckpointHook`` deletes the best checkpoint when it has a better one. By the recorded path,
+    the training in a copied folder would delete that of the folder it was copied from.
+    """
+    hub = checkpoint.get("message_hub") or {}
+    info = hub.get("runtime_info") or {}
+    for key in [key for key in info if key.startswith("best_ckpt") and info[key]]:
+        own = place.file(info[key])
+        if "://" in own or Path(own).is_file():
+            info[key] = own
+        else:
+            del info[key]
+            hub["resumed_keys"].pop(key, None)
