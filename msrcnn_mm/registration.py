@@ -28,6 +28,7 @@ _MODULES = (
     "msrcnn_mm.models.hosts.mask_scoring_roi_head",
     "msrcnn_mm.models.hosts.mask_scoring_yolact",
     "msrcnn_mm.models.hosts.yolact",
+    "msrcnn_mm.models.hosts.yolact_head",
     "msrcnn_mm.models.hosts.yolact_protonet",
     "msrcnn_mm.models.scorers.fast_mask_iou_head",
     "msrcnn_mm.models.scorers.mask_iou_head",

@@ -365,3 +365,19 @@ def test_what_is_measured_is_chosen_for_cocos_metrics_alone() -> None:
     for nothing in (dict(test_evaluator=others), dict(test_evaluator=None), dict()):
         with pytest.raises(UserError, match="--eval: the config's test_evaluator measures nothing"):
             testing.set_metrics(Config(nothing), ["segm"])
+
+
+def test_a_metric_for_each_of_several_data_sets(tmp_path: Path) -> None:
+    metrics = [dict(type="MaskScoreMetric", ann_file=f"{name}.json") for name in "ab"]
+    config = Config(
+        dict(
+            test_evaluator=dict(
+                type="MultiDatasetsEvaluator", metrics=metrics, dataset_prefixes=["a", "b"]
+            )
+        )
+    )
+    testing.set_metrics(config, ["segm"])
+    assert [metric.metric for metric in config.test_evaluator.metrics] == [["segm"], ["segm"]]
+    for name in ("out.json", "out.pkl"):
+        with pytest.raises(UserError, match="has metrics, one for each data set: test one data"):
+            testing.add_dump(config, tmp_path / name)

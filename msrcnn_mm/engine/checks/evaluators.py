@@ -18,8 +18,23 @@ METRIC_NAMES = ("bbox", "segm", "boundary", "proposal", "proposal_fast")
 
 def coco_metrics(evaluator: Any) -> list[Any]:
     """Returns those of an evaluator's metrics that are a ``CocoMetric``."""
+    if isinstance(evaluator, Mapping) and "metrics" in evaluator:
+        evaluator = evaluator["metrics"]
     found = [(metric, class_of(metric, METRICS)) for metric in as_list(evaluator)]
     return [metric for metric, cls in found if cls is not None and issubclass(cls, CocoMetric)]
+
+
+def evaluators_of(evaluator: Any, number: int) -> list[Any]:
+    """Returns the ``CocoMetric`` configs that measure a data set.
+
+    Args:
+        evaluator: The split's evaluator. One of MMDetection's ``MultiDatasetsEvaluator`` has a
+            metric for each data set, any other measures all of them by each.
+        number: The number of the data set among those of the split, from 0.
+    """
+    if isinstance(evaluator, Mapping) and "dataset_prefixes" in evaluator:
+        evaluator = as_list(evaluator["metrics"])[number : number + 1]
+    return coco_metrics(evaluator)
 
 
 def metrics_of(evaluator: Mapping) -> list[Any]:
@@ -75,5 +90,6 @@ def check_evaluator(
     if absent:
         raise UserError(
             f"{where}.ann_file is {path}, but the images come from {file.path}, and {absent} of "
-            f"{len(file.images)} are not in it: give both the same file"
+            f"{len(file.images)} are not in it: give both the same file; several data sets need a "
+            "MultiDatasetsEvaluator with a metric for each"
         )

@@ -23,8 +23,10 @@ from .datasets import (
     read_file,
     reads_as_coco,
 )
-from .evaluators import coco_metrics, evaluator_file
+from .evaluators import evaluator_file, evaluators_of
+from .forms import check_forms
 from .model import check_heads, check_pretrained, check_thresholds
+from .pipelines import check_pipelines
 
 
 def check_run(config: Config, splits: Sequence[str]) -> None:
@@ -38,9 +40,11 @@ def check_run(config: Config, splits: Sequence[str]) -> None:
         UserError: For the first thing that is wrong, with its remedy.
     """
     init_default_scope(config.get("default_scope") or "mmdet")
+    check_forms(config, splits)
     check_thresholds(config.model)
     if "train" in splits:
         check_pretrained(config.model)
+        check_pipelines(config)
     found: list[CheckedDataset] = []
     declared: list[tuple[str, tuple[str, ...]]] = []
     for split in splits:
@@ -49,8 +53,8 @@ def check_run(config: Config, splits: Sequence[str]) -> None:
             if split == "val":
                 continue
             raise UserError(f"the config has no {split}_dataloader")
-        evaluators = coco_metrics(config.get(f"{split}_evaluator"))
-        for where, dataset in leaf_datasets(loader["dataset"], f"{split}_dataloader.dataset"):
+        leaves = leaf_datasets(loader["dataset"], f"{split}_dataloader.dataset")
+        for number, (where, dataset) in enumerate(leaves):
             cls = class_of(dataset, DATASETS)
             if cls is None or not reads_as_coco(cls):
                 name = dataset.get("type") if cls is None else cls.__name__
@@ -58,6 +62,7 @@ def check_run(config: Config, splits: Sequence[str]) -> None:
                 continue
             classes = declared_classes(dataset, cls, where)
             declared.append((where, classes))
+            evaluators = evaluators_of(config.get(f"{split}_evaluator"), number)
             with_files = find_files(dataset, cls, where, classes, split, evaluators)
             if with_files is not None:
                 found.append(with_files)

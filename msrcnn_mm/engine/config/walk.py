@@ -34,15 +34,28 @@ def parts(part: Any, path: str) -> Iterator[tuple[str, MutableMapping]]:
             yield from parts(inner, f"{path}.{key}")
 
 
+def inner_datasets(dataset: Mapping, where: str) -> Iterator[tuple[str, Mapping]]:
+    """Yields the data sets inside a RepeatDataset, ConcatDataset and the like, each with its key.
+
+    Args:
+        dataset: The data set's config; one that reads files has none inside.
+        where: Its key in the config.
+    """
+    for key in ("dataset", "datasets"):
+        inner = dataset.get(key)
+        if isinstance(inner, Mapping):
+            yield f"{where}.{key}", inner
+        for index, part in enumerate(inner if isinstance(inner, list | tuple) else ()):
+            yield f"{where}.{key}[{index}]", part
+
+
 def leaf_datasets(dataset: Mapping, where: str) -> Iterator[tuple[str, Mapping]]:
-    """Yields the data sets that read files, inside RepeatDataset, ConcatDataset and the like."""
-    if "dataset" in dataset:
-        yield from leaf_datasets(dataset["dataset"], f"{where}.dataset")
-    elif "datasets" in dataset:
-        for index, inner in enumerate(dataset["datasets"]):
-            yield from leaf_datasets(inner, f"{where}.datasets[{index}]")
-    else:
+    """Yields the data sets that read files, inside others or not, each with its key."""
+    inner = [*inner_datasets(dataset, where)]
+    if not inner:
         yield where, dataset
+    for path, part in inner:
+        yield from leaf_datasets(part, path)
 
 
 def loading_step(part: Any) -> Mapping | None:

@@ -43,9 +43,8 @@ class CheckpointFitHook(Hook):
         check_fit(bare_model(runner.model), checkpoint, str(filename), use)
         if loop is None or use == "finetune":
             return
-        meta = (checkpoint.get("meta") or {}).get("dataset_meta") or {}
-        learnt = meta.get("classes", meta.get("CLASSES"))
-        classes = (getattr(loop.dataloader.dataset, "metainfo", None) or {}).get("classes")
+        learnt = _classes((checkpoint.get("meta") or {}).get("dataset_meta"))
+        classes = _classes(getattr(loop.dataloader.dataset, "metainfo", None))
         if learnt is not None and classes is not None and tuple(learnt) != tuple(classes):
             print_log(
                 f"{filename}: was trained for the classes ({first_names(learnt, 10)}), but the "
@@ -53,3 +52,12 @@ class CheckpointFitHook(Hook):
                 logger="current",
                 level=logging.WARNING,
             )
+
+
+def _classes(meta: Any) -> Any:
+    """Returns the class names in a data set's meta information; None without any.
+
+    That of a ConcatDataset is a list where its data sets differ, be it in colours.
+    """
+    first = meta[0] if isinstance(meta, list) else meta or {}
+    return first.get("classes", first.get("CLASSES"))

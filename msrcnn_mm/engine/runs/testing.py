@@ -1,5 +1,6 @@
 """Changes of a config by the options of a test."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.config import Config
@@ -33,8 +34,14 @@ def add_dump(config: Config, path: Path) -> None:
     """Adds a metric that writes the predictions to a file of a suffix in ``DUMPS``.
 
     Raises:
-        UserError: The config names no annotations, from which a JSON file takes category ids.
+        UserError: The config names no annotations, from which a JSON file takes category ids; or
+            its evaluator has a metric for each of several data sets.
     """
+    if isinstance(config.test_evaluator, Mapping) and "metrics" in config.test_evaluator:
+        raise UserError(
+            f"--out {path}: test_evaluator has metrics, one for each data set: test one data set, "
+            "with test_evaluator = dict(type='MaskScoreMetric', ann_file=...)"
+        )
     dump = dict(type=DUMPS[path.suffix], out_file_path=str(path))
     if path.suffix == ".json":
         dump["ann_file"] = annotations_of_test(config, f"--out {path}")

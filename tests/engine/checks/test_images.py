@@ -22,13 +22,14 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
 WIDE = np.random.default_rng(0).integers(0, 65536, (20, 30), np.uint16)
 ORIENTATION = 0x0112
 FLAGS = ("color", "color_ignore_orientation", "unchanged", "grayscale")
+MASKS = dict(type="LoadAnnotations", with_mask=True)
 
 
 def with_loader(root: Path, **settings: Any) -> Any:
     config = make_config(root)
     loader = {"type": "LoadImageFromFile", **settings}
     for part in ("train", "val", "test"):
-        config[f"{part}_dataloader"].dataset.pipeline = [loader]
+        config[f"{part}_dataloader"].dataset.pipeline = [loader, MASKS]
     return config
 
 
@@ -292,7 +293,7 @@ def test_a_loader_of_ones_own_decides(root: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_format_of_ones_own(root: Path) -> None:
     config = make_config(root)
-    config.train_dataloader.dataset.pipeline = [dict(type=LoadImageOfNumbers)]
+    config.train_dataloader.dataset.pipeline = [dict(type=LoadImageOfNumbers), MASKS]
     for number in (0, 1):
         np.savetxt(put(root, f"{number}.txt", (64, 50), number), np.ones((50, 64)))
     check(config)
@@ -304,7 +305,10 @@ def test_the_loader_inside_another_transform(root: Path) -> None:
     save_turned(put(root, "a.jpg"))
     config = make_config(root)
     inner = [dict(type="LoadImageFromFile", color_type="color_ignore_orientation")]
-    config.train_dataloader.dataset.pipeline = [dict(type="RandomChoice", transforms=[inner])]
+    config.train_dataloader.dataset.pipeline = [
+        dict(type="RandomChoice", transforms=[inner]),
+        MASKS,
+    ]
     check(config)
     put(root, "a.jpg", (20, 30))
     assert "is 30 x 20 pixels" in refusal(config)
@@ -320,7 +324,10 @@ class ChannelFiles(CocoDataset):
 def test_channels_in_files_of_their_own(root: Path) -> None:
     config = make_config(root)
     config.train_dataloader.dataset.type = "ChannelFiles"
-    config.train_dataloader.dataset.pipeline = [dict(type="LoadMultiChannelImageFromFiles")]
+    config.train_dataloader.dataset.pipeline = [
+        dict(type="LoadMultiChannelImageFromFiles"),
+        MASKS,
+    ]
     for name in ("1.png", "2.png"):
         grey = Image.open(root / "train" / name).convert("L")
         for channel in "rg":
@@ -335,7 +342,7 @@ def test_channels_in_files_of_their_own(root: Path) -> None:
 
 def test_a_pipeline_that_loads_no_image(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = make_config(root)
-    config.train_dataloader.dataset.pipeline = [dict(type="LoadAnnotations", with_mask=True)]
+    config.train_dataloader.dataset.pipeline = [MASKS]
     (root / "train" / "1.png").write_bytes(b"no image")
     check(config)
     warning = "train_dataloader.dataset: no transform of its pipeline loads images"

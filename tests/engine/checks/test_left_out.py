@@ -140,6 +140,7 @@ def test_masks_are_asked_for_only_where_they_are_used(root: Path) -> None:
         edit(root / f"{split}.json", lambda c: c["annotations"][0].update(segmentation=[]))
     config = make_config(root)
     config.train_dataloader.dataset.pipeline[1].with_mask = False
+    config.model.roi_head.mask_head = None  # one that learns is refused without masks
     config.val_evaluator.metric = config.test_evaluator.metric = "bbox"
     check(config)
     config.test_evaluator.metric = ["bbox", "segm"]

@@ -65,6 +65,21 @@ def test_labels_learnt_for_other_names(
     assert bool(said) == warned
 
 
+def test_data_sets_that_differ_in_colours_have_a_list_of_meta_information(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(checkpoint_fit, "print_log", lambda text, **_: said.append(text))
+    for learnt in (("a", "b"), ("b", "a")):
+        run = runner(_test_loop=Loop(("a", "b")))
+        own = run._test_loop.dataloader.dataset.metainfo
+        run._test_loop.dataloader.dataset.metainfo = [own, dict(own, palette=[(1, 2, 3)] * 2)]
+        meta = dict(dataset_meta=[dict(classes=learnt), dict(classes=learnt, palette=[])])
+        checkpoint = dict(state_dict=run.model.state_dict(), meta=meta)
+        CheckpointFitHook().after_load_checkpoint(run, checkpoint)
+    assert len(said) == 1 and "was trained for the classes (b, a)" in said[0]
+
+
 @pytest.mark.parametrize(
     ("settings", "use"), [(dict(resume=True), "resume"), (dict(resume=False), "finetune")]
 )

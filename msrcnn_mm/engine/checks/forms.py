@@ -1,0 +1,212 @@
+"""Checks of the form of a config: data sets, wrapped and in lists, and settings of MMDetection 2.
+
+mmengine does not read the settings of MMDetection 2 and says nothing about them.
+"""
+
+import inspect
+from collections.abc import Container, Iterator, Mapping, Sequence
+from typing import Any
+
+from mmdet.datasets import CocoDataset, MultiImageMixDataset
+from mmdet.registry import DATASETS
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset, RepeatDataset
+
+from msrcnn_mm.errors import UserError, first_names, warn
+
+from ..config.walk import class_of, leaf_datasets, parts
+
+OLD_SETTINGS = {
+    # of a run
+    "checkpoint_config": "default_hooks = dict(checkpoint=dict(type='CheckpointHook', ...))",
+    "evaluation": "train_cfg = dict(val_interval=...) and val_evaluator = dict(...)",
+    "log_config": "default_hooks = dict(logger=dict(type='LoggerHook', ...))",
+    "lr_config": "param_scheduler = [...]",
+    "optimizer": "optim_wrapper = dict(optimizer=...)",
+    "optimizer_config": "optim_wrapper = dict(clip_grad=...)",
+    "resume_from": "load_from = ... and resume = True",
+    "runner": "train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=...)",
+    "total_epochs": "train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=...)",
+    # of a loader
+    "samples_per_gpu": "batch_size=... in the loader",
+    "workers_per_gpu": "num_workers=... in the loader",
+    # of a data set
+    "filter_empty_gt": "filter_cfg=dict(filter_empty_gt=...)",
+    "img_prefix": "data_prefix=dict(img=...)",
+    "seg_prefix": "data_prefix=dict(seg=...)",
+    "separate_eval": "an evaluator dict(type='MultiDatasetsEvaluator', ...)",
+}
+"""Settings of MMDetection 2, with what MMDetection 3 reads in their place."""
+
+_CONCAT = "dict(type='ConcatDataset', datasets=[...])"
+_WRAPPERS = {
+    ConcatDataset: "datasets",
+    ClassBalancedDataset: "dataset",
+    MultiImageMixDataset: "dataset",
+    RepeatDataset: "dataset",
+}
+
+
+def check_forms(config: Config, splits: Sequence[str]) -> None:
+    """Checks that the data sets of a config are written as MMDetection 3 reads them.
+
+    A setting of MMDetection 2 beside them gives a warning, unless its value is found in a setting
+    that is read: then it is a variable of the config file.
+
+    Args:
+        config: The whole config.
+        splits: Those of ``train``, ``val`` and ``test`` that the run will read.
+
+    Raises:
+        UserError: A data set is not, or is given only as MMDetection 2 reads it.
+    """
+    data = config.get("data")
+    old = data if isinstance(data, Mapping) else {}
+    for split in splits:
+        loader = config.get(f"{split}_dataloader")
+        unread = set(_files(old.get(split))) - set(_files(loader))
+        if unread:
+            raise UserError(
+                f"data.{split} is of MMDetection 2, and its {min(unread)} is not read: write "
+                f"{split}_dataloader = dict(batch_size=..., num_workers=..., dataset=dict(...))"
+            )
+        if loader is not None:
+            _check_loader(loader, f"{split}_dataloader")
+            if split != "train":
+                _check_evaluator(config.get(f"{split}_evaluator"), f"{split}_evaluator")
+                _warn_of_repeats(loader["dataset"], config.get(f"{split}_evaluator"), split)
+    if "train" in splits:
+        read = list(_values([config[key] for key in config if key not in OLD_SETTINGS]))
+        found = [(key, key) for key in OLD_SETTINGS if config.get(key) not in (None, *read)]
+        found += [(f"data.{key}", key) for key in OLD_SETTINGS if key in old]
+        for path, key in found:
+            warn(f"{path} is of MMDetection 2 and is not read: write {OLD_SETTINGS[key]}")
+
+
+def _check_loader(loader: Any, where: str) -> None:
+    """Checks the form of a data loader and its data sets."""
+    if isinstance(loader, list | tuple):
+        raise UserError(
+            f"{where} is a list, and mmengine reads one loader: write dataset={_CONCAT} in one; "
+            "for val and test, an evaluator dict(type='MultiDatasetsEvaluator', metrics=[...], "
+            "dataset_prefixes=[...]) measures each data set"
+        )
+    _refuse_old(loader, (), where)
+    if "dataset" not in loader:
+        raise UserError(f"{where} has no dataset")
+    _check_dataset(loader["dataset"], f"{where}.dataset")
+
+
+def _check_evaluator(evaluator: Any, where: str) -> None:
+    """Refuses an evaluator of several files."""
+    for path, part in parts(evaluator, where):
+        if isinstance(part.get("ann_file"), list | tuple):
+            raise UserError(
+                f"{path}.ann_file is a list, and a metric reads one: write "
+                "dict(type='MultiDatasetsEvaluator', metrics=[...], dataset_prefixes=[...]) with a "
+                "metric for each"
+            )
+
+
+def _warn_of_repeats(dataset: Mapping, evaluator: Any, split: str) -> None:
+    """Warns of images that are tested more than once and measured together."""
+    classes = [class_of(part, DATASETS) or object for _, part in parts(dataset, "")]
+    repeated = any(issubclass(cls, RepeatDataset | ClassBalancedDataset) for cls in classes)
+    leaves = [leaf for _, leaf in leaf_datasets(dataset, "")]
+    files = {(leaf.get("data_root"), leaf.get("ann_file")) for leaf in leaves}
+    each = isinstance(evaluator, Mapping) and "dataset_prefixes" in evaluator
+    if repeated or (len(files) < len(leaves) and not each):
+        warn(
+            f"{split}_dataloader.dataset has images more than once, and AP takes their further "
+            "detections for false ones: test every data set once"
+        )
+
+
+def _check_dataset(dataset: Any, where: str) -> None:
+    """Checks the form of a data set and of those inside it."""
+    if isinstance(dataset, list | tuple):
+        raise UserError(f"{where} is a list: write {_CONCAT}")
+    if not isinstance(dataset, Mapping) or "type" not in dataset:
+        raise UserError(f"{where} must be a dict(type=..., ...), not {str(dataset)[:100]}")
+    cls = class_of(dataset, DATASETS) or object
+    known = {name for base in inspect.getmro(cls) for name in inspect.signature(base).parameters}
+    _refuse_old(dataset, known, where)
+    if "_delete_" in dataset:
+        raise UserError(f"{where} has _delete_, and no base has a data set there: remove it")
+    for wrapper, key in _WRAPPERS.items():
+        if issubclass(cls, wrapper):
+            if key not in dataset:
+                raise UserError(f"{where} is a {cls.__name__} and has no {key}")
+            others = [name for name in dataset if name not in {"type", "_scope_", *known}]
+            if others and "kwargs" not in known:
+                raise UserError(
+                    f"{where} is a {cls.__name__} and has ({first_names(others)}), as left by the "
+                    f"data set of a base: write dict(_delete_=True, type={cls.__name__!r}, ...)"
+                )
+            _check_wrapped(dataset[key], f"{where}.{key}", cls)
+    read = getattr(cls, "_join_prefix", None)
+    if read is BaseDataset._join_prefix:
+        _check_files(dataset, cls, where)
+
+
+def _check_wrapped(inner: Any, where: str, wrapper: type) -> None:
+    """Checks the form of the data sets inside another."""
+    if issubclass(wrapper, ConcatDataset):
+        if not isinstance(inner, list | tuple) or not inner:
+            raise UserError(f"{where} must be a list of data sets, not {str(inner)[:100]}")
+        for index, dataset in enumerate(inner):
+            _check_dataset(dataset, f"{where}[{index}]")
+        return
+    _check_dataset(inner, where)
+    cls = class_of(inner, DATASETS)
+    if issubclass(wrapper, ClassBalancedDataset) and cls and not hasattr(cls, "get_cat_ids"):
+        raise UserError(
+            f"{where} is a {cls.__name__}, which a ClassBalancedDataset cannot balance: put each "
+            f"data set into a ClassBalancedDataset, and that into the {cls.__name__}"
+        )
+
+
+def _check_files(dataset: Mapping, cls: type, where: str) -> None:
+    """Checks the form of the settings that name a data set's files."""
+    for key in ("ann_file", "data_root"):
+        if isinstance(dataset.get(key), list | tuple):
+            raise UserError(
+                f"{where}.{key} is a list, and MMDetection 3 reads one: write {_CONCAT} with a "
+                "data set for each"
+            )
+    prefix = dataset.get("data_prefix", {})
+    if not isinstance(prefix, Mapping):
+        raise UserError(f"{where}.data_prefix is {prefix!r}: write data_prefix=dict(img=...)")
+    for key, folder in prefix.items():
+        if not isinstance(folder, str):
+            raise UserError(f"{where}.data_prefix.{key} must be one folder, not {folder!r}")
+    # one of its own may set the folder by itself
+    own = cls.__init__ is not CocoDataset.__init__  # type: ignore[misc]
+    if issubclass(cls, CocoDataset) and not own and "img" not in prefix:
+        raise UserError(
+            f"{where}.data_prefix has no img: write data_prefix=dict(img=...), the folder of the "
+            "images, '' for data_root"
+        )
+
+
+def _refuse_old(part: Mapping, known: Container[str], where: str) -> None:
+    """Refuses the settings of MMDetection 2 in a loader or data set that does not know them."""
+    for key, instead in OLD_SETTINGS.items():
+        if key in part and key not in known:
+            raise UserError(f"{where}.{key} is of MMDetection 2: write {instead}")
+
+
+def _files(part: Any) -> Iterator[str]:
+    """Yields the annotation files in a part of a config."""
+    for _, inner in parts(part, ""):
+        files = inner.get("ann_file") or []
+        yield from [files] if isinstance(files, str) else map(str, files)
+
+
+def _values(part: Any) -> Iterator[Any]:
+    """Yields a part of a config and everything inside it."""
+    yield part
+    inner = part.values() if isinstance(part, Mapping) else part
+    if isinstance(part, Mapping | list | tuple):
+        for value in inner:
+            yield from _values(value)
