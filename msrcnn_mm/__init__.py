@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 _CLASSES = {
     "FastMaskIoUHead": "msrcnn_mm.models.scorers.fast_mask_iou_head",
     "MaskIoUHead": "msrcnn_mm.models.scorers.mask_iou_head",
-    "MaskScoringInferencer": "msrcnn_mm.engine.results.inferencer",
+    "MaskScoringInferencer": "msrcnn_mm.engine.adapters.inferencer",
     "MaskScoringRoIHead": "msrcnn_mm.models.hosts.mask_scoring_roi_head",
 }
 

@@ -14,11 +14,11 @@ from mmengine.model import BaseModel
 from mmengine.structures import InstanceData
 
 from msrcnn_mm.cli.test import parse_args
-from msrcnn_mm.engine.results import metric as mask_score_metric
+from msrcnn_mm.engine.adapters import metric as mask_score_metric
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.evaluation_result import ScoreEvaluation
-from tests.engine.results.test_metric import data_samples
+from tests.engine.adapters.test_metric import data_samples
 from tests.support.plain_matching import plain_true_ious
 from tests.support.scene_runs import ANNOTATIONS, CLASSES, DETECTIONS, IMAGES, metrics, write_run
 from tests.support.tiny import tiny_config

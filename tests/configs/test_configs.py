@@ -18,9 +18,9 @@ from mmengine.config import Config, ConfigDict
 from mmengine.optim import build_optim_wrapper
 
 import msrcnn_mm
+from msrcnn_mm.engine.adapters.metric import MaskScoreMetric
+from msrcnn_mm.engine.adapters.visualizer import MaskScoreVisualizer
 from msrcnn_mm.engine.checks.run import check_heads
-from msrcnn_mm.engine.results.metric import MaskScoreMetric
-from msrcnn_mm.engine.results.visualizer import MaskScoreVisualizer
 from tests.configs.config_files import (
     CONFIGS,
     FILES,

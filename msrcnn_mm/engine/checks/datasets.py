@@ -10,8 +10,8 @@ from mmdet.registry import DATASETS
 from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError, first_names, warn
 
+from ..adapters.coco_dataset import CompletedCOCO
 from ..config.walk import is_local, parts
-from ..results.coco_dataset import CompletedCOCO
 from .evaluators import check_evaluator, metrics_of
 from .images import check_images
 from .left_out import check_class_use, check_training_objects, warn_of_boxes

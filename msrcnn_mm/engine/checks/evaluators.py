@@ -9,8 +9,8 @@ from mmdet.registry import METRICS
 from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError, first_names
 
+from ..adapters.metric import MaskScoreMetric
 from ..config.walk import as_list, class_of, is_local, setting_of
-from ..results.metric import MaskScoreMetric
 
 METRIC_NAMES = ("bbox", "segm", "boundary", "proposal", "proposal_fast")
 """Metrics of ``MaskScoreMetric``; ``CocoMetric`` has all but Boundary IoU."""

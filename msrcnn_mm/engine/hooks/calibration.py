@@ -11,7 +11,7 @@ from torch.utils.hooks import RemovableHandle
 
 from msrcnn_mm.rescoring.calibration_file import read_calibration
 
-from ..results.predictions import (
+from ..adapters.predictions import (
     add_calibrated_scores,
     bare_model,
     calibration_of,

@@ -10,8 +10,8 @@ from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 
 from msrcnn_mm.errors import first_names
 
+from ..adapters.predictions import bare_model
 from ..checkpoints.fit import Use, check_fit
-from ..results.predictions import bare_model
 
 
 @HOOKS.register_module()

@@ -20,8 +20,8 @@ from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.true_ious import true_ious
 
-from ..results.dump import category_ids
-from ..results.predictions import change_predictions, to_arrays, to_detections
+from ..adapters.dump import category_ids
+from ..adapters.predictions import change_predictions, to_arrays, to_detections
 
 
 @HOOKS.register_module()

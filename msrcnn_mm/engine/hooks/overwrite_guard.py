@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 
 from msrcnn_mm.errors import UserError
 
-from ..results.picture_files import listed_images, picture_names
+from ..adapters.picture_files import listed_images, picture_names
 from .visualization import DetVisualizationHook
 
 _READ = ("img_path", "seg_map_path")  # keys of an image's entry in a data set

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from msrcnn_mm.errors import warn
 
-from ..results.picture_files import listed_images, picture_names, read_picture
+from ..adapters.picture_files import listed_images, picture_names, read_picture
 
 
 @HOOKS.register_module(force=True)

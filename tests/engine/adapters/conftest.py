@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from matplotlib.font_manager import fontManager
 
-from msrcnn_mm.engine.results import label_fonts
+from msrcnn_mm.engine.adapters import label_fonts
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from mmdet.registry import DATASETS
 from mmengine.registry import init_default_scope
 
 from msrcnn_mm.coco.annotations import AnnotationFile
-from msrcnn_mm.engine.results.coco_dataset import CocoDataset
+from msrcnn_mm.engine.adapters.coco_dataset import CocoDataset
 from tests.support.coco_files import annotations
 
 CLASSES = ("disk", "box")

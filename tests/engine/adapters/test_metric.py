@@ -15,8 +15,8 @@ from mmengine.logging import MMLogger
 
 from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.results_file import load_results
-from msrcnn_mm.engine.results.dump import DumpCocoResults
-from msrcnn_mm.engine.results.metric import MaskScoreMetric
+from msrcnn_mm.engine.adapters.dump import DumpCocoResults
+from msrcnn_mm.engine.adapters.metric import MaskScoreMetric
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.summaries import metric_keys

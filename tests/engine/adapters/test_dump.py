@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from msrcnn_mm.coco.results_file import load_results
-from msrcnn_mm.engine.results.dump import DumpCocoResults
+from msrcnn_mm.engine.adapters.dump import DumpCocoResults
 from msrcnn_mm.errors import UserError
-from tests.engine.results.test_metric import data_samples
+from tests.engine.adapters.test_metric import data_samples
 from tests.support.coco_scenes import (
     CATEGORIES,
     coco_dict,

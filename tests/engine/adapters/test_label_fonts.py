@@ -6,8 +6,8 @@ import pytest
 from matplotlib.font_manager import FontProperties, findfont, fontManager
 from matplotlib.ft2font import FT2Font
 
-from msrcnn_mm.engine.results import label_fonts
-from msrcnn_mm.engine.results.label_fonts import drawable, font_families
+from msrcnn_mm.engine.adapters import label_fonts
+from msrcnn_mm.engine.adapters.label_fonts import drawable, font_families
 from tests.support.fonts import CAT, DOG, write_font
 
 

@@ -9,7 +9,7 @@ from mmcv.transforms import Compose
 from mmdet.registry import TRANSFORMS
 from PIL import Image
 
-from msrcnn_mm.engine.results.picture_files import (
+from msrcnn_mm.engine.adapters.picture_files import (
     image_loader,
     listed_images,
     picture_names,

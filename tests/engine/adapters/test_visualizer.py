@@ -13,7 +13,7 @@ from mmdet.structures import DetDataSample
 from mmdet.visualization import DetLocalVisualizer as MMDetectionVisualizer
 from mmengine.structures import InstanceData
 
-from msrcnn_mm.engine.results.visualizer import DetLocalVisualizer, MaskScoreVisualizer
+from msrcnn_mm.engine.adapters.visualizer import DetLocalVisualizer, MaskScoreVisualizer
 from tests.support.fonts import CAT, DOG, write_font
 
 IMAGE = np.full((120, 160, 3), 90, np.uint8)

@@ -9,9 +9,9 @@ import torch
 from mmengine.dataset import DefaultSampler
 from torch import distributed, multiprocessing
 
-from msrcnn_mm.engine.results.dump import DumpCocoResults
-from msrcnn_mm.engine.results.metric import MaskScoreMetric
-from tests.engine.results.test_metric import data_samples
+from msrcnn_mm.engine.adapters.dump import DumpCocoResults
+from msrcnn_mm.engine.adapters.metric import MaskScoreMetric
+from tests.engine.adapters.test_metric import data_samples
 from tests.support.coco_scenes import CATEGORIES, coco_dict, random_scene
 
 IMAGES = 5  # an odd number: the sampler gives the second process the first image once more

@@ -1,0 +1,1 @@
+"""Adapters that MMDetection calls: data set, metric, results file, pictures, inferencer."""

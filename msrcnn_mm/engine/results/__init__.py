@@ -1,1 +1,0 @@
-"""Adapters that MMDetection calls with predictions: metric, results file, pictures."""
