@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mmdet.datasets import CocoDataset
+from mmdet.datasets import CityscapesDataset
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 
@@ -57,8 +57,8 @@ def test_what_names_no_file_is_passed_over() -> None:
 
 
 def test_a_class_by_its_name_or_itself() -> None:
-    assert class_of(dict(type="CocoDataset"), DATASETS) is CocoDataset
-    assert class_of(dict(type=CocoDataset), DATASETS) is CocoDataset
-    assert class_of("mmdet.CocoDataset", DATASETS) is CocoDataset
+    assert class_of(dict(type="CityscapesDataset"), DATASETS) is CityscapesDataset
+    assert class_of(dict(type=CityscapesDataset), DATASETS) is CityscapesDataset
+    assert class_of("mmdet.CityscapesDataset", DATASETS) is CityscapesDataset
     for unknown in ("Nobody", None, dict()):
         assert class_of(unknown, DATASETS) is None
