@@ -83,13 +83,15 @@ def complete_fields(
     listed = {"image": images.keys(), "category": categories}
     texts = {what: {str(i): i for i in ids} for what, ids in listed.items()}
     for number, annotation in enumerate(annotations):
-        where = f"{path}: annotation {annotation.get('id', f'number {number}')}"
         unlisted = ""
         for what, ids in listed.items():
             key = f"{what}_id"
             value = annotation[key] = whole(annotation.get(key))
             if value is not None and not is_id(value):
-                raise UserError(f"{where}: {key} is {value!r:.40}: give the id of its {what}")
+                name = annotation.get("id", f"number {number}")
+                raise UserError(
+                    f"{path}: annotation {name}: {key} is {value!r:.40}: give the id of its {what}"
+                )
             if value not in ids and str(value) in texts[what]:
                 value = annotation[key] = texts[what][str(value)]
                 filled[f"{key} (text for a number, or the reverse)"] += 1
@@ -101,12 +103,12 @@ def complete_fields(
                 f"{unlisted}_id {annotation[f'{unlisted}_id']!r}"
             )
             continue
-        _complete_crowd(where, annotation, filled)
         identity = annotation["id"] = whole(annotation.get("id"))
         if identity is None or isinstance(identity, str):
             without_id.append(annotation)
         elif not isinstance(identity, int | float):
-            raise UserError(f"{where}: id is {identity!r:.40}: give an integer")
+            raise UserError(f"{path}: annotation {identity!r:.40}: id must be an integer")
+        _complete_crowd(path, annotation, filled)
         kept.append(annotation)
     _number(path, kept, without_id, filled)
     notes = _notes(left_out)
@@ -140,12 +142,15 @@ def _check_ids(path: str, what: str, entries: Sequence[Entry]) -> None:
         raise UserError(f"{path}: the {what} id {twice!r} occurs more than once: number them anew")
 
 
-def _complete_crowd(where: str, annotation: Entry, filled: Counter[str]) -> None:
+def _complete_crowd(path: str, annotation: Entry, filled: Counter[str]) -> None:
     crowd = annotation.get("iscrowd")
     if crowd is None:
         filled["iscrowd (0)"] += 1
     elif not isinstance(crowd, int | float) or crowd not in (0, 1):
-        raise UserError(f"{where}: iscrowd is {crowd!r:.40}: give 0, or 1 for a group of objects")
+        raise UserError(
+            f"{path}: annotation {annotation['id']}: iscrowd is {crowd!r:.40}: give 0, or 1 for a "
+            "group of objects"
+        )
     annotation["iscrowd"] = int(crowd or 0)
 
 

@@ -39,7 +39,7 @@ def read(change: Callable[[dict[str, Any]], Any]) -> AnnotationFile:
         ("categories", dict(id=None), "categories[0] (ring): id is None: give"),
         ("categories", dict(id=7), "the category id 7 occurs more than once"),
         ("categories", dict(id="7"), "some category ids are numbers and some are text"),
-        ("annotations", dict(id=[1]), "annotation [1]: id is [1]: give an integer"),
+        ("annotations", dict(id=[1]), "annotation [1]: id must be an integer"),
         ("annotations", dict(id=2), "the annotation id 2 occurs more than once"),
         ("annotations", dict(image_id=[1]), "annotation 1: image_id is [1]: give the id of its"),
         ("annotations", dict(image_id=1.5), "annotation 1: image_id is 1.5: give the id of its"),

@@ -122,20 +122,21 @@ def _reason(
 ) -> str | None:
     """Returns why an annotation is left out, as a key of ``_REASONS``; None if it is not."""
     x, y, width, height = annotation["bbox"]
-    inside = min(x + width, image["width"]) > max(x, 0) and (
-        min(y + height, image["height"]) > max(y, 0)
-    )
-    polygons = isinstance(annotation.get("segmentation"), list)
-    found = {
-        "ignored": bool(annotation.get("ignore")),
-        "crowd": bool(annotation["iscrowd"]),
-        "empty": annotation["area"] <= 0,
-        "narrow": width < 1 or height < 1,
-        "outside": not inside,
-        "small image": min(image["width"], image["height"]) < min_size,
-        "no polygon": polygons_only and not polygons,
-    }
-    return next((reason for reason, holds in found.items() if holds), None)
+    if annotation.get("ignore"):
+        return "ignored"
+    if annotation["iscrowd"]:
+        return "crowd"
+    if annotation["area"] <= 0:
+        return "empty"
+    if width < 1 or height < 1:
+        return "narrow"
+    if min(x + width, image["width"]) <= max(x, 0) or min(y + height, image["height"]) <= max(y, 0):
+        return "outside"
+    if min(image["width"], image["height"]) < min_size:
+        return "small image"
+    if polygons_only and not isinstance(annotation.get("segmentation"), list):
+        return "no polygon"
+    return None
 
 
 def _box_fits(annotation: Mapping[str, Any]) -> bool:
