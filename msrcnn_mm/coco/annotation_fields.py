@@ -1,20 +1,41 @@
 """Checks and completes the fields of images, categories and annotations, their masks aside.
 
-Entries are changed in place. ``path``, the annotation file, is for messages.
+Entries are changed in place. ``path``, the annotation file, is for messages. ``completed`` counts,
+by what is done, the entries in which a field follows from the rest.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from msrcnn_mm.errors import UserError, first_names
 
-from .numbers import is_id, kinds_of, whole
+from .json_values import is_id, whole
 
 Entry = dict[str, Any]
 
+_LARGEST_SIDE = 2**31 - 1  # pixels; pycocotools takes no larger
 
-def check_images(path: str, images: Sequence[Entry]) -> dict[Any, Entry]:
+_AS_INTEGER = "numbers like 96.0 (as integers)"
+
+
+@dataclass(frozen=True)
+class CompletedAnnotations:
+    """The annotations of listed images and categories.
+
+    Attributes:
+        annotations: In the file's order.
+        names: New id -> the file's name for the annotation, where the id was absent or text.
+        notes: On the annotations that are left out.
+    """
+
+    annotations: list[Entry]
+    names: dict[int, str]
+    notes: list[str]
+
+
+def check_images(path: str, images: Sequence[Entry], completed: Counter[str]) -> dict[Any, Entry]:
     """Checks ids and sizes of images.
 
     Returns:
@@ -25,10 +46,11 @@ def check_images(path: str, images: Sequence[Entry]) -> dict[Any, Entry]:
             number of pixels.
     """
     for number, image in enumerate(images):
+        _integers(image, ("id", "height", "width"), completed)
         _check_id(path, image, f"images[{number}] ({image.get('file_name', 'without file_name')})")
         for side in ("height", "width"):
-            image[side] = pixels = whole(image.get(side))
-            if type(pixels) is not int or pixels < 1:
+            pixels = image.get(side)
+            if type(pixels) is not int or not 1 <= pixels <= _LARGEST_SIDE:
                 raise UserError(
                     f"{path}: image {image['id']} ({image.get('file_name')}): {side} is "
                     f"{pixels!r:.40}: give the image's {side} in pixels"
@@ -37,7 +59,7 @@ def check_images(path: str, images: Sequence[Entry]) -> dict[Any, Entry]:
     return {image["id"]: image for image in images}
 
 
-def check_categories(path: str, categories: Sequence[Entry]) -> set[Any]:
+def check_categories(path: str, categories: Sequence[Entry], completed: Counter[str]) -> set[Any]:
     """Checks ids and names of categories; a number as a name becomes text.
 
     Returns:
@@ -48,18 +70,25 @@ def check_categories(path: str, categories: Sequence[Entry]) -> set[Any]:
             absent.
     """
     for number, category in enumerate(categories):
+        _integers(category, ("id", "name"), completed)
         _check_id(path, category, f"categories[{number}] ({category.get('name')})")
-        name = whole(category.get("name"))
-        category["name"] = str(name) if type(name) is int else name
-        if not isinstance(category["name"], str):
+        name = category.get("name")
+        if type(name) is int:
+            category["name"] = str(name)
+            completed["names that are numbers (as text)"] += 1
+        elif not isinstance(name, str):
             raise UserError(f"{path}: category {category['id']}: name is {name!r:.40}: give text")
     _check_ids(path, "category", categories)
     return {category["id"] for category in categories}
 
 
-def complete_fields(
-    path: str, annotations: Iterable[Entry], images: Mapping[Any, Any], categories: set[Any]
-) -> tuple[list[Entry], Counter[str], list[str]]:
+def complete_annotations(
+    path: str,
+    annotations: Iterable[Entry],
+    images: Mapping[Any, Any],
+    categories: set[Any],
+    completed: Counter[str],
+) -> CompletedAnnotations:
     """Checks and completes the ids and ``iscrowd`` of annotations.
 
     Args:
@@ -67,50 +96,48 @@ def complete_fields(
         annotations: In the file's order.
         images: The listed images by id.
         categories: The ids of the listed categories.
-
-    Returns:
-        The annotations of listed images and categories; the number of annotations in which a field
-        was filled in, by field; and notes on the annotations that are left out.
+        completed: Gains what is done.
 
     Raises:
         UserError: A field cannot be read, an id is used twice, or no annotation is of a listed
             image and category.
     """
     kept: list[Entry] = []
-    without_id: list[Entry] = []
-    filled: Counter[str] = Counter()
+    unnumbered: list[tuple[Entry, str]] = []
     left_out: dict[str, list[str]] = {"image": [], "category": []}
     listed = {"image": images.keys(), "category": categories}
     texts = {what: {str(i): i for i in ids} for what, ids in listed.items()}
     for number, annotation in enumerate(annotations):
+        _integers(annotation, ("id", "image_id", "category_id"), completed)
         unlisted = ""
         for what, ids in listed.items():
             key = f"{what}_id"
-            value = annotation[key] = whole(annotation.get(key))
+            value = annotation.get(key)
             if value is not None and not is_id(value):
-                name = annotation.get("id", f"number {number}")
                 raise UserError(
-                    f"{path}: annotation {name}: {key} is {value!r:.40}: give the id of its {what}"
+                    f"{path}: annotation {annotation.get('id', f'number {number}')}: {key} is "
+                    f"{value!r:.40}: give the id of its {what}"
                 )
-            if value not in ids and str(value) in texts[what]:
-                value = annotation[key] = texts[what][str(value)]
-                filled[f"{key} (text for a number, or the reverse)"] += 1
-            if value not in ids:
+            if value is not None and value not in ids and str(value) in texts[what]:
+                annotation[key] = texts[what][str(value)]
+                completed[f"{key} (text for a number, or the reverse)"] += 1
+            elif value is None or value not in ids:
                 unlisted = unlisted or what
+        identity = annotation.get("id")
+        name = f"number {number}" if identity is None else str(identity)
         if unlisted:
-            left_out[unlisted].append(
-                f"annotation {annotation.get('id', f'number {number}')} has "
-                f"{unlisted}_id {annotation[f'{unlisted}_id']!r}"
-            )
+            value = annotation.get(f"{unlisted}_id")
+            left_out[unlisted].append(f"annotation {name} has {unlisted}_id {value!r}")
             continue
-        identity = annotation["id"] = whole(annotation.get("id"))
         if identity is None or isinstance(identity, str):
-            without_id.append(annotation)
-        elif not isinstance(identity, int | float):
-            raise UserError(f"{path}: annotation {identity!r:.40}: id must be an integer")
-        _complete_crowd(path, annotation, filled)
+            unnumbered.append((annotation, name))
+        elif type(identity) is not int:
+            raise UserError(
+                f"{path}: annotation number {number}: id is {identity!r:.40}: give an integer"
+            )
+        _complete_crowd(path, annotation, name, completed)
         kept.append(annotation)
-    _number(path, kept, without_id, filled)
+    names = _number(path, kept, unnumbered, completed)
     notes = _notes(left_out)
     if notes and not kept:
         raise UserError(
@@ -118,19 +145,30 @@ def complete_fields(
             f"{notes[0]}; it lists the images {first_names(list(images))} and the categories "
             f"{first_names(sorted(categories, key=str))}"
         )
-    return kept, filled, notes
+    return CompletedAnnotations(kept, names, notes)
+
+
+def _integers(entry: Entry, keys: Sequence[str], completed: Counter[str]) -> None:
+    """Turns 96.0 into 96."""
+    found = False
+    for key in keys:
+        value = entry.get(key)
+        if isinstance(value, float) and value.is_integer():
+            entry[key] = whole(value)
+            found = True
+    if found:
+        completed[_AS_INTEGER] += 1
 
 
 def _check_id(path: str, entry: Entry, name: str) -> None:
-    entry["id"] = whole(entry.get("id"))
-    if not is_id(entry["id"]):
-        raise UserError(f"{path}: {name}: id is {entry['id']!r:.40}: give an integer or text")
+    if not is_id(entry.get("id")):
+        raise UserError(f"{path}: {name}: id is {entry.get('id')!r:.40}: give an integer or text")
 
 
 def _check_ids(path: str, what: str, entries: Sequence[Entry]) -> None:
     """Checks that ids are different and of one kind."""
     ids = [entry["id"] for entry in entries]
-    if len(kinds_of(ids)) > 1:
+    if len(set(map(type, ids))) > 1:
         number = next(i for i in ids if isinstance(i, int))
         text = next(i for i in ids if isinstance(i, str))
         raise UserError(
@@ -142,32 +180,42 @@ def _check_ids(path: str, what: str, entries: Sequence[Entry]) -> None:
         raise UserError(f"{path}: the {what} id {twice!r} occurs more than once: number them anew")
 
 
-def _complete_crowd(path: str, annotation: Entry, filled: Counter[str]) -> None:
+def _complete_crowd(path: str, annotation: Entry, name: str, completed: Counter[str]) -> None:
     crowd = annotation.get("iscrowd")
     if crowd is None:
-        filled["iscrowd (0)"] += 1
+        completed["iscrowd (0)"] += 1
     elif not isinstance(crowd, int | float) or crowd not in (0, 1):
         raise UserError(
-            f"{path}: annotation {annotation['id']}: iscrowd is {crowd!r:.40}: give 0, or 1 for a "
-            "group of objects"
+            f"{path}: annotation {name}: iscrowd is {crowd!r:.40}: give 0, or 1 for a group of "
+            "objects"
         )
     annotation["iscrowd"] = int(crowd or 0)
 
 
 def _number(
-    path: str, kept: Sequence[Entry], without_id: Sequence[Entry], filled: Counter[str]
-) -> None:
-    """Numbers annotations whose id is absent or text; nothing refers to these ids."""
-    numbers = [a["id"] for a in kept if isinstance(a["id"], int | float)]
+    path: str,
+    kept: Sequence[Entry],
+    unnumbered: Sequence[tuple[Entry, str]],
+    completed: Counter[str],
+) -> dict[int, str]:
+    """Numbers annotations whose id is absent or text, to which nothing refers.
+
+    Returns:
+        New id -> the file's name for the annotation.
+    """
+    numbers = [annotation["id"] for annotation in kept if type(annotation.get("id")) is int]
     if len(set(numbers)) != len(numbers):
         twice = Counter(numbers).most_common(1)[0][0]
         raise UserError(
             f"{path}: the annotation id {twice!r} occurs more than once: number them anew"
         )
-    for number, annotation in enumerate(without_id, int(max(numbers, default=0)) + 1):
-        annotation["id"] = number
-    if without_id:
-        filled["id (a number)"] = len(without_id)
+    names = {}
+    for identity, (annotation, name) in enumerate(unnumbered, max(numbers, default=0) + 1):
+        annotation["id"] = identity
+        names[identity] = name
+    if names:
+        completed["id (a number)"] += len(names)
+    return names
 
 
 def _notes(left_out: Mapping[str, Sequence[str]]) -> list[str]:

@@ -8,7 +8,7 @@ import pycocotools.mask as mask_utils
 
 from msrcnn_mm.errors import UserError
 
-from .numbers import is_box, is_number
+from .json_values import is_box, is_number
 from .rle import are_complete
 from .segmentations import SegmentationError, as_rle, read_segmentation
 
@@ -16,8 +16,13 @@ Entry = dict[str, Any]
 
 
 def complete_masks(
-    path: str, annotations: Sequence[Entry], images: Mapping[Any, Entry], masks: bool
-) -> tuple[Counter[str], list[str]]:
+    path: str,
+    annotations: Sequence[Entry],
+    images: Mapping[Any, Entry],
+    masks: bool,
+    names: Mapping[int, str],
+    completed: Counter[str],
+) -> list[str]:
     """Reads masks, boxes and areas of annotations, and fills in what is absent; in place.
 
     Args:
@@ -26,38 +31,37 @@ def complete_masks(
         images: Image id -> its entry.
         masks: Whether every annotation must have a mask that can be read. Otherwise a mask that
             cannot be read stays as it is, unless a box is to follow from it.
+        names: Id -> the file's name for an annotation, where that is another.
+        completed: Counts the annotations in which a field is completed, by field.
 
     Returns:
-        The number of annotations in which a field was filled in, by field; and notes on polygons
-        that are left out.
+        Notes on polygons that are left out.
 
     Raises:
         UserError: A mask, box or area cannot be read; the message names the first annotation.
     """
-    filled: Counter[str] = Counter()
-    unread, short, of_annotations = _read_masks(annotations, images, filled)
+    unread, short, of_annotations = _read_masks(annotations, images, completed)
     refused = [number for number in unread if masks or _lacks_box(annotations[number])]
     if refused:
         first = annotations[refused[0]]
-        raise UserError(_message(path, first, unread[refused[0]], images, len(refused)))
+        more = f" ({len(refused)} annotations cannot be read)" if len(refused) > 1 else ""
+        raise UserError(f"{_where(path, first, images, names)}: {unread[refused[0]]}{more}")
     for number, annotation in enumerate(annotations):
         if _lacks_area(annotation) or _lacks_box(annotation):
             mask = None if number in unread else annotation["segmentation"]
-            _fill_box_and_area(annotation, mask, images[annotation["image_id"]], filled)
+            _fill_box_and_area(annotation, mask, images[annotation["image_id"]], completed)
         problem = _problem(annotation)
         if problem:
-            raise UserError(_message(path, annotation, problem, images))
-    notes = []
-    if short:
-        notes.append(
-            f"{short} polygons of fewer than three points are left out, in {of_annotations} "
-            "annotations"
-        )
-    return +filled, notes
+            raise UserError(f"{_where(path, annotation, images, names)}: {problem}")
+    if not short:
+        return []
+    return [
+        f"{short} polygons of fewer than three points are left out, in {of_annotations} annotations"
+    ]
 
 
 def _read_masks(
-    annotations: Sequence[Entry], images: Mapping[Any, Entry], filled: Counter[str]
+    annotations: Sequence[Entry], images: Mapping[Any, Entry], completed: Counter[str]
 ) -> tuple[dict[int, str], int, int]:
     """Reads all masks that can be read.
 
@@ -79,8 +83,11 @@ def _read_masks(
         annotation["segmentation"] = mask
         if isinstance(mask, dict):
             encoded.append(number)
+            if any(isinstance(side, float) for side in given["size"]):
+                completed["size of an RLE (as integers)"] += 1
             continue
-        filled["segmentation (from a flat list)"] += not isinstance(given[0], list)
+        if not isinstance(given[0], list):
+            completed["segmentation (from a flat list)"] += 1
         short, of_annotations = short + dropped, of_annotations + (dropped > 0)
     rles = [annotations[number]["segmentation"] for number in encoded]
     pixels = [rle["size"][0] * rle["size"][1] for rle in rles]
@@ -103,23 +110,23 @@ def _lacks_box(annotation: Entry) -> bool:
     return annotation.get("bbox") in (None, [], [0, 0, 0, 0])
 
 
-def _fill_box_and_area(annotation: Entry, mask: Any, image: Entry, filled: Counter[str]) -> None:
+def _fill_box_and_area(annotation: Entry, mask: Any, image: Entry, completed: Counter[str]) -> None:
     """Fills in the box and the area of an annotation from its mask; the area from its box without.
 
     Args:
         annotation: Changed in place.
         mask: Its ``segmentation``; None if it cannot be read.
         image: Its image's entry.
-        filled: Counts the fields.
+        completed: Counts the fields.
     """
     rle = None if mask is None else as_rle(mask, image["height"], image["width"])
     if _lacks_box(annotation) and rle is not None:
         annotation["bbox"] = mask_utils.toBbox(rle).tolist()
-        filled["bbox"] += 1
+        completed["bbox"] += 1
     if _lacks_area(annotation) and is_box(annotation.get("bbox")):
         width, height = annotation["bbox"][2:]
         annotation["area"] = width * height if rle is None else float(mask_utils.area(rle))
-        filled["area"] += 1
+        completed["area"] += 1
 
 
 def _problem(annotation: Entry) -> str | None:
@@ -127,14 +134,14 @@ def _problem(annotation: Entry) -> str | None:
     box, area = annotation.get("bbox"), annotation.get("area")
     if not is_box(box):
         return f"bbox is {box!r:.60}: give x, y, width and height in pixels"
-    if not is_number(area) or isinstance(area, bool):
+    if not is_number(area):
         return f"area is {area!r:.40}: give the number of pixels"
     return None
 
 
-def _message(
-    path: str, annotation: Entry, problem: str, images: Mapping[Any, Entry], count: int = 1
+def _where(
+    path: str, annotation: Entry, images: Mapping[Any, Entry], names: Mapping[int, str]
 ) -> str:
-    name = images[annotation["image_id"]].get("file_name", f"image {annotation['image_id']}")
-    more = f" ({count} annotations cannot be read)" if count > 1 else ""
-    return f"{path}: annotation {annotation['id']} (in {name}): {problem}{more}"
+    """Returns the place of an annotation for messages."""
+    image = images[annotation["image_id"]].get("file_name", f"image {annotation['image_id']}")
+    return f"{path}: annotation {names.get(annotation['id'], annotation['id'])} (in {image})"

@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 
 from msrcnn_mm.errors import UserError, first_names, warn
 
-from .annotation_fields import check_categories, check_images, complete_fields
+from .annotation_fields import check_categories, check_images, complete_annotations
 from .annotation_masks import complete_masks
 from .json_files import read_json
 
@@ -60,8 +60,8 @@ class AnnotationFile:
         categories: Its categories, in its order.
         annotations: Its annotations of images and categories that it lists, in its order.
         is_annotated: Whether it has the list ``annotations``, which files of test sets lack.
-        notes: What was filled in or left out, a sentence each.
-        is_changed: Whether something was filled in. Readers of the file itself, such as
+        notes: What was completed or left out, a sentence each.
+        is_changed: Whether something was completed. Readers of the file itself, such as
             MMDetection's, then read something else or fail.
 
     Raises:
@@ -75,16 +75,16 @@ class AnnotationFile:
         self._content = content
         self._completed: set[bool] = set()
         self.is_annotated = content.get("annotations") is not None
-        self.images = check_images(path, content["images"])
+        done: Counter[str] = Counter()
+        self.images = check_images(path, content["images"], done)
         self.categories: list[dict[str, Any]] = content["categories"]
-        self.annotations, filled, left_out = complete_fields(
-            path,
-            content.get("annotations") or (),
-            self.images,
-            check_categories(path, self.categories),
-        )
-        self.notes.extend(left_out)
-        self._note_filled(filled)
+        known = check_categories(path, self.categories, done)
+        entries = content.get("annotations") or ()
+        annotations = complete_annotations(path, entries, self.images, known, done)
+        self.annotations = annotations.annotations
+        self._names = annotations.names
+        self.notes.extend(annotations.notes)
+        self._note_completed(done)
         self._note_images_listed_twice()
 
     @classmethod
@@ -122,10 +122,11 @@ class AnnotationFile:
         if masks in self._completed or True in self._completed:
             return
         self._completed.add(masks)
-        filled, notes = complete_masks(self.path, self.annotations, self.images, masks)
+        done: Counter[str] = Counter()
+        notes = complete_masks(self.path, self.annotations, self.images, masks, self._names, done)
         self.is_changed = self.is_changed or bool(notes)
         self.notes.extend(notes)
-        self._note_filled(filled)
+        self._note_completed(done)
 
     def coco(self) -> COCO:
         """Returns an index of the content, as pycocotools and evaluation use it."""
@@ -150,14 +151,15 @@ class AnnotationFile:
                 warn(note)
         _printed.update(notes)
 
-    def _note_filled(self, filled: Counter[str]) -> None:
-        if filled:
+    def _note_completed(self, done: Counter[str]) -> None:
+        if done:
             self.is_changed = True
-            fields = ", ".join(f"{field} in {count}" for field, count in filled.items())
-            self.notes.append(f"filled in from the rest: {fields} annotations")
+            fields = ", ".join(f"{field} in {count}" for field, count in done.items())
+            self.notes.append(f"completed from the rest: {fields} entries")
 
     def _note_images_listed_twice(self) -> None:
-        names = Counter(i["file_name"] for i in self.images.values() if i.get("file_name"))
+        given = [image.get("file_name") for image in self.images.values()]
+        names = Counter(name for name in given if isinstance(name, str))
         twice = [name for name, times in names.items() if times > 1]
         if twice:
             ids = [i for i, image in self.images.items() if image.get("file_name") == twice[0]]
@@ -181,8 +183,8 @@ def _lists(path: Path) -> dict[str, Any]:
     absent = [part for part, entries in found.items() if not isinstance(entries, list)]
     if absent:
         raise UserError(
-            f"{path} is not in COCO's format: it needs the lists images, annotations and "
-            f"categories, and {' and '.join(absent)} {'are' if len(absent) > 1 else 'is'} none"
+            f"{path} is not in COCO's format: images, annotations and categories must be lists; "
+            f"absent or not a list: {', '.join(absent)}"
         )
     for part, entries in found.items():
         for number, entry in enumerate(entries or ()):

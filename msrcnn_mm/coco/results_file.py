@@ -12,7 +12,7 @@ from msrcnn_mm.errors import UserError, first_names, warn
 
 from .detections import SCORE_ENTRIES, Detections
 from .json_files import read_json, write_json
-from .numbers import is_box, is_id, is_number, whole
+from .json_values import is_box, is_id, is_number, whole
 from .rle import are_complete
 from .segmentations import SegmentationError, as_rle, is_rle, read_segmentation
 
@@ -46,7 +46,7 @@ def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
     read: Counter[str] = Counter()
     ids = None if coco is None else _Ids(coco)
     for index, row in enumerate(rows):
-        problem = _problem(row) or (ids and ids.problem(row, read)) or _read_mask(row, coco)
+        problem = _problem(row) or (ids and ids.problem(row, read)) or _read_mask(row, coco, read)
         if problem:
             raise UserError(f"{path}: detection {index} {problem}")
     masks = [row["segmentation"] for row in rows]
@@ -63,7 +63,7 @@ def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
         row["segmentation"] = as_rle(row["segmentation"], *row["segmentation"]["size"])
         if "bbox" in row and not (row["bbox"][2] > 0 and row["bbox"][3] > 0):
             row["bbox"] = mask_utils.toBbox(row["segmentation"]).tolist()
-            read["bbox is empty: the box of the mask is taken"] += 1
+            read["bbox has no area: the box of the mask is taken"] += 1
     for what, count in read.items():
         warn(f"{path}: in {count} of {len(rows)} detections {what}")
     detections = Detections.from_rows(rows)
@@ -134,7 +134,7 @@ def _problem(row: Any) -> str | None:
     return None
 
 
-def _read_mask(row: dict[str, Any], coco: COCO | None) -> str | None:
+def _read_mask(row: dict[str, Any], coco: COCO | None, read: Counter[str]) -> str | None:
     """Reads a row's mask as an RLE; returns its problem, None without."""
     mask = row["segmentation"]
     if is_rle(mask):
@@ -147,10 +147,13 @@ def _read_mask(row: dict[str, Any], coco: COCO | None) -> str | None:
         image = coco.imgs[row["image_id"]]
         sides = [image["height"], image["width"]]
     try:
-        read, _ = read_segmentation(mask, *sides)
+        segmentation, dropped = read_segmentation(mask, *sides)
     except SegmentationError as error:
         return f"has no mask that can be read: segmentation {error}"
-    row["segmentation"] = read if isinstance(read, dict) else as_rle(read, *sides)
+    if dropped:
+        read["segmentation has polygons of fewer than three points: they are left out"] += 1
+    encoded = isinstance(segmentation, dict)
+    row["segmentation"] = segmentation if encoded else as_rle(segmentation, *sides)
     return None
 
 

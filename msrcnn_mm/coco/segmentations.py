@@ -6,7 +6,7 @@ from typing import Any
 
 import pycocotools.mask as mask_utils
 
-from .numbers import whole
+from .json_values import whole
 
 Segmentation = list[list[float]] | dict[str, Any]
 """Polygons [[x1, y1, x2, y2, ...], ...], or an RLE ``{size, counts}``."""
@@ -49,12 +49,16 @@ def read_segmentation(value: Any, height: int, width: int) -> tuple[Segmentation
         return _read_rle(value, height, width), 0
     if not isinstance(value, list):
         raise SegmentationError(f"is {value!r:.40}: {_FORM}")
+    if all(isinstance(point, list) and len(point) == 2 for point in value) and len(value) > 2:
+        raise SegmentationError(f"has points as lists, {value!r:.40}: {_FORM}")
     polygons = [value] if isinstance(value[0], int | float) else value
     kept = []
     reach = _FAR * max(height, width)
     for polygon in polygons:
         if not isinstance(polygon, list):
             raise SegmentationError(f"has a polygon {polygon!r:.40}: {_FORM}")
+        if polygon and isinstance(polygon[0], list):
+            raise SegmentationError(f"has points as lists, {polygon!r:.40}: {_FORM}")
         if not _is_finite(polygon):
             raise SegmentationError(
                 f"has a polygon with coordinates that are not finite numbers, {polygon!r:.40}: "

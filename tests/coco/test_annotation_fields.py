@@ -39,7 +39,11 @@ def read(change: Callable[[dict[str, Any]], Any]) -> AnnotationFile:
         ("categories", dict(id=None), "categories[0] (ring): id is None: give"),
         ("categories", dict(id=7), "the category id 7 occurs more than once"),
         ("categories", dict(id="7"), "some category ids are numbers and some are text"),
-        ("annotations", dict(id=[1]), "annotation [1]: id must be an integer"),
+        ("annotations", dict(id=[1]), "annotation number 0: id is [1]: give an integer"),
+        ("annotations", dict(id=1.5), "annotation number 0: id is 1.5: give an integer"),
+        ("annotations", dict(id=True), "annotation number 0: id is True: give an integer"),
+        ("annotations", dict(id=float("inf")), "annotation number 0: id is inf: give an integer"),
+        ("images", dict(height=10**30), "image 10 (0.png): height is 1000"),
         ("annotations", dict(id=2), "the annotation id 2 occurs more than once"),
         ("annotations", dict(image_id=[1]), "annotation 1: image_id is [1]: give the id of its"),
         ("annotations", dict(image_id=1.5), "annotation 1: image_id is 1.5: give the id of its"),
@@ -90,7 +94,7 @@ def test_annotation_ids_that_are_absent_or_text_are_numbered(ids: list[Any]) -> 
         i for i in ids if isinstance(i, int)
     ]
     given = sum(not isinstance(i, int) for i in ids)
-    assert file.notes == [f"filled in from the rest: id (a number) in {given} annotations"]
+    assert file.notes == [f"completed from the rest: id (a number) in {given} entries"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +107,47 @@ def test_iscrowd(given: Any, read_as: int) -> None:
 
 
 def test_numbers_as_names_become_text() -> None:
-    assert read(lambda c: c["categories"][0].update(name=5)).categories[0]["name"] == "5"
+    file = read(lambda c: c["categories"][0].update(name=5))
+    assert file.categories[0]["name"] == "5"
+    assert file.is_changed
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c["images"][0].update(height=120.0),
+        lambda c: c["annotations"][0].update(image_id=10.0),
+        lambda c: c["annotations"][0]["segmentation"].update(size=[120.0, 120.0]),
+    ],
+)
+def test_numbers_with_a_decimal_point_count_as_completed(change: Callable[[dict], Any]) -> None:
+    """Another reader of the file would stumble on them."""
+    file = read(change)
+    file.complete(masks=True)
+    assert file.is_changed
+    assert "as integers) in 1 entries" in file.notes[0]
+
+
+def test_null_is_no_id_even_where_an_id_is_the_text_none() -> None:
+    def change(c: dict[str, Any]) -> None:
+        c["categories"] = [{"id": "None", "name": "a"}, {"id": "b", "name": "b"}]
+        for entry, category in zip(c["annotations"], (None, "None", "b"), strict=True):
+            entry["category_id"] = category
+
+    file = read(change)
+    assert [a["category_id"] for a in file.annotations] == ["None", "b"]
+    assert "annotation 1 has category_id None" in file.notes[0]
+
+
+@pytest.mark.parametrize("identity", ["x18", None])
+def test_messages_name_annotations_as_the_file_does(identity: str | None) -> None:
+    file = read(lambda c: c["annotations"][1].update(id=identity, segmentation=[]))
+    with pytest.raises(UserError, match=rf"annotation {identity or 'number 1'} \(in 1\.png\)"):
+        file.complete(masks=True)
+
+
+def test_file_names_of_another_type_are_no_traceback() -> None:
+    assert read(lambda c: c["images"][0].update(file_name=["a"])).notes == []
 
 
 def test_ids_that_refer_to_numbers_as_text() -> None:
@@ -116,6 +160,6 @@ def test_ids_that_refer_to_numbers_as_text() -> None:
     file = read(change)
     assert [a["image_id"] for a in file.annotations] == [10, 11, 11]
     assert file.notes == [
-        "filled in from the rest: image_id (text for a number, or the reverse) in 3 annotations"
+        "completed from the rest: image_id (text for a number, or the reverse) in 3 entries"
     ]
     assert len(file.coco().imgToAnns[11]) == 2

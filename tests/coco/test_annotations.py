@@ -29,9 +29,9 @@ def test_a_complete_file_is_read_as_it_is(tmp_path: Path, capsys: pytest.Capture
     ("text", "message"),
     [
         ("{", "gt.json is not valid JSON"),
-        ("[]", "gt.json is not in COCO's format: it needs the lists images, annotations and"),
-        ('{"images": [], "annotations": []}', "categories is none"),
-        ('{"images": 5, "categories": []}', "images is none"),
+        ("[]", "gt.json is not in COCO's format: images, annotations and categories must"),
+        ('{"images": [], "annotations": []}', "absent or not a list: categories"),
+        ('{"images": 5, "categories": []}', "absent or not a list: images"),
         ('{"images": [], "annotations": [7], "categories": []}', r"annotations\[0\] is 7: it must"),
         ("\ufeff{}", "gt.json begins with a byte order mark"),
         ("[" * 100_000 + "]" * 100_000, "gt.json nests brackets too deeply"),
@@ -83,7 +83,7 @@ def test_fields_that_follow_from_the_mask_are_filled_in(
     coco = load_annotations(write(tmp_path, coco_dict(bare, 2)))
     assert [coco.anns[i] for i in (1, 2)] == whole
     err = capsys.readouterr().err
-    assert "gt.json: filled in from the rest: " in err
+    assert "gt.json: completed from the rest: " in err
     for field in ("id (a number)", "iscrowd (0)", "bbox", "area"):
         assert f"{field} in 2" in err
 

@@ -29,7 +29,7 @@ def read(content: Content) -> AnnotationFile:
         (exports.labelme2coco, 2, ""),
         (exports.labelme, 1, ""),
         (exports.via, 2, ""),
-        (exports.via_2_0_8, 1, "segmentation (from a flat list) in 1 annotations"),
+        (exports.via_2_0_8, 1, "segmentation (from a flat list) in 1 entries"),
     ],
 )
 def test_every_object_is_read(export: Callable[[], Content], objects: int, note: str) -> None:

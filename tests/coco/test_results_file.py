@@ -208,7 +208,7 @@ def test_masks_give_boxes(tmp_path: Path, capsys: pytest.CaptureFixture, box: An
     detections = read(tmp_path, rows, as_coco([], 1))
     assert detections.with_boxes().boxes is not None
     assert detections.with_boxes().boxes[1].tolist() == mask_utils.toBbox(encode(BLOBS)).tolist()
-    said = "in 1 of 2 detections bbox is empty: the box of the mask" in capsys.readouterr().err
+    said = "in 1 of 2 detections bbox has no area: the box of the mask" in capsys.readouterr().err
     assert said == bool(box)
 
 
@@ -265,3 +265,15 @@ def test_results_of_few_of_the_images_are_warned_of(
     coco = as_coco([annotation(i, 9 + i, BLOBS) for i in range(1, 5)], 6)
     read(tmp_path, [GOOD | {"image_id": 10 + i} for i in range(images)], coco)
     assert ("1 of 4 annotated images" in capsys.readouterr().err) is warns
+
+
+def test_short_polygons_of_results_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    row = GOOD | {"segmentation": [[1, 2, 3, 4], [5, 70, 100, 70, 100, 90, 5, 90]]}
+    masks = read(tmp_path, [GOOD, row], as_coco([], 1)).masks
+    assert masks is not None
+    assert mask_utils.decode(masks[1]).sum() == 95 * 20
+    assert "in 1 of 2 detections segmentation has polygons of fewer than three points" in (
+        capsys.readouterr().err
+    )

@@ -5,6 +5,7 @@ in the config. A name that a file lacks shifts the labels of all names after it,
 gives each label another label's name.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
@@ -43,10 +44,11 @@ def check_categories(
             raise UserError(
                 f"{file.path}: categories have the name {twice[0]!r} more than once: {remedy}"
             )
+    _check_presence(classes, list(files.values()))
     # the one that the others are compared with: one that the config fits, if there is any
     model = next((f for f in files.values() if _in_order(f, classes) == list(classes)), first)
     for file in files.values():
-        _check_agreement(model, file, classes)
+        _check_order(model, file, classes)
     _check_config(classes, where, first, default_of)
     for file in {file.path: file for file in files.values()}.values():
         _warn_of_other_ids(model, file, classes)
@@ -61,19 +63,77 @@ def _in_order(file: AnnotationFile, classes: Sequence[str]) -> list[str]:
     return [name for name in _names(file) if name in set(classes)]
 
 
-def _check_agreement(model: AnnotationFile, file: AnnotationFile, classes: Sequence[str]) -> None:
-    """Checks that a file has the classes that another has, in the same order."""
-    ours, theirs = _in_order(model, classes), _in_order(file, classes)
-    for lacking, having, absent in (
-        (file, model, [name for name in ours if name not in theirs]),
-        (model, file, [name for name in theirs if name not in ours]),
-    ):
+def _check_presence(classes: Sequence[str], files: Sequence[AnnotationFile]) -> None:
+    """Checks that a class that one file has is in all files; one message says all that is missing.
+
+    Raises:
+        UserError: One is not.
+    """
+    having = {name: file for file in reversed(files) for name in _in_order(file, classes)}
+    whole = (f for f in files if set(having) <= set(_names(f)))
+    order = next((_names(file) for file in whole), list(classes))
+    remedies = []
+    paths: dict[str, None] = {}
+    for file in {file.path: file for file in files}.values():
+        absent = [name for name in classes if name in having and name not in _names(file)]
         if absent:
-            raise UserError(
-                f"{lacking.path} and {having.path} have different categories: the first lacks "
-                f"{_absent(absent, lacking, having)}, so MMDetection would number its classes "
-                "otherwise"
-            )
+            paths[file.path] = None
+            paths.update(dict.fromkeys(having[name].path for name in absent))
+            remedies.append(f"in {file.path} {_additions(absent, file, having, order)}")
+    if remedies:
+        raise UserError(
+            f"{' and '.join(paths)} have different categories, by which MMDetection numbers the "
+            f"classes: {'; '.join(remedies)}"
+        )
+
+
+def _additions(
+    absent: Sequence[str],
+    file: AnnotationFile,
+    having: Mapping[str, AnnotationFile],
+    order: Sequence[str],
+) -> str:
+    """Returns what to add to the categories of a file, or what to rename in it.
+
+    Args:
+        absent: Names that the file lacks.
+        file: The file.
+        having: Name -> a file that has it.
+        order: The order that the file's names are to be in.
+    """
+    names, remedies = _names(file), []
+    used = {category["id"] for category in file.categories}
+    for name in absent:
+        theirs = _names(having[name])
+        same = [n for n in names if n not in theirs and _plain(n) == _plain(name)]
+        if same:
+            remedies.append(f"rename {same[0]!r} to {name!r}")
+            continue
+        identity = having[name].categories[theirs.index(name)]["id"]
+        if identity in used or (used and type(identity) is not type(next(iter(used)))):
+            numbers = [i for i in used if isinstance(i, int)]
+            identity = max(numbers) + 1 if numbers else f"{name}-1"
+        used.add(identity)
+        entry = json.dumps({"id": identity, "name": name}, ensure_ascii=False)
+        before = [n for n in order[: order.index(name)] if n in names or n in absent]
+        remedies.append(f"add {entry} {f'after {before[-1]!r}' if before else 'as the first'}")
+        near = get_close_matches(name, [n for n in names if n not in theirs], 1, 0.75)
+        if near:
+            remedies[-1] += f" (or rename {near[0]!r}, if that is the same class)"
+    return ", ".join(remedies)
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _check_order(model: AnnotationFile, file: AnnotationFile, classes: Sequence[str]) -> None:
+    """Checks that a file has the classes in the same order as another.
+
+    Raises:
+        UserError: It has not.
+    """
+    ours, theirs = _in_order(model, classes), _in_order(file, classes)
     if ours != theirs:
         raise UserError(
             f"{file.path} and {model.path} list the categories in different orders, by which "
@@ -81,31 +141,6 @@ def _check_agreement(model: AnnotationFile, file: AnnotationFile, classes: Seque
             f"the order {first_names(ours, 20, repr)}; their ids and the annotations stay as they "
             "are"
         )
-
-
-def _absent(absent: Sequence[str], lacking: AnnotationFile, having: AnnotationFile) -> str:
-    """Names categories that a file lacks, and how to mend it."""
-    free = [name for name in _names(lacking) if name not in _names(having)]
-    used = {category["id"] for category in lacking.categories}
-    remedies = []
-    for name in absent[:5]:
-        near = next((f for f in free if f.strip().casefold() == name.strip().casefold()), None)
-        near = near or next(iter(get_close_matches(name, free, 1, 0.75)), None)
-        position = _names(having).index(name)
-        identity = having.categories[position]["id"]
-        if near is not None:
-            remedies.append(f"rename its {near!r} to {name!r}")
-            continue
-        if identity in used:
-            numbers = [i for i in used if isinstance(i, int)]
-            identity = max(numbers, default=0) + 1 if numbers else f"new-{identity}"
-        used.add(identity)
-        before = _names(having)[position - 1] if position else None
-        place = "first" if before is None else f"after {before!r}"
-        entry = f'{{"id": {identity!r}, "name": "{name}"}}'.replace("'", '"')
-        remedies.append(f"add {entry} to its categories, {place}")
-    more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
-    return f"{first_names(absent, 5, repr)} ({'; '.join(remedies)}{more})"
 
 
 def _check_config(

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmdet.datasets import CocoDataset, CocoPanopticDataset
-from mmdet.registry import DATASETS
+from mmdet.registry import DATASETS, TRANSFORMS
 
 from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError, first_names, warn
 
 from ..adapters.coco_dataset import CompletedCOCO
-from ..config.walk import is_local, parts
+from ..config.walk import is_local, parts, setting_of
 from .evaluators import check_evaluator, metrics_of
 from .images import check_images
-from .left_out import check_class_use, check_training_objects, warn_of_boxes
+from .training_objects import check_class_use, check_training_objects, warn_of_boxes
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def read_file(path: str, where: str, files: dict[str, AnnotationFile]) -> Annota
 
 
 def check_dataset(found: CheckedDataset, files: Mapping[str, AnnotationFile]) -> None:
-    """Checks one data set's annotations and images, and that its evaluators use the same.
+    """Checks one data set's images, and that its evaluators use the same.
 
     Args:
         found: The data set.
@@ -148,12 +148,28 @@ def check_dataset(found: CheckedDataset, files: Mapping[str, AnnotationFile]) ->
         UserError: For the first thing that is wrong.
     """
     file = files[found.path]
+    pipeline = found.config.get("pipeline")
+    check_images(file, found.built, pipeline, found.where, trained=found.split == "train")
+    for evaluator in found.evaluators:
+        check_evaluator(evaluator, found.split, file, files)
+
+
+def check_annotations(found: CheckedDataset, file: AnnotationFile) -> None:
+    """Checks one data set's annotations, and warns of those that are not used.
+
+    Args:
+        found: The data set.
+        file: Its annotation file.
+
+    Raises:
+        UserError: For the first thing that is wrong.
+    """
     metrics = {name for evaluator in found.evaluators for name in metrics_of(evaluator)}
     with_masks, polygons_only = bool(metrics & {"segm", "boundary"}), False
     if found.split == "train":
         steps = [step for _, step in parts(found.config.get("pipeline"), "pipeline")]
-        with_masks = any(step.get("with_mask") for step in steps)
-        polygons_only = any(step.get("poly2mask") is False for step in steps)
+        with_masks = any(setting_of(step, "with_mask", TRANSFORMS) for step in steps)
+        polygons_only = any(setting_of(step, "poly2mask", TRANSFORMS) is False for step in steps)
     file.complete(with_masks)
     if file.is_changed and not issubclass(found.cls.COCOAPI, CompletedCOCO):  # type: ignore
         raise UserError(
@@ -167,10 +183,6 @@ def check_dataset(found: CheckedDataset, files: Mapping[str, AnnotationFile]) ->
         _warn_of_unevaluated(file, found.classes)
     if with_masks:
         warn_of_boxes(file)
-    pipeline = found.config.get("pipeline")
-    check_images(file, found.built, pipeline, found.where, trained=found.split == "train")
-    for evaluator in found.evaluators:
-        check_evaluator(evaluator, found.split, file, files)
 
 
 def _warn_of_unevaluated(file: AnnotationFile, classes: tuple[str, ...]) -> None:

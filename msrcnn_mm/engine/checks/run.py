@@ -17,6 +17,7 @@ from ..config.walk import class_of, leaf_datasets
 from .categories import check_categories
 from .datasets import (
     CheckedDataset,
+    check_annotations,
     check_dataset,
     declared_classes,
     find_files,
@@ -41,6 +42,9 @@ def check_run(config: Config, splits: Sequence[str]) -> None:
     """
     init_default_scope(config.get("default_scope") or "mmdet")
     check_forms(config, splits)
+    for split in splits:
+        if config.get(f"{split}_dataloader") is None and split != "val":
+            raise UserError(f"the config has no {split}_dataloader")
     check_thresholds(config.model)
     if "train" in splits:
         check_pretrained(config.model)
@@ -49,10 +53,8 @@ def check_run(config: Config, splits: Sequence[str]) -> None:
     declared: list[tuple[str, tuple[str, ...]]] = []
     for split in splits:
         loader = config.get(f"{split}_dataloader")
-        if loader is None:
-            if split == "val":
-                continue
-            raise UserError(f"the config has no {split}_dataloader")
+        if loader is None:  # a training without validation
+            continue
         leaves = leaf_datasets(loader["dataset"], f"{split}_dataloader.dataset")
         for number, (where, dataset) in enumerate(leaves):
             cls = class_of(dataset, DATASETS)
@@ -76,7 +78,12 @@ def check_run(config: Config, splits: Sequence[str]) -> None:
                 f"{declared[0][0]} has ({first_names(declared[0][1], 10, repr)}): they must be the "
                 "same, in the same order"
             )
+    uses: set[tuple[str, bool]] = set()
     for checked in found:
+        use = (checked.path, checked.split == "train")
+        if use not in uses:  # several data sets may read one file
+            check_annotations(checked, files[checked.path])
+        uses.add(use)
         check_dataset(checked, files)
     for file in files.values():
         file.warn_of_notes()

@@ -37,7 +37,8 @@ def add_dump(config: Config, path: Path) -> None:
         UserError: The config names no annotations, from which a JSON file takes category ids; or
             its evaluator has a metric for each of several data sets.
     """
-    if isinstance(config.test_evaluator, Mapping) and "metrics" in config.test_evaluator:
+    evaluator = config.get("test_evaluator")
+    if isinstance(evaluator, Mapping) and "metrics" in evaluator:
         raise UserError(
             f"--out {path}: test_evaluator has metrics, one for each data set: test one data set, "
             "with test_evaluator = dict(type='MaskScoreMetric', ann_file=...)"
@@ -45,8 +46,7 @@ def add_dump(config: Config, path: Path) -> None:
     dump = dict(type=DUMPS[path.suffix], out_file_path=str(path))
     if path.suffix == ".json":
         dump["ann_file"] = annotations_of_test(config, f"--out {path}")
-    evaluators = [metric for metric in as_list(config.get("test_evaluator")) if metric]
-    config.test_evaluator = [*evaluators, dump]
+    config.test_evaluator = [*(metric for metric in as_list(evaluator) if metric), dump]
 
 
 def annotations_of_test(config: Config, option: str) -> str:
@@ -56,12 +56,14 @@ def annotations_of_test(config: Config, option: str) -> str:
         UserError: There is none; the message names the option that needs it.
     """
     for evaluator in as_list(config.get("test_evaluator")):
-        if evaluator and evaluator.get("ann_file"):
-            return evaluator.ann_file
-    datasets = list(leaf_datasets(config.test_dataloader["dataset"], "test_dataloader.dataset"))
-    if len(datasets) == 1 and datasets[0][1].get("ann_file"):
-        dataset = datasets[0][1]
-        return str(Path(dataset.get("data_root") or "", dataset["ann_file"]))
+        if isinstance(evaluator, Mapping) and isinstance(evaluator.get("ann_file"), str):
+            return str(evaluator["ann_file"])
+    loader = config.get("test_dataloader")
+    dataset = loader.get("dataset") if isinstance(loader, Mapping) else None
+    if isinstance(dataset, Mapping):  # check_forms names what else it is
+        leaves = [leaf for _, leaf in leaf_datasets(dataset, "test_dataloader.dataset")]
+        if len(leaves) == 1 and isinstance(leaves[0].get("ann_file"), str):
+            return str(Path(leaves[0].get("data_root") or "", leaves[0]["ann_file"]))
     raise UserError(
         f"{option}: neither the config's test_evaluator nor its test_dataloader.dataset has an "
         "ann_file"

@@ -8,6 +8,7 @@ from mmdet.datasets import CocoDataset
 from mmdet.evaluation import CocoMetric
 
 from msrcnn_mm.engine.checks.run import check_run
+from msrcnn_mm.errors import UserError
 from tests.support.checked_configs import CLASSES, HEADS, check, edit, make_config, refusal
 
 
@@ -111,7 +112,7 @@ def test_incomplete_annotations_need_our_data_set_and_metric(root: Path) -> None
         edit(root / f"{split}.json", lambda c: [a.pop("area") for a in c["annotations"]])
     config = make_config(root)
     assert "val_evaluator: " in (message := refusal(config))
-    assert "area in 6 annotations), which CocoMetric does not: write type='MaskScoreMet" in message
+    assert "area in 6 entries), which CocoMetric does not: write type='MaskScoreMet" in message
     config.val_evaluator.type = config.test_evaluator.type = "MaskScoreMetric"
     check(config)
     config.train_dataloader.dataset.type = CocoDataset
@@ -163,3 +164,11 @@ def test_wrappers_are_looked_through(root: Path) -> None:
 def test_files_without_categories_or_images(root: Path, text: str, says: str) -> None:
     (root / "train.json").write_text(text)
     assert says in refusal(make_config(root))
+
+
+@pytest.mark.parametrize("splits", [("train", "val"), ("test",)])
+def test_a_config_without_the_data_loader_of_its_run(root: Path, splits: tuple[str, ...]) -> None:
+    config = make_config(root)
+    config.pop(f"{splits[0]}_dataloader")
+    with pytest.raises(UserError, match=f"the config has no {splits[0]}_dataloader"):
+        check_run(config, splits)

@@ -38,3 +38,19 @@ def test_without_annotations_it_is_one_line() -> None:
     config = Config(dict(test_evaluator=[], test_dataloader=dict(dataset=several)))
     with pytest.raises(UserError, match=r"--out out\.json: neither .* has an ann_file"):
         add_dump(config, Path("out.json"))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        dict(test_evaluator=None),
+        dict(test_evaluator=[], test_dataloader=None),
+        dict(test_evaluator=[], test_dataloader=[dict()]),
+        dict(test_evaluator=[], test_dataloader=dict(dataset=[dict(ann_file="a.json")])),
+        dict(test_evaluator=[], test_dataloader=dict(dataset=dict(ann_file=["a.json"]))),
+    ],
+)
+def test_a_config_without_one_annotation_file_is_one_line(config: dict) -> None:
+    with pytest.raises(UserError, match="has an ann_file"):
+        add_dump(Config(config), Path("out.json"))

@@ -47,6 +47,7 @@ def check_training_objects(
         UserError: No object is left to train on.
     """
     names = {category["id"]: category["name"] for category in file.categories}
+    known = set(classes)
     min_size = (dataset.get("filter_cfg") or {}).get("min_size", 0)
     kept, lost = Counter[str](), Counter[str]()
     reasons: Counter[str] = Counter()
@@ -54,7 +55,7 @@ def check_training_objects(
         name = names[annotation["category_id"]]
         image = file.images[annotation["image_id"]]
         reason = _reason(annotation, image, min_size, polygons_only)
-        if name not in classes:
+        if name not in known:
             reason = "other class"
         if reason is None:
             kept[name] += 1
@@ -83,15 +84,17 @@ def check_training_objects(
 def check_class_use(file: AnnotationFile, classes: Sequence[str]) -> None:
     """Warns of classes that nothing is annotated with, and of an exporter's root category."""
     used = {annotation["category_id"] for annotation in file.annotations}
-    unused = [c for c in file.categories if c["name"] in classes and c["id"] not in used]
-    parents = {
-        c.get("supercategory") for c in file.categories if c["name"] != c.get("supercategory")
-    }
+    known = set(classes)
+    unused = [c for c in file.categories if c["name"] in known and c["id"] not in used]
+    parents = [
+        c.get("supercategory") for c in file.categories if c.get("supercategory") != c["name"]
+    ]
     root = [category["name"] for category in unused if category["name"] in parents]
     if root:
         warn(
-            f"{file.path}: the class {root[0]!r} is the supercategory of others and has no "
-            "annotation, as the root category that exporters add: remove it from classes"
+            f"{file.path}: nothing is annotated with {first_names(root, 10, repr)}, the "
+            "supercategory of others, as the root category that exporters add: remove it from "
+            "classes"
         )
     names = [category["name"] for category in unused if category["name"] not in root]
     if names and used:

@@ -1,13 +1,16 @@
-"""Checks numbers, boxes and ids that come from JSON files."""
+"""Checks values that come from JSON files: numbers, boxes, ids."""
 
-from collections.abc import Iterable
 from sys import float_info
 from typing import Any
 
 
 def is_number(value: Any) -> bool:
     """Returns whether a value is a finite number that fits into double precision."""
-    return isinstance(value, int | float) and abs(value) <= float_info.max
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) <= float_info.max
+    )
 
 
 def is_box(value: Any) -> bool:
@@ -23,8 +26,3 @@ def whole(value: Any) -> Any:
 def is_id(value: Any) -> bool:
     """Returns whether a value can be an id: an integer or text."""
     return isinstance(value, int | str) and not isinstance(value, bool)
-
-
-def kinds_of(ids: Iterable[Any]) -> set[type]:
-    """Returns the types of ids, ``int`` and ``str``."""
-    return set(map(type, ids))

@@ -131,8 +131,8 @@ def test_the_root_category_of_an_exporter(root: Path, capsys: pytest.CaptureFixt
         config.model.roi_head[head].num_classes = 4
     check(config)
     warnings = capsys.readouterr().err
-    assert "train.json: the class 'shapes' is the supercategory of others and has no" in warnings
-    assert "nothing is annotated" not in warnings
+    assert "train.json: nothing is annotated with 'shapes', the supercategory of others" in warnings
+    assert "nothing is annotated with 1 of" not in warnings
 
 
 def test_masks_are_asked_for_only_where_they_are_used(root: Path) -> None:
@@ -166,3 +166,14 @@ def test_boxes_of_two_corners_are_noticed(
     assert "train.json: the bbox of 6 of 6 annotations is not their mask's, the first is annot" in (
         capsys.readouterr().err
     )
+
+
+def test_a_file_read_by_two_data_sets_is_warned_of_once(
+    root: Path, capsys: pytest.CaptureFixture
+) -> None:
+    edit(root / "train.json", lambda c: c["annotations"][0].update(iscrowd=1))
+    config = make_config(root)
+    data = config.train_dataloader.dataset
+    config.train_dataloader.dataset = dict(type="ConcatDataset", datasets=[data, data])
+    check(config)
+    assert capsys.readouterr().err.count("left out of training") == 1
