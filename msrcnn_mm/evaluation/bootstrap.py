@@ -1,4 +1,4 @@
-"""Computes AP and LaECE_0 on images drawn with replacement, and intervals of their differences.
+"""Computes AP and LaECE_0 on images drawn with replacement.
 
 Matches are made within an image, so they are the same however often an image is drawn. A resample
 weights the detections and instances of an image by the number of times that it was drawn; no
@@ -19,19 +19,16 @@ from scipy import sparse
 
 from .calibration_errors import LAECE_BINS, bin_numbers
 from .matching import Matches, match, ranks
-from .overlaps import Bools, Floats, Ints, Overlaps
+from .overlaps import Floats, Ints, Overlaps
 from .protocol import AREA_RANGES, RECALLS, Protocol
 
 RESAMPLES = 1000
-LEVEL = 0.95
-FEWEST_IMAGES = 10
-"""Fewer images with masks tell nothing of other images, so there is no interval."""
 
 _SEED = 0
 _BLOCK = 256  # detections a step; more would leave the processor's cache
 
 # 100 * recall is an integer where the recall is that of RECALLS, but some of these are rounded up
-_ROUNDED_UP = (RECALLS > np.arange(len(RECALLS)) / 100).astype(float)
+_ROUNDED_UP = (np.arange(len(RECALLS)) / 100 < RECALLS).astype(float)
 
 
 def draw_images(images: int) -> Floats:
@@ -45,9 +42,7 @@ def draw_images(images: int) -> Floats:
     return np.stack(counts, axis=1).astype(float)
 
 
-def resampled_aps(
-    overlaps: Overlaps, scores: Floats, protocol: Protocol, draws: Floats
-) -> Floats:
+def resampled_aps(overlaps: Overlaps, scores: Floats, protocol: Protocol, draws: Floats) -> Floats:
     """Returns (B,) APs of one ranking; NaN for a resample without ground truth.
 
     Args:
@@ -66,12 +61,10 @@ def resampled_aps(
         order = order[places[order] < protocol.ap_max_dets]
         total += _class_aps(matches, order, overlaps.images[order], counts, draws)
         classes += counts > 0
-    return np.divide(total, classes, where=classes > 0, out=np.full(draws.shape[1], np.nan))
+    return _mean(total, classes)
 
 
-def resampled_laeces(
-    overlaps: Overlaps, scores: Floats, matched: Floats, draws: Floats
-) -> Floats:
+def resampled_laeces(overlaps: Overlaps, scores: Floats, matched: Floats, draws: Floats) -> Floats:
     """Returns (B,) LaECE_0 of one score, mean over classes; NaN for a resample without any.
 
     Args:
@@ -92,7 +85,13 @@ def resampled_laeces(
         known = (counts > 0) & (_instances(overlaps, k, draws) > 0)
         total += np.where(known, np.abs(sums).sum(axis=0) / np.maximum(counts, 1), 0)
         classes += known
-    return np.divide(total, classes, where=classes > 0, out=np.full(draws.shape[1], np.nan))
+    return _mean(total, classes)
+
+
+def _mean(total: Floats, classes: Floats) -> Floats:
+    """Returns (B,) means; NaN where no class counts."""
+    mean: Floats = np.divide(total, classes, where=classes > 0, out=np.full(len(total), np.nan))
+    return mean
 
 
 def _instances(overlaps: Overlaps, category: int, draws: Floats) -> Floats:

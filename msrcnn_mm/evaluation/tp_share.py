@@ -32,6 +32,6 @@ def tp_shares(overlaps: Overlaps, class_scores: Floats, protocol: Protocol) -> F
     places = ranks(overlaps, class_scores)
     thresholds = np.asarray(protocol.iou_thrs, float)
     matches = match(overlaps, places, thresholds, AREA_RANGES[0], protocol.ap_max_dets)
-    shares = matches.correct.mean(axis=0)
+    shares: Floats = matches.correct.mean(axis=0)
     shares[matches.ignored.all(axis=0) | (places >= protocol.ap_max_dets)] = np.nan
     return shares
