@@ -184,9 +184,9 @@ def _answer_threshold(detector: EvaluatedDetector) -> Answer:
 
 
 def gap_marks(detector: EvaluatedDetector) -> list[tuple[str, float]]:
-    """Returns each score, the quality oracle, and their places in percent from lowest AP to highest.
+    """Returns each score and the quality oracle, with their places from lowest AP to highest.
 
-    The list is empty without a quality oracle or if all APs are equal.
+    Places are in percent. The list is empty without a quality oracle or if all APs are equal.
     """
     rankings = detector.evaluation.rankings
     known = {
