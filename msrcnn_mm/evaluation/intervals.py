@@ -1,8 +1,9 @@
 """Puts intervals around the figures from which conclusions are drawn.
 
-Each is the basic bootstrap interval over images (Davison and Hinkley, "Bootstrap Methods and their
-Application", 1997, section 5.2): the quantiles of the resampled figures, mirrored at the figure.
-This takes out the bias of drawing with replacement, which raises AP and LaECE_0.
+Each is a bootstrap interval over images: the quantiles of the resampled figures, moved so that
+their mean is the figure itself. Drawing with replacement alone raises AP and LaECE_0, because a set
+drawn so has fewer different images; the move takes that out. The interval says how far the figure
+would differ on another set of as many images.
 """
 
 from collections.abc import Mapping
@@ -140,6 +141,6 @@ def _estimate(value: float, resampled: Floats | None, least: float = -np.inf) ->
     if resampled is None or np.isnan(resampled).all():
         return Estimate(value, None, None)
     tail = (1 - LEVEL) / 2
-    high, low = 2 * value - np.nanquantile(resampled, [tail, 1 - tail])
+    low, high = np.nanquantile(resampled, [tail, 1 - tail]) - np.nanmean(resampled) + value
     low, high = (0.0 if abs(end) < _ROUNDING else float(end) for end in (low, high))
     return Estimate(value, max(low, least), max(high, least))

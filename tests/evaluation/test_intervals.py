@@ -23,22 +23,24 @@ def scene(images: int, seed: int = 0) -> tuple:
     return as_coco(annotations, images, {3: "ring"}), rows
 
 
-def test_the_interval_is_mirrored_at_the_figure() -> None:
-    resampled = np.arange(1001) / 1000
-    found = _estimate(0.4, resampled)
-    assert (found.low, found.high) == pytest.approx((0.8 - 0.975, 0.8 - 0.025))
-    assert _estimate(0.4, resampled, least=0).low == 0
+def test_the_interval_has_the_quantiles_around_the_figure() -> None:
+    resampled = np.append((np.arange(1001) / 1000) ** 2, np.nan)
+    found = _estimate(0.1, resampled)
+    mean = np.mean((np.arange(1001) / 1000) ** 2)
+    ends = (0.1 + 0.025**2 - mean, 0.1 + 0.975**2 - mean)
+    assert (found.low, found.high) == pytest.approx(ends)
+    assert _estimate(0.1, resampled, least=0).low == 0
     assert _estimate(0.4, np.full(3, np.nan)).low is None
     assert _estimate(0.4, None).sign is None
 
 
 @pytest.mark.parametrize(
     ("low", "high", "sign"),
-    [(0.1, 0.2, 1), (0, 0.2, None), (-0.1, 0.1, None), (-0.1, 0, -1), (0, 0, -1)],
+    [(0.1, 0.2, 1), (0, 0.25, None), (-0.1, 0.1, None), (-0.25, 0, -1), (0, 0, -1)],
 )
 def test_the_sign_is_that_of_the_whole_interval(low: float, high: float, sign: int | None) -> None:
-    found = _estimate(0.0, np.array([-high, -low] * 5000))
-    assert (found.low, found.high) == (low, high) and found.sign == sign
+    found = _estimate((low + high) / 2, np.array([low, high] * 500) + 0.5)
+    assert (found.low, found.high) == pytest.approx((low, high)) and found.sign == sign
 
 
 def test_gains_hold_the_figures_and_are_paired() -> None:
