@@ -21,6 +21,7 @@ from .evaluation_result import (
     Ranking,
     ScoreEvaluation,
 )
+from .intervals import ap_gains, laece_changes, laece_intervals, resample
 from .lrp import class_lrp, mean_lrp
 from .matching import matched_ious
 from .overlaps import Floats, Ints, Overlaps, find_overlaps, progress, sorted_ids
@@ -30,10 +31,13 @@ from .protocol import (
     COLUMNS,
     CORRECT_IOU,
     ORACLE,
+    QUALITY_ORACLE,
+    REFERENCES,
     Protocol,
     coco_protocol,
 )
 from .rankings import in_unit_interval, ranking_notes, ranking_scores
+from .tp_share import tp_shares
 
 _NO_GAP = 1e-9  # equal rankings may differ by rounding
 
@@ -63,7 +67,9 @@ def evaluate_scores(
     protocol = protocol or coco_protocol(coco)
     overlaps = find_overlaps(coco, detections, protocol)
     true_ious = overlaps.spread(overlaps.best_ious(), len(detections))
-    by_ranking = ranking_scores(detections, true_ious)
+    class_scores = detections.class_scores[overlaps.detections]
+    shares = overlaps.spread(tp_shares(overlaps, class_scores, protocol), len(detections))
+    by_ranking = ranking_scores(detections, true_ious, shares)
     mask_ious = detections.implied_mask_ious
     instances = count_instances(overlaps, AREA_RANGES[0])
 
@@ -79,14 +85,21 @@ def evaluate_scores(
     parts = {
         name: _ScoreParts(overlaps, values, protocol, instances)
         for name, values in in_order.items()
-        if name != ORACLE
+        if name not in REFERENCES
     }
     by_boundary = None
     if boundary:
         least = float(np.min(protocol.iou_thrs))
         outlines = boundary_overlaps(overlaps, coco, detections, least)
         by_boundary, _ = rankings_of(measure(outlines, "boundary rankings"))
-    rankings, gap = rankings_of(measured)
+    rankings, gaps = rankings_of(measured)
+    laeces = {
+        name: part.calibration_errors.laece
+        for name, part in parts.items()
+        if part.calibration_errors is not None
+    }
+    matched = {name: parts[name].matched for name in laeces}
+    resamples = resample(overlaps, in_order, matched, protocol)
     return ScoreEvaluation(
         images=len(set(protocol.image_ids)),
         instances=int(instances.sum()),
@@ -95,7 +108,13 @@ def evaluate_scores(
         ap_max_dets=protocol.ap_max_dets,
         rankings=rankings,
         boundary=by_boundary,
-        oracle_gap=gap,
+        oracle_gap=gaps[ORACLE],
+        quality_gap=gaps[QUALITY_ORACLE],
+        false_alarm_gap=_differences(gaps[ORACLE], gaps[QUALITY_ORACLE]),
+        resamples=resamples,
+        ap_gains=ap_gains({name: one.ap["AP"] for name, one in rankings.items()}, resamples),
+        laece_intervals=laece_intervals(laeces, resamples),
+        laece_changes=laece_changes(laeces, resamples),
         mask_iou_quality=(
             None if mask_ious is None else mask_iou_quality(mask_ious, np.nan_to_num(true_ious))
         ),
@@ -119,6 +138,7 @@ def evaluate_scores(
             maskness=detections.maskness,
             calibrated_scores=detections.calibrated_scores,
             true_ious=true_ious,
+            tp_shares=shares,
             areas=overlaps.spread(overlaps.areas, len(detections)),
             matched_ious={
                 name: overlaps.spread(part.matched, len(detections)) for name, part in parts.items()
@@ -168,21 +188,23 @@ class _ScoreParts:
 
 def rankings_of(
     measured: Mapping[str, Curves], category: int | slice = slice(None)
-) -> tuple[dict[str, Ranking], Aps]:
-    """Returns AP by each ranking, and the oracle gap by column.
+) -> tuple[dict[str, Ranking], dict[str, Aps]]:
+    """Returns AP by each ranking, and by oracle the gap between it and the class score.
 
     Args:
         measured: Ranking -> its curves, the class score's among them.
         category: Number of a class; by default all.
     """
     aps = {name: _named(curve.columns(category)) for name, curve in measured.items()}
-    gap: Aps = dict.fromkeys(COLUMNS)
-    if ORACLE in aps:
-        gap = {c: _difference(aps[ORACLE][c], aps[CLASS_SCORE][c]) for c in COLUMNS}
+    undefined: Aps = dict.fromkeys(COLUMNS)
+    gaps = {
+        name: _differences(aps.get(name, undefined), aps[CLASS_SCORE])
+        for name in (QUALITY_ORACLE, ORACLE)
+    }
 
     def share(name: str, column: str) -> float | None:
-        """Returns 1 for the oracle, below 0 for a loss; None where there is no gap."""
-        whole = gap[column]
+        """Returns 1 for the quality oracle, below 0 for a loss; None where there is no gap."""
+        whole = gaps[QUALITY_ORACLE][column]
         won = _difference(aps[name][column], aps[CLASS_SCORE][column])
         return None if won is None or whole is None or whole < _NO_GAP else won / whole
 
@@ -196,7 +218,7 @@ def rankings_of(
         )
         for name, curve in measured.items()
     }
-    return rankings, gap
+    return rankings, gaps
 
 
 def _classes(
@@ -210,7 +232,7 @@ def _classes(
     counts = np.diff(overlaps.bounds)
     classes = []
     for k, category_id in enumerate(sorted_ids(protocol.category_ids)):
-        rankings, gap = rankings_of(measured, k)
+        rankings, gaps = rankings_of(measured, k)
         classes.append(
             ClassEvaluation(
                 category_id=category_id,
@@ -218,7 +240,9 @@ def _classes(
                 instances=int(instances[k]),
                 detections=int(counts[k]),
                 rankings=rankings,
-                oracle_gap=gap,
+                oracle_gap=gaps[ORACLE],
+                quality_gap=gaps[QUALITY_ORACLE],
+                false_alarm_gap=_differences(gaps[ORACLE], gaps[QUALITY_ORACLE]),
                 scores={name: part.by_class[k] for name, part in parts.items()},
             )
         )
@@ -248,6 +272,10 @@ def _named(values: Floats) -> Aps:
 
 def _defined(ap: float) -> float | None:
     return None if ap == UNDEFINED else ap
+
+
+def _differences(a: Aps, b: Aps) -> Aps:
+    return {column: _difference(a[column], b[column]) for column in COLUMNS}
 
 
 def _difference(a: float | None, b: float | None) -> float | None:

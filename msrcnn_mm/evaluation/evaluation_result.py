@@ -30,6 +30,8 @@ class DetectionColumns:
         calibrated_scores: One of these after calibration; None if no detection has one.
         true_ious: IoU of the mask with the instance of its class that it fits best; 0 without one.
             NaN where the class or image does not count.
+        tp_shares: Share of the IoU thresholds at which the mask is matched in class-score order;
+            NaN as above, and where COCO ignores the mask.
         areas: Of the masks, pixels; NaN as above.
         matched_ious: Score -> the target of its calibration. With detections in the order of that
             score, the IoU of the mask with the instance that it finds, 0 for a false alarm or
@@ -44,6 +46,7 @@ class DetectionColumns:
     maskness: Column | None
     calibrated_scores: Column | None
     true_ious: Column
+    tp_shares: Column
     areas: Column
     matched_ious: dict[str, Column]
 
@@ -58,8 +61,8 @@ class Ranking:
             of detections that count, then ``ARs``, ``ARm`` and ``ARl`` at the last number.
         ap_at_most: AP at the most detections, at which AP50 to APl are; may equal AP.
         ap_by_iou: AP at each of the protocol's IoU thresholds.
-        recovered_share: By column, (AP - AP by class score) / oracle gap; None where there is no
-            gap, 0 for the class score and 1 for the oracle where there is.
+        recovered_share: By column, (AP - AP by class score) / quality gap; None where there is no
+            gap, 0 for the class score and 1 for the quality oracle where there is.
     """
 
     ap: Aps
@@ -188,6 +191,44 @@ class ClassScore:
 
 
 @dataclass(frozen=True)
+class Resamples:
+    """Figures on B sets of images drawn with replacement, by which differences are judged.
+
+    Every evaluation of the same images draws the same sets, so figures of two detectors can be
+    compared set by set.
+
+    Attributes:
+        aps: Score, and quality oracle -> (B,) APs; NaN for a set without ground truth.
+        laeces: Score in [0, 1] -> (B,) LaECE_0; NaN for a set without ground truth or detection.
+    """
+
+    aps: dict[str, Column]
+    laeces: dict[str, Column]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95% interval over images.
+
+    Attributes:
+        value: The figure on the images at hand.
+        low: Lower end; None where there are too few images with masks for an interval.
+        high: Upper end; likewise.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+
+    @property
+    def sign(self) -> int | None:
+        """1 above 0, -1 at 0 or below, as far as the whole interval is; None if it is not."""
+        if self.low is None or self.high is None:
+            return None
+        return 1 if self.low > 0 else -1 if self.high <= 0 else None
+
+
+@dataclass(frozen=True)
 class ClassEvaluation:
     """Evaluation of one class.
 
@@ -197,7 +238,9 @@ class ClassEvaluation:
         instances: Number of annotated ones, crowd regions left out.
         detections: Number of masks of this class.
         rankings: Ranking -> AP in this class alone.
-        oracle_gap: By column, AP(oracle) - AP(class score).
+        oracle_gap: By column, AP(oracle) - AP(class score): the sum of the next two.
+        quality_gap: By column, AP(quality oracle) - AP(class score).
+        false_alarm_gap: By column, AP(oracle) - AP(quality oracle).
         scores: Score -> its calibration and LRP in this class.
     """
 
@@ -207,6 +250,8 @@ class ClassEvaluation:
     detections: int
     rankings: dict[str, Ranking]
     oracle_gap: Aps
+    quality_gap: Aps
+    false_alarm_gap: Aps
     scores: dict[str, ClassScore]
 
 
@@ -220,10 +265,18 @@ class ScoreEvaluation:
         iou_thrs: The protocol's IoU thresholds.
         max_dets: At most so many detections of a class in an image count for AP50 to APl.
         ap_max_dets: At most so many count for AP, calibration and LRP.
-        rankings: Ranking -> AP. Class score always, the other scores where the results hold
-            them, the oracle where class scores are in [0, 1].
-        boundary: The same with Boundary IoU; None unless asked for.
-        oracle_gap: By column, AP(oracle) - AP(class score).
+        rankings: Ranking -> AP. Class score and TP share always, the other scores where the
+            results hold them, the oracles where class scores are in [0, 1].
+        boundary: The same rankings measured with Boundary IoU; None unless asked for.
+        oracle_gap: By column, AP(oracle) - AP(class score): the sum of the next two.
+        quality_gap: By column, AP(quality oracle) - AP(class score): what mask scoring can win.
+        false_alarm_gap: By column, AP(oracle) - AP(quality oracle): what only a better classifier
+            can.
+        resamples: None where fewer than 10 images have masks or fewer than 10 have instances.
+        ap_gains: Score other than the class score, and quality oracle -> AP - AP(class score).
+        laece_intervals: Score -> its LaECE_0.
+        laece_changes: Score other than the class score -> LaECE_0 - LaECE_0 of the class score;
+            below 0, its numbers are nearer to the mask's IoU.
         mask_iou_quality: None where the results hold no s_iou.
         calibration_errors: Score -> its errors; scores that leave [0, 1] have none.
         lrp: Score -> LRP.
@@ -240,6 +293,12 @@ class ScoreEvaluation:
     rankings: dict[str, Ranking]
     boundary: dict[str, Ranking] | None
     oracle_gap: Aps
+    quality_gap: Aps
+    false_alarm_gap: Aps
+    resamples: Resamples | None
+    ap_gains: dict[str, Estimate]
+    laece_intervals: dict[str, Estimate]
+    laece_changes: dict[str, Estimate]
     mask_iou_quality: MaskIouQuality | None
     calibration_errors: dict[str, CalibrationErrors]
     lrp: dict[str, Lrp]

@@ -38,10 +38,12 @@ class Overlaps:
     Attributes:
         detections: (D,), position of each in the results; those that do not count are left out.
         groups: (D,), a number for its class and image, ascending.
+        images: (D,), position of each detection's image among the sorted image ids.
         bounds: (K + 1,), class k holds the detections from ``bounds[k]`` to ``bounds[k + 1]``.
         areas: (D,), of the masks or boxes, pixels.
         instances: G annotations.
         instance_classes: (G,), position of each instance's class among the sorted category ids.
+        instance_images: (G,), position of each instance's image among the sorted image ids.
         instance_areas: (G,), as annotated.
         crowds: (G,), which instances are crowd regions.
         findable: (G,), False for the annotation id 0, which pycocotools takes for "no match": a
@@ -52,10 +54,12 @@ class Overlaps:
 
     detections: Ints
     groups: Ints
+    images: Ints
     bounds: Ints
     areas: Floats
     instances: list[dict[str, Any]]
     instance_classes: Ints
+    instance_images: Ints
     instance_areas: Floats
     crowds: Bools
     findable: Bools
@@ -133,10 +137,12 @@ def overlaps_of(
     return Overlaps(
         detections=positions,
         groups=groups,
+        images=groups % max(1, len(images)),
         bounds=np.searchsorted(groups, np.arange(len(classes) + 1) * len(images)),
         areas=mask_areas(counted) if masks else np.array([w * h for _, _, w, h in counted], float),
         instances=instances,
         instance_classes=instance_groups // max(1, len(images)),
+        instance_images=instance_groups % max(1, len(images)),
         instance_areas=np.array([a.get("area", np.nan) for a in instances], float),
         crowds=crowds,
         findable=np.array([a["id"] != 0 for a in instances], bool),

@@ -14,7 +14,9 @@ CLASS_SCORE = "class_score"
 MASK_SCORE = "mask_score"
 MASKNESS = "maskness"
 CALIBRATED_SCORE = "calibrated_score"
+QUALITY_ORACLE = "quality_oracle"
 ORACLE = "oracle"
+TP_SHARE = "tp_share"
 
 DETECTOR_SCORES = (CLASS_SCORE, MASK_SCORE, MASKNESS)
 """Scores that a detector can give a mask."""
@@ -22,10 +24,13 @@ DETECTOR_SCORES = (CLASS_SCORE, MASK_SCORE, MASKNESS)
 SCORES = (*DETECTOR_SCORES, CALIBRATED_SCORE)
 """All scores: those of detectors, and the calibrated score."""
 
+REFERENCES = (QUALITY_ORACLE, ORACLE, TP_SHARE)
+"""Rankings that know the ground truth: what scores could reach on the same masks."""
+
 
 def words(score: str) -> str:
     """Returns a score's name as text: ``mask score``."""
-    return score.replace("_", " ")
+    return score.replace("_", " ").replace("tp ", "TP ")
 
 
 CORRECT_IOU = 0.5

@@ -7,7 +7,18 @@ import numpy as np
 from msrcnn_mm.coco.detections import Column, Detections
 
 from .overlaps import Floats
-from .protocol import CALIBRATED_SCORE, CLASS_SCORE, MASK_SCORE, MASKNESS, ORACLE, words
+from .protocol import (
+    CALIBRATED_SCORE,
+    CLASS_SCORE,
+    MASK_SCORE,
+    MASKNESS,
+    ORACLE,
+    QUALITY_ORACLE,
+    REFERENCES,
+    TP_SHARE,
+    words,
+)
+from .true_ious import quality_ious
 
 
 def score_columns(detections: Detections) -> dict[str, Column]:
@@ -26,19 +37,22 @@ def score_columns(detections: Detections) -> dict[str, Column]:
     return {name: values for name, values in columns.items() if values is not None}
 
 
-def ranking_scores(detections: Detections, true_ious: Column) -> dict[str, Floats]:
+def ranking_scores(
+    detections: Detections, true_ious: Column, tp_shares: Column
+) -> dict[str, Floats]:
     """Returns the scores by which detections are ranked.
 
     A detection without a score that others have ranks by its class score among them, as in
-    MMDetection's ``CocoMetric``. The oracle is there if class scores are in [0, 1]: times a
+    MMDetection's ``CocoMetric``. The oracles are there if class scores are in [0, 1]: times a
     negative one, a better mask would rank lower.
 
     Args:
         detections: D masks.
         true_ious: (D,); NaN for a detection that does not count.
+        tp_shares: (D,), likewise.
 
     Returns:
-        Ranking -> (D,) scores.
+        Ranking -> (D,) scores; those of :data:`.protocol.REFERENCES` are last.
     """
     class_scores = detections.class_scores
     rankings = {
@@ -46,7 +60,9 @@ def ranking_scores(detections: Detections, true_ious: Column) -> dict[str, Float
         for name, values in score_columns(detections).items()
     }
     if in_unit_interval(class_scores):
+        rankings[QUALITY_ORACLE] = class_scores * quality_ious(true_ious)
         rankings[ORACLE] = class_scores * np.nan_to_num(true_ious)
+    rankings[TP_SHARE] = np.nan_to_num(tp_shares)
     return rankings
 
 
@@ -63,7 +79,7 @@ def ranking_notes(rankings: Mapping[str, Floats], detections: Detections) -> lis
         if lacking:
             notes.append(f"{lacking} detections have no {words(name)}: they rank by class score")
     for name, values in rankings.items():
-        if name != ORACLE and not in_unit_interval(values):
+        if name not in REFERENCES and not in_unit_interval(values):
             notes.append(
                 f"the {words(name)} goes from {values.min():.3g} to {values.max():.3g}: outside"
                 " [0, 1] it ranks masks, but has no calibration"

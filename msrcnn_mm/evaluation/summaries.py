@@ -5,14 +5,17 @@ from collections.abc import Mapping, Sequence
 from terminaltables import AsciiTable
 
 from .average_precision import UNDEFINED
-from .evaluation_result import MaskIouQuality, Ranking, ScoreEvaluation
-from .protocol import COLUMNS, MASK_SCORE, ORACLE, SCORES, words
+from .evaluation_result import Estimate, MaskIouQuality, Ranking, ScoreEvaluation
+from .protocol import COLUMNS, MASK_SCORE, QUALITY_ORACLE, SCORES, words
 
 DEFAULT_ITEMS = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
 COCO_ITEMS = (*DEFAULT_ITEMS, "AR@100", "AR@300", "AR@1000", "AR_s@1000", "AR_m@1000", "AR_l@1000")
 """``CocoMetric``'s ``metric_items``. The numbers in them are names: AR is at ``proposal_nums``."""
 
-_BY_SCORE = SCORES[1:]  # rankings that recover a share of the oracle gap
+HELPS = {1: "helps", -1: "does not help", None: "cannot be told from these images"}
+""":attr:`.Estimate.sign` of a gain of AP -> what it says of the score."""
+
+_BY_SCORE = SCORES[1:]  # rankings that recover a share of the quality gap
 
 
 def metric_keys(evaluation: ScoreEvaluation, metrics: Sequence[str]) -> dict[str, float]:
@@ -21,8 +24,10 @@ def metric_keys(evaluation: ScoreEvaluation, metrics: Sequence[str]) -> dict[str
     ================================  ==============================================
     ``segm_mAP_RANKING``              AP by each ranking there is
     ``boundary_mAP_RANKING``          the same by Boundary IoU
-    ``oracle_gap``                    AP(oracle) - AP(class score)
-    ``recovered_share``               (AP(mask score) - AP(class score)) / gap
+    ``oracle_gap``                    AP(oracle) - AP(class score), the sum of the next two
+    ``quality_gap``                   AP(quality oracle) - AP(class score)
+    ``false_alarm_gap``               AP(oracle) - AP(quality oracle)
+    ``recovered_share``               (AP(mask score) - AP(class score)) / quality gap
     ``recovered_share_maskness``      the same of maskness; ``_calibrated_score`` likewise
     ``mask_iou_mae``, ``_bias``       errors of s_iou on matched masks
     ``mask_iou_pearson``              and its correlations with the true IoU there
@@ -45,6 +50,8 @@ def metric_keys(evaluation: ScoreEvaluation, metrics: Sequence[str]) -> dict[str
         rankings = evaluation.rankings
         keys.update({f"segm_mAP_{n}": _or_undefined(r.ap["AP"]) for n, r in rankings.items()})
         keys["oracle_gap"] = evaluation.oracle_gap["AP"]
+        keys["quality_gap"] = evaluation.quality_gap["AP"]
+        keys["false_alarm_gap"] = evaluation.false_alarm_gap["AP"]
         for name in _BY_SCORE:
             if name in rankings:
                 key = "recovered_share" if name == MASK_SCORE else f"recovered_share_{name}"
@@ -96,10 +103,11 @@ def class_table(classes: Mapping[str, Ranking]) -> str:
 
 
 def score_table(evaluation: ScoreEvaluation) -> str:
-    """Returns tables of the rankings, the oracle gap and each score's errors, in percent."""
+    """Returns tables of the rankings, the gaps and each score's errors, in percent."""
     parts = [
         ranking_table("segm", evaluation.rankings),
         _gap_line(evaluation),
+        *_gain_lines(evaluation),
         _protocol_line(evaluation),
         _error_table(evaluation),
     ]
@@ -136,23 +144,40 @@ def percent(value: float | None) -> str:
 
 
 def _gap_line(evaluation: ScoreEvaluation) -> str:
-    gap = evaluation.oracle_gap["AP"]
-    if ORACLE not in evaluation.rankings:
-        return "oracle gap: undefined, class scores are not in [0, 1]"
-    if gap is None:
-        return "oracle gap: undefined, there is no ground truth"
+    quality, false_alarm = evaluation.quality_gap["AP"], evaluation.false_alarm_gap["AP"]
+    if QUALITY_ORACLE not in evaluation.rankings:
+        return "quality gap: undefined, class scores are not in [0, 1]"
+    if quality is None:
+        return "quality gap: undefined, there is no ground truth"
+    line = f"quality gap: {percent(quality)} points, false-alarm gap: {percent(false_alarm)} points"
     shares = {
         name: evaluation.rankings[name].recovered_share["AP"]
         for name in _BY_SCORE
         if name in evaluation.rankings
     }
-    line = f"oracle gap: {percent(gap)} points"
     if not shares:
         return line
     if None in shares.values():
-        return f"{line}; recovered share: undefined, the oracle gains nothing"
+        return f"{line}; recovered share: undefined, the quality oracle gains nothing"
     texts = [f"{percent(share)}% by {words(name)}" for name, share in shares.items()]
     return f"{line}; recovered share: {', '.join(texts)}"
+
+
+def _gain_lines(evaluation: ScoreEvaluation) -> list[str]:
+    """Returns a line for each score: its gain of AP, the interval, and whether it helps."""
+    return [
+        f"{words(name)} {HELPS[gain.sign]}: {_points(gain)} AP over class score"
+        for name, gain in evaluation.ap_gains.items()
+        if name in _BY_SCORE
+    ]
+
+
+def _points(gain: Estimate) -> str:
+    """Formats a difference in points with its interval: ``+1.3 (95% interval +0.8 to +1.8)``."""
+    text = f"{100 * gain.value:+.1f}"
+    if gain.low is None or gain.high is None:
+        return text
+    return f"{text} (95% interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
 
 
 def _protocol_line(evaluation: ScoreEvaluation) -> str:

@@ -1,5 +1,7 @@
 """Formats numbers as the page shows them."""
 
+from msrcnn_mm.evaluation.evaluation_result import Estimate
+
 NOTHING = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
 
@@ -12,6 +14,13 @@ def percent(share: float | None) -> str:
 def gain(difference: float | None) -> str:
     """Formats a difference of APs in points, with its sign: 0.0132 as ``+1.3``."""
     return NOTHING if difference is None else _typeset(f"{100 * difference:+.1f}")
+
+
+def interval(difference: Estimate) -> str:
+    """Formats a difference of APs with its 95% interval: ``+1.3 (+0.8 to +1.8)``."""
+    if difference.low is None:
+        return gain(difference.value)
+    return f"{gain(difference.value)} ({gain(difference.low)} to {gain(difference.high)})"
 
 
 def share(value: float | None) -> str:

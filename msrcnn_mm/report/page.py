@@ -8,9 +8,17 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from msrcnn_mm.evaluation.protocol import CLASS_SCORE, COLUMNS, MASK_SCORE, MATCHED_IOU, ORACLE
+from msrcnn_mm.evaluation.protocol import (
+    CLASS_SCORE,
+    COLUMNS,
+    MASK_SCORE,
+    MATCHED_IOU,
+    QUALITY_ORACLE,
+    REFERENCES,
+)
 
 from . import number_format
+from .comparison import compare, in_words
 from .evaluated_detector import EvaluatedDetector
 from .figures.panels import GROUPS, Panel
 from .figures.style import as_data_uri
@@ -58,6 +66,7 @@ def render_page(report: Report, panels: Mapping[str, Sequence[Panel]]) -> str:
     environment.filters.update(
         percent=number_format.percent,
         gain=number_format.gain,
+        interval=number_format.interval,
         share=number_format.share,
         score=number_format.score,
         uri=as_data_uri,
@@ -75,7 +84,9 @@ def render_page(report: Report, panels: Mapping[str, Sequence[Panel]]) -> str:
         styles=STYLES,
         class_score=CLASS_SCORE,
         mask_score=MASK_SCORE,
-        oracle=ORACLE,
+        quality_oracle=QUALITY_ORACLE,
+        references=REFERENCES,
+        comparisons=[in_words(comparison) for comparison in compare(detectors)],
         matched_iou=MATCHED_IOU,
         rankings=[s for s in STYLES if any(s in d.evaluation.rankings for d in detectors)],
         all_have_mask_scores=all(MASK_SCORE in d.scores for d in detectors),

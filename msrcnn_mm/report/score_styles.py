@@ -9,6 +9,8 @@ from msrcnn_mm.evaluation.protocol import (
     MASK_SCORE,
     MASKNESS,
     ORACLE,
+    QUALITY_ORACLE,
+    TP_SHARE,
 )
 
 
@@ -61,12 +63,27 @@ STYLES = {
         (0, (5, 1, 1, 1, 1, 1)),
         "v",
     ),
-    ORACLE: ScoreStyle(
-        "oracle",
-        "class score x true IoU; the highest AP that mask scoring can reach with these masks",
+    QUALITY_ORACLE: ScoreStyle(
+        "quality oracle",
+        "class score x true IoU, with the mean true IoU of the others for masks of no object;"
+        " the AP that mask scoring can reach with these masks",
         "#6e7781",
         ":",
         "s",
+    ),
+    ORACLE: ScoreStyle(
+        "oracle",
+        "class score x true IoU, which is 0 for a mask of no object; knows false alarms, too",
+        "#a68a00",
+        (0, (1, 2)),
+        "P",
+    ),
+    TP_SHARE: ScoreStyle(
+        "TP share",
+        "share of the IoU thresholds at which the mask is matched; the highest AP of any ranking",
+        "#8250a8",
+        (0, (3, 2)),
+        "*",
     ),
 }
 """Ranking -> its style, in the order of the report."""

@@ -7,23 +7,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msrcnn_mm.evaluation.evaluation_result import CalibrationErrors
+from msrcnn_mm.evaluation.evaluation_result import CalibrationErrors, Estimate
+from msrcnn_mm.evaluation.intervals import FEWEST_IMAGES
 from msrcnn_mm.evaluation.protocol import (
     CALIBRATED_SCORE,
     CLASS_SCORE,
     MASK_SCORE,
     MASKNESS,
-    ORACLE,
+    QUALITY_ORACLE,
+    REFERENCES,
 )
+from msrcnn_mm.evaluation.summaries import HELPS
 
 from .evaluated_detector import EvaluatedDetector
-from .number_format import gain, percent, score, share
+from .number_format import gain, interval, percent, score, share
 from .score_styles import NAMES
 
 CLOSE = 0.05  # greatest LaECE_0 of a score that can be taken as a number
 ROUGH = 0.15  # greatest LaECE_0 of a score that is roughly right as a number
-SMALL_GAP = 0.005  # AP; a smaller oracle gap leaves next to nothing to win
-NO_CHANGE = 0.002  # AP; a smaller gain or loss is within the noise of a training
+SMALL_GAP = 0.005  # AP; a smaller quality gap leaves next to nothing to win
+
+_UNKNOWN = HELPS[None].capitalize()
+_TOO_FEW = (
+    f" An interval needs {FEWEST_IMAGES} images with masks and {FEWEST_IMAGES} with instances."
+)
 
 
 @dataclass(frozen=True)
@@ -32,8 +39,8 @@ class Answer:
 
     Attributes:
         question: The question.
-        headline: The answer as one figure or word.
-        unit: The unit of the figure; may be empty.
+        headline: The answer as one figure or a few words.
+        unit: The unit of the figure, or the figure of the words; may be empty.
         text: The answer in one or two sentences.
     """
 
@@ -66,19 +73,38 @@ def _answer_calibration(detector: EvaluatedDetector) -> Answer:
     if not any(detector.thresholds(s) for s in detector.scores):
         text = "No mask matches an instance at IoU 0.5. Scores near 0 are then right but useless."
         return Answer(question, "Nothing to trust", "", text)
-    laece = calibration.laece
-    headline = "Yes" if laece <= CLOSE else "Roughly" if laece <= ROUGH else "Not as numbers"
+    laece = detector.evaluation.laece_intervals[name]
     text = (
-        f"The {NAMES[name]} is off by {percent(laece)} points on average"
-        f"{_bias(calibration)} (LaECE\N{SUBSCRIPT ZERO})."
+        f"The {NAMES[name]} is off by {percent(laece.value)} points on average"
+        f"{_bias(calibration)} (LaECE\N{SUBSCRIPT ZERO}"
     )
+    headline = _UNKNOWN
+    if laece.low is None or laece.high is None:
+        text += f").{_TOO_FEW}"
+    else:
+        text += f", 95% interval {percent(laece.low)} to {percent(laece.high)})."
+        if laece.high <= ROUGH:
+            headline = "Yes" if laece.high <= CLOSE else "Roughly"
+        elif laece.low > ROUGH:
+            headline = "Not as numbers"
     for other in (CLASS_SCORE, CALIBRATED_SCORE):
         errors = detector.evaluation.calibration_errors.get(other)
         if name != other and errors and errors.laece is not None:
-            text += f" The {NAMES[other]} is off by {percent(errors.laece)}."
-    if laece > ROUGH:
+            text += f" The {NAMES[other]} is off by {percent(errors.laece)}"
+            text += _nearness(detector, name) if other == CLASS_SCORE else "."
+    if headline == "Not as numbers":
         text += " It may still rank masks well."
     return Answer(question, headline, "", text)
+
+
+def _nearness(detector: EvaluatedDetector, name: str) -> str:
+    """Ends a sentence on the LaECE_0 of the class score: is it more than that of a score?"""
+    change = detector.evaluation.laece_changes[name]
+    if change.high is not None and change.high < 0:
+        return ", which is more."
+    if change.low is not None and change.low > 0:
+        return ", which is less."
+    return "; which is nearer cannot be told from these images."
 
 
 def _bias(calibration: CalibrationErrors) -> str:
@@ -92,38 +118,45 @@ def _bias(calibration: CalibrationErrors) -> str:
 
 
 def _answer_ap_gain(detector: EvaluatedDetector) -> Answer:
-    """Answers from the difference of AP to that of the class score."""
+    """Answers from the interval of the difference of AP to that of the class score."""
     evaluation, name = detector.evaluation, detector.quality_score
-    gap = evaluation.oracle_gap["AP"]
     question = f"Does the {NAMES[name or MASK_SCORE]} help?"
-    if evaluation.rankings[CLASS_SCORE].ap["AP"] is None:
+    by_class = evaluation.rankings[CLASS_SCORE].ap["AP"]
+    if by_class is None:
         return Answer(question, "Unknown", "", "There is no ground truth, so AP is undefined.")
-    room = "" if gap is None else f"a perfect one would gain {percent(gap)}"
-    small_gap = gap is not None and gap < SMALL_GAP
+    gap = evaluation.ap_gains.get(QUALITY_ORACLE)
+    room = "" if gap is None else f"a perfect one would gain {percent(gap.value)}"
+    nothing_to_win = gap is not None and _at_most(gap) < SMALL_GAP
     if name is None:
         text = "These results have none" + (f"; {room} points of AP." if room else ".")
-        if small_gap:
+        if nothing_to_win:
             text += " There is next to nothing to win."
         return Answer(question, "No mask score", "", text)
-    own, by_class = evaluation.rankings[name].ap["AP"], evaluation.rankings[CLASS_SCORE].ap["AP"]
-    assert own is not None and by_class is not None
-    won = own - by_class
-    text = f"Masks ranked by {NAMES[name]} reach AP {percent(own)}, by class score"
-    text += f" {percent(by_class)}"
+    won = evaluation.ap_gains[name]
+    text = (
+        f"Masks ranked by {NAMES[name]} reach AP {percent(by_class + won.value)}, by class score"
+        f" {percent(by_class)}: a difference of {interval(won)}"
+    )
+    text += "" if won.low is None else ", with the 95% interval in brackets"
     text += f"; {room}." if room else "."
     recovered = evaluation.rankings[name].recovered_share["AP"]
-    if won <= -NO_CHANGE:
+    if won.low is None:
+        text += _TOO_FEW
+    elif won.high is not None and won.high < 0:
         text += " It lowers AP: rank by class score."
-    elif small_gap:
+    elif nothing_to_win:
         text += " There is next to nothing to win."
-    elif won < NO_CHANGE:
-        text += " The difference is within the noise of two trainings."
-    elif recovered is not None:
-        text += f" It recovers {share(recovered)} of the oracle gap."
+    elif won.sign == 1 and recovered is not None:
+        text += f" It recovers {share(recovered)} of the quality gap."
     if name == MASK_SCORE and MASKNESS in evaluation.rankings:
         maskness = percent(evaluation.rankings[MASKNESS].ap["AP"])
         text += f" Maskness, which needs no scorer, reaches {maskness}."
-    return Answer(question, gain(won), "AP", text)
+    return Answer(question, HELPS[won.sign].capitalize(), f"{gain(won.value)} AP", text)
+
+
+def _at_most(figure: Estimate) -> float:
+    """Returns the upper end of the interval; the figure itself if it has none."""
+    return figure.value if figure.high is None else figure.high
 
 
 def _answer_threshold(detector: EvaluatedDetector) -> Answer:
@@ -151,14 +184,17 @@ def _answer_threshold(detector: EvaluatedDetector) -> Answer:
 
 
 def gap_marks(detector: EvaluatedDetector) -> list[tuple[str, float]]:
-    """Returns each ranking and its place in percent between the lowest AP and the highest.
+    """Returns each score and the quality oracle, with their places from lowest AP to highest.
 
-    The list is empty without an oracle or if all APs are equal.
+    Places are in percent. The list is empty without a quality oracle or if all APs are equal.
     """
     rankings = detector.evaluation.rankings
-    aps = {name: ranking.ap["AP"] for name, ranking in rankings.items()}
-    known = {name: ap for name, ap in aps.items() if ap is not None}
-    if ORACLE not in known:
+    known = {
+        name: ranking.ap["AP"]
+        for name, ranking in rankings.items()
+        if ranking.ap["AP"] is not None and (name == QUALITY_ORACLE or name not in REFERENCES)
+    }
+    if QUALITY_ORACLE not in known:
         return []
     low, high = min(known.values()), max(known.values())
     if high - low < 1e-9:

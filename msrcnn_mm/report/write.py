@@ -6,6 +6,7 @@ from pathlib import Path
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluation_result import as_json
 
+from .comparison import compare
 from .figures.panels import draw_panels
 from .page import Report, render_page
 
@@ -36,6 +37,7 @@ def write_report(report: Report, folder: Path) -> Path:
             {"name": detector.name, "evaluation": as_json(detector.evaluation)}
             for detector in report.detectors
         ],
+        "comparisons": as_json(compare(report.detectors)),
     }
     try:
         (folder / FIGURES).mkdir(parents=True, exist_ok=True)

@@ -83,7 +83,8 @@ def test_the_aps_are_the_oracles_to_the_last_bit(
     assert reached["mask_score"].ap_by_iou == usual["oracle"].ap_by_iou
     assert reached["class_score"].ap == usual["class_score"].ap
     assert bound["coco/segm_mAP"] == plain["coco/segm_mAP_oracle"] == bound["coco/segm_mAP_oracle"]
-    assert bound["coco/recovered_share"] == 1
+    # more than 1: the quality gap is without the false alarms, which the oracle knows
+    assert bound["coco/recovered_share"] == round(usual["oracle"].recovered_share["AP"], 3) > 1
     boxes = {key: value for key, value in plain.items() if "bbox" in key}
     assert {key: value for key, value in bound.items() if "bbox" in key} == boxes != {}
 

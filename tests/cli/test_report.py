@@ -103,7 +103,8 @@ def test_json_is_the_evaluation(whole: tuple[Files, Page]) -> None:
 def test_rankings_are_the_evaluations(whole: tuple[Files, Page]) -> None:
     files, page = whole
     rankings = files.data()["models"][0]["evaluation"]["rankings"]
-    assert list(rankings) == ["class_score", "mask_score", "maskness", "oracle"]
+    scores = ["class_score", "mask_score", "maskness"]
+    assert list(rankings) == [*scores, "quality_oracle", "oracle", "tp_share"]
     rows = {row[0]: row[1:] for row in page.tables[0][1:]}
     for name, ranking in rankings.items():
         expected = [number_format.percent(ranking["ap"][column]) for column in COLUMNS]
@@ -161,7 +162,7 @@ def test_classes_are_the_evaluations(whole: tuple[Files, Page]) -> None:
             aps["class_score"],
             aps["mask_score"],
             aps["mask_score"] - aps["class_score"],
-            aps["oracle"],
+            aps["quality_oracle"],
             score["laece"],
             own["lrp"]["threshold"],
         ]
@@ -223,7 +224,12 @@ def test_without_mask_scores_or_boxes(files: Files) -> None:
     kept = ("image_id", "category_id", "segmentation", "score")
     files.rewrite(lambda d: {k: d[k] for k in kept})
     page = files.report("--images", str(files.images), "--gallery", "3")
-    assert [row[0] for row in page.tables[0][1:]] == ["class score", "oracle"]
+    assert [row[0] for row in page.tables[0][1:]] == [
+        "class score",
+        "quality oracle",
+        "oracle",
+        "TP share",
+    ]
     assert "No mask score" in page.text and page.count("img") == 3
     assert "mask score 0" not in page.text and page.unclosed == []
     assert len({len(row) for row in page.tables[2]}) == 1
@@ -240,6 +246,9 @@ def test_two_detectors_side_by_side(files: Files) -> None:
     assert page.unclosed == [] and page.count("img") == 4
     first, second = files.data()["models"]
     assert (first["name"], second["name"]) == ("results", "other")
+    (comparison,) = files.data()["comparisons"]
+    assert comparison["difference"]["value"] == comparison["ap"] - comparison["first_ap"]
+    assert f"a difference of {number_format.gain(comparison['difference']['value'])}" in page.text
     by_class = second["evaluation"]["rankings"]["class_score"]["ap"]
     row = next(row for row in page.tables[0] if row[0] == "other")
     assert row[2:8] == [number_format.percent(by_class[column]) for column in COLUMNS]

@@ -12,7 +12,7 @@ from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluation_result import as_json
 from msrcnn_mm.evaluation.summaries import score_table
-from msrcnn_mm.evaluation.true_ious import true_ious
+from msrcnn_mm.evaluation.true_ious import quality_ious, true_ious
 from tests.support.coco_scenes import (
     CATEGORIES,
     annotation,
@@ -39,7 +39,10 @@ def test_each_class_is_an_evaluation_of_that_class_alone(seed: int) -> None:
     for one in evaluation.classes:
         alone = replace(protocol(coco), category_ids=[one.category_id])
         expected = evaluate(coco, detections, alone)
-        assert one.rankings == expected.rankings
+        for name, ranking in one.rankings.items():
+            if name != "quality_oracle":  # its mean true IoU is over all classes
+                same = replace(ranking, recovered_share=expected.rankings[name].recovered_share)
+                assert same == expected.rankings[name]
         assert one.oracle_gap == expected.oracle_gap
         assert one.instances == expected.instances
         assert one.name == CATEGORIES[one.category_id]
@@ -48,12 +51,12 @@ def test_each_class_is_an_evaluation_of_that_class_alone(seed: int) -> None:
 @given(seed=st.integers(0, 2**32 - 1))
 @example(seed=25376)
 @settings(max_examples=30, deadline=None)
-def test_true_ious_as_mask_ious_recover_everything_and_ones_recover_nothing(seed: int) -> None:
+def test_quality_ious_as_mask_ious_recover_everything_and_ones_recover_nothing(seed: int) -> None:
     annotations, detections = random_scene(seed)
     assume(detections)  # no detection carries no mask score either
     coco = as_coco(annotations, num_images=3)
-    true = true_ious(coco, Detections.from_rows(detections))
-    for expected, mask_ious in ((1.0, true), (0.0, np.ones(len(detections)))):
+    perfect = quality_ious(true_ious(coco, Detections.from_rows(detections)))
+    for expected, mask_ious in ((1.0, perfect), (0.0, np.ones(len(detections)))):
         scored = [
             d | {"mask_score": d["score"] * iou}
             for d, iou in zip(detections, mask_ious, strict=True)
@@ -69,27 +72,35 @@ def test_recovered_share_of_a_case_worked_by_hand() -> None:
     class_score = (2 / 3 + 9 * alone / 3) / 10
     # B (0.72), A (0.56), C (0.09). Right, right, wrong; then: wrong, right, wrong.
     mask_score = (1 + 9 * alone / 2) / 10
+    # A (0.7), C (0.675), B (0.4): C, of no object, has the mean of 1 and 0.5.
+    quality_oracle = ((51 + 50 * 2 / 3) / 101 + 9 * alone) / 10
     # A (0.7), B (0.4), C (0). Right, right, wrong; then: right, wrong, wrong.
     oracle = (1 + 9 * alone) / 10
     evaluation = evaluate(coco, detections)
     rankings = evaluation.rankings
     measured = [rankings[name].ap["AP"] for name in ("class_score", "mask_score", "oracle")]
     assert measured == pytest.approx([class_score, mask_score, oracle], abs=1e-12)
+    assert rankings["quality_oracle"].ap["AP"] == pytest.approx(quality_oracle, abs=1e-12)
+    # A (1), B (0.1), C (0): the oracle's order
+    assert evaluation.detections.tp_shares.tolist() == [1, 0.1, 0]
+    assert rankings["tp_share"].ap == rankings["oracle"].ap
     assert evaluation.oracle_gap["AP"] == pytest.approx(oracle - class_score)
+    assert evaluation.quality_gap["AP"] == pytest.approx(quality_oracle - class_score)
+    assert evaluation.false_alarm_gap["AP"] == pytest.approx(oracle - quality_oracle)
     assert rankings["mask_score"].recovered_share["AP"] == pytest.approx(
-        (mask_score - class_score) / (oracle - class_score)
+        (mask_score - class_score) / (quality_oracle - class_score)
     )
     assert rankings["class_score"].recovered_share["AP"] == 0
-    assert rankings["oracle"].recovered_share["AP"] == 1
+    assert rankings["quality_oracle"].recovered_share["AP"] == 1
     assert rankings["class_score"].ap_by_iou == pytest.approx([2 / 3] + [alone / 3] * 9)
 
 
 def test_no_gap_has_no_share() -> None:
     coco, (a, _, _) = worked_scene()
     evaluation = evaluate(coco, [a])
-    assert evaluation.oracle_gap["AP"] == 0
+    assert evaluation.oracle_gap["AP"] == evaluation.quality_gap["AP"] == 0
     assert evaluation.rankings["mask_score"].recovered_share["AP"] is None
-    assert "recovered share: undefined, the oracle gains nothing" in score_table(evaluation)
+    assert "recovered share: undefined, the quality oracle gains nothing" in score_table(evaluation)
 
 
 def test_no_ground_truth_is_undefined_not_zero() -> None:
@@ -163,3 +174,5 @@ def test_json_holds_everything_and_no_nan() -> None:
     assert read["rankings"]["oracle"]["ap"] == evaluation.rankings["oracle"].ap
     assert read["classes"][0]["scores"]["mask_score"]["lrp"]["optimal"]["error"] is not None
     assert len(read["detections"]["matched_ious"]["mask_score"]) == len(detections)
+    assert len(read["detections"]["tp_shares"]) == len(detections)
+    assert read["resamples"] is None  # of three images

@@ -12,6 +12,7 @@ from tests.support.coco_scenes import (
     detection,
     evaluate,
     plain_pycocotools,
+    plain_tp_shares,
     protocol,
     random_scene,
     rectangle,
@@ -33,11 +34,19 @@ def test_each_ranking_is_pycocotools_with_the_score_replaced(seed: int) -> None:
         ("class_score", class_scores),
         ("mask_score", [d["mask_score"] for d in detections]),
         ("maskness", class_scores * [d["foreground_prob"] for d in detections]),
+        ("quality_oracle", class_scores * plain_quality_ious(true.tolist())),
         ("oracle", class_scores * true),
+        ("tp_share", np.nan_to_num(plain_tp_shares(coco, detections))),
     ):
         ours = evaluation.rankings[name]
         twelve = [-1 if v is None else v for v in (*ours.ap.values(), *ours.ar.values())]
         assert twelve == plain_pycocotools(coco, detections, scores).tolist()
+
+
+def plain_quality_ious(true: list[float]) -> list[float]:
+    of_objects = [iou for iou in true if iou >= 0.1]
+    mean = sum(of_objects) / len(of_objects) if of_objects else 1
+    return [iou if iou >= 0.1 else mean for iou in true]
 
 
 def without_fields(detections: list[dict]) -> list[dict]:
@@ -48,7 +57,7 @@ def without_fields(detections: list[dict]) -> list[dict]:
 def test_without_mask_scores() -> None:
     coco, detections = worked_scene()
     evaluation = evaluate(coco, without_fields(detections))
-    assert list(evaluation.rankings) == ["class_score", "oracle"]
+    assert list(evaluation.rankings) == ["class_score", "quality_oracle", "oracle", "tp_share"]
     assert evaluation.mask_iou_quality is None
     assert evaluation.oracle_gap["AP"] is not None
 

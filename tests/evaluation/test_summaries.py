@@ -9,10 +9,13 @@ def test_table() -> None:
     lines = score_table(evaluate(coco, detections)).splitlines()
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     assert cells[1] == ["segm, ranked by", "AP", "AP50", "AP75", "APs", "APm", "APl"]
-    assert [row[0] for row in cells[3:7]] == ["class score", "mask score", "maskness", "oracle"]
-    assert cells[6][1:] == ["55.4", "100.0", "50.5", "-", "55.4", "-"]
-    assert lines[8].startswith("oracle gap: 33.6 points; recovered share: ")
-    assert lines[8].endswith("% by maskness")
-    assert lines[9] == "percent; at most 100 detections of a class in an image"
+    names = ["class score", "mask score", "maskness", "quality oracle", "oracle", "TP share"]
+    assert [row[0] for row in cells[3:9]] == names
+    assert cells[7][1:] == ["55.4", "100.0", "50.5", "-", "55.4", "-"]
+    gaps = "quality gap: 32.0 points, false-alarm gap: 1.7 points; recovered share: "
+    assert lines[10].startswith(gaps) and lines[10].endswith("% by maskness")
+    undecided = "mask score cannot be told from these images: +10.9 AP over class score"
+    assert lines[11] == undecided
+    assert lines[13] == "percent; at most 100 detections of a class in an image"
     wide = score_table(evaluate(coco, detections, protocol(coco, (100, 300, 1000))))
     assert "for AP, 1000 for the other columns" in wide

@@ -1,6 +1,7 @@
 """Tests the format of numbers on the page."""
 
-from msrcnn_mm.report.number_format import NOTHING, count, gain, percent, score, share
+from msrcnn_mm.evaluation.evaluation_result import Estimate
+from msrcnn_mm.report.number_format import NOTHING, count, gain, interval, percent, score, share
 
 
 def test_numbers() -> None:
@@ -11,6 +12,11 @@ def test_numbers() -> None:
     assert score(0.312) == "0.31"
     assert count(1, "class", "classes") == "1 class"
     assert count(12345, "mask") == "12,345 masks"
+
+
+def test_intervals() -> None:
+    assert interval(Estimate(0.013, -0.002, 0.02)) == "+1.3 (\N{MINUS SIGN}0.2 to +2.0)"
+    assert interval(Estimate(0.013, None, None)) == "+1.3"
 
 
 def test_no_minus_before_zero() -> None:

@@ -4,14 +4,14 @@ from importlib.resources import files
 
 import pytest
 
-from msrcnn_mm.evaluation.protocol import ORACLE, SCORES
+from msrcnn_mm.evaluation.protocol import REFERENCES, SCORES
 from msrcnn_mm.report.score_styles import STYLES
 
 CSS = files("msrcnn_mm.report").joinpath("page.css").read_text(encoding="utf-8")
 
 
 def test_every_ranking_has_a_style() -> None:
-    assert list(STYLES) == [*SCORES, ORACLE]
+    assert list(STYLES) == [*SCORES, *REFERENCES]
 
 
 @pytest.mark.parametrize("score", STYLES)

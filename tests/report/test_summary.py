@@ -4,32 +4,79 @@ import dataclasses
 
 import pytest
 
+from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.evaluation.evaluate import evaluate_scores
+from msrcnn_mm.evaluation.evaluation_result import Estimate
 from msrcnn_mm.report.evaluated_detector import EvaluatedDetector
 from msrcnn_mm.report.summary import CLOSE, ROUGH, gap_marks, summarize
+from tests.support.coco_scenes import annotation, as_coco, detection, rectangle
 from tests.support.report.detectors import detector_of, random_detector, with_evaluation
+
+UNKNOWN = "Cannot be told from these images"
 
 # class score, width of 40, predicted IoU
 GOOD = [(0.9, 20, 0.5), (0.8, 40, 1.0), (0.7, 38, 0.95), (0.6, 24, 0.6)]
 
 
-def with_calibration(detector: EvaluatedDetector, laece: float | None) -> EvaluatedDetector:
-    known = detector.evaluation.calibration_errors
-    changed = {name: dataclasses.replace(c, laece=laece) for name, c in known.items()}
-    return with_evaluation(detector, calibration_errors=changed)
+MANY = GOOD * 4
+
+
+def with_laece(detector: EvaluatedDetector, low: float, high: float) -> EvaluatedDetector:
+    known = detector.evaluation.laece_intervals
+    changed = {name: Estimate((low + high) / 2, low, high) for name in known}
+    return with_evaluation(detector, laece_intervals=changed)
 
 
 @pytest.mark.parametrize(
-    ("laece", "headline"),
+    ("low", "high", "headline"),
     [
-        (CLOSE, "Yes"),
-        (CLOSE + 1e-6, "Roughly"),
-        (ROUGH, "Roughly"),
-        (ROUGH + 1e-6, "Not as numbers"),
-        (None, "Unknown"),
+        (0, CLOSE, "Yes"),
+        (0, CLOSE + 1e-6, "Roughly"),
+        (CLOSE + 1e-6, ROUGH, "Roughly"),
+        (CLOSE, ROUGH + 1e-6, UNKNOWN),
+        (ROUGH, 0.5, UNKNOWN),
+        (ROUGH + 1e-6, 0.5, "Not as numbers"),
     ],
 )
-def test_trust(laece: float | None, headline: str) -> None:
-    assert summarize(with_calibration(detector_of(GOOD), laece))[0].headline == headline
+def test_trust_needs_the_whole_interval(low: float, high: float, headline: str) -> None:
+    answer = summarize(with_laece(detector_of(GOOD), low, high))[0]
+    assert answer.headline == headline
+    assert f"95% interval {100 * low:.1f} to {100 * high:.1f}" in answer.text
+    assert ("may still rank" in answer.text) == (headline == "Not as numbers")
+
+
+@pytest.mark.parametrize("images", [1, 9])
+def test_few_images_do_not_tell(images: int) -> None:
+    """Their scores are right to the last digit, and the mask score ranks perfectly."""
+    masks = [(1.0 - i / 100, 40 - i, 1.0 - i / 40) for i in range(images)]
+    trust, help_, _ = summarize(detector_of(masks))
+    assert trust.headline == help_.headline == UNKNOWN
+    assert "needs 10 images with masks and 10 with instances" in trust.text + help_.text
+
+
+def test_one_mask_does_not_tell() -> None:
+    annotations = [annotation(i + 1, 10 + i, rectangle(20, 20, 60, 60)) for i in range(20)]
+    rows = [detection(10, rectangle(20, 20, 60, 60), 1.0, mask_iou=1.0)]
+    detections, coco = Detections.from_rows(rows), as_coco(annotations, 20, {3: "ring"})
+    detector = EvaluatedDetector("one", detections, evaluate_scores(coco, detections))
+    assert [answer.headline for answer in summarize(detector)[:2]] == [UNKNOWN, UNKNOWN]
+
+
+def test_trust_is_unknown_without_detections_or_ground_truth() -> None:
+    detector = detector_of(GOOD)
+    known = detector.evaluation.calibration_errors
+    undefined = {name: dataclasses.replace(c, laece=None) for name, c in known.items()}
+    detector = with_evaluation(detector, calibration_errors=undefined)
+    assert summarize(detector)[0].headline == "Unknown"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "says"),
+    [(-0.2, -0.1, ", which is more."), (0.1, 0.2, ", which is less."), (-0.1, 0.1, "be told")],
+)
+def test_trust_compares_with_the_class_score(low: float, high: float, says: str) -> None:
+    change = {"mask_score": Estimate(0.0, low, high)}
+    assert says in summarize(with_evaluation(detector_of(MANY), laece_changes=change))[0].text
 
 
 def test_trust_has_the_calibrated_score_beside_the_others() -> None:
@@ -70,41 +117,54 @@ def test_nothing_to_trust() -> None:
 
 
 def test_help_is_the_difference_of_the_aps() -> None:
-    detector = detector_of(GOOD)
+    detector = detector_of(MANY)
     rankings = detector.evaluation.rankings
     won = rankings["mask_score"].ap["AP"] - rankings["class_score"].ap["AP"]  # type: ignore[operator]
     answer = summarize(detector)[1]
     assert won > 0.01
-    assert answer.headline == f"+{100 * won:.1f}" and answer.unit == "AP"
-    assert "recovers 100% of the oracle gap" in answer.text
+    assert answer.headline == "Helps" and answer.unit == f"+{100 * won:.1f} AP"
+    assert "recovers 100% of the quality gap" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "headline", "says"),
+    [
+        (0.001, 0.004, "Helps", "It recovers"),
+        (0.0, 0.004, UNKNOWN, "(+0.0 to +0.4)"),
+        (-0.004, 0.004, UNKNOWN, "with the 95% interval in brackets"),
+        (-0.004, 0.0, "Does not help", "(\N{MINUS SIGN}0.4 to +0.0)"),
+        (-0.004, -0.001, "Does not help", "It lowers AP: rank by class score"),
+        (None, None, UNKNOWN, "An interval needs 10 images"),
+    ],
+)
+def test_help_follows_from_the_interval(
+    low: float | None, high: float | None, headline: str, says: str
+) -> None:
+    detector = detector_of(MANY)
+    gains = detector.evaluation.ap_gains | {"mask_score": Estimate(0.002, low, high)}
+    answer = summarize(with_evaluation(detector, ap_gains=gains))[1]
+    assert answer.headline == headline and says in answer.text
 
 
 def test_a_lower_ap_is_called_a_loss() -> None:
-    harmful = [(0.9, 40, 0.3), (0.8, 20, 1.0)]
+    harmful = [(0.9 - i / 100, 40, 0.3) for i in range(9)] + [
+        (0.8 - i / 100, 20, 1.0) for i in range(9)
+    ]
     answer = summarize(detector_of(harmful))[1]
-    assert answer.headline.startswith("\N{MINUS SIGN}") and "It lowers AP" in answer.text
+    assert answer.headline == "Does not help" and "It lowers AP" in answer.text
+    assert answer.unit.startswith("\N{MINUS SIGN}")
 
 
 def test_nothing_to_win() -> None:
-    answer = summarize(detector_of([(0.9, 40, 1.0), (0.5, 30, 0.7)]))[1]
-    assert answer.headline == "+0.0" and "next to nothing to win" in answer.text
-
-
-def test_a_small_gain_is_called_noise() -> None:
-    detector = detector_of(GOOD)
-    rankings = dict(detector.evaluation.rankings)
-    by_class = rankings["class_score"]
-    ap = dict(by_class.ap, AP=by_class.ap["AP"] + 0.0019)  # type: ignore[operator]
-    rankings["mask_score"] = dataclasses.replace(by_class, ap=ap)
-    assert "within the noise" in summarize(with_evaluation(detector, rankings=rankings))[1].text
-    ap["AP"] += 0.0002
-    assert "within the noise" not in summarize(with_evaluation(detector, rankings=rankings))[1].text
+    answer = summarize(detector_of([(0.9 - i / 100, 40, 1.0) for i in range(12)]))[1]
+    assert answer.headline == "Does not help" and "next to nothing to win" in answer.text
+    assert answer.unit == "+0.0 AP"
 
 
 def test_without_mask_scores_the_possible_gain_is_given() -> None:
     detector = detector_of([(score, width, None) for score, width, _ in GOOD])
     answer = summarize(detector)[1]
-    gap = detector.evaluation.oracle_gap["AP"]
+    gap = detector.evaluation.quality_gap["AP"]
     assert gap and answer.headline == "No mask score"
     assert f"a perfect one would gain {100 * gap:.1f} points" in answer.text
 
@@ -138,9 +198,10 @@ def test_several_classes_have_several_cuts() -> None:
 
 def test_marks_are_from_the_worst_ap_to_the_best() -> None:
     detector = detector_of(GOOD)
-    aps = {name: r.ap["AP"] or 0.0 for name, r in detector.evaluation.rankings.items()}
+    names = ("class_score", "mask_score", "maskness", "quality_oracle")
+    aps = {name: detector.evaluation.rankings[name].ap["AP"] or 0.0 for name in names}
     low, high = min(aps.values()), max(aps.values())
-    assert len(aps) == 4 and low < aps["class_score"] < high == aps["oracle"]
+    assert low < aps["class_score"] < high == aps["quality_oracle"]
     assert dict(gap_marks(detector)) == pytest.approx(
         {name: 100 * (ap - low) / (high - low) for name, ap in aps.items()}
     )

@@ -145,18 +145,50 @@ def plain_pycocotools(
     iou_type: str = "segm",
 ) -> np.ndarray:
     """Returns the twelve numbers of COCOeval.summarize, with ``score`` replaced."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = _evaluated(coco, detections, scores, max_dets, iou_type)
+        evaluation.accumulate()
+        evaluation.summarize()
+    return np.asarray(evaluation.stats)
+
+
+def plain_tp_shares(
+    coco: COCO, detections: list[dict[str, Any]], max_det: int = 100
+) -> list[float]:
+    """Returns the share of thresholds at which pycocotools matches each detection.
+
+    NaN for a detection that it ignores at every threshold or that is beyond ``max_det``.
+    """
+    shares = [float("nan")] * len(detections)
+    scores = [d["score"] for d in detections]
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = _evaluated(coco, detections, scores, (max_det,), "segm")
+    for image in evaluation.evalImgs:
+        if image is not None and image["aRng"] == [0, 1e10]:
+            correct = (image["dtMatches"] > 0) & (image["dtIgnore"] == 0)
+            for place, index in enumerate(image["dtIds"]):  # from 1, in the order of the results
+                if not image["dtIgnore"][:, place].all():
+                    shares[index - 1] = correct[:, place].sum() / len(correct)
+    return shares
+
+
+def _evaluated(
+    coco: COCO,
+    detections: list[dict[str, Any]],
+    scores: Sequence[float] | np.ndarray,
+    max_dets: Sequence[int],
+    iou_type: str,
+) -> COCOeval:
+    """Returns COCOeval after the matching, with ``score`` replaced."""
     shape = "segmentation" if iou_type == "segm" else "bbox"
     ranked = [
         {k: d[k] for k in ("image_id", "category_id", shape)} | {"score": float(s)}
         for d, s in zip(detections, scores, strict=True)
     ]
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(coco, coco.loadRes(ranked), iou_type)
-        evaluation.params.maxDets = list(max_dets)
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return np.asarray(evaluation.stats)
+    evaluation = COCOeval(coco, coco.loadRes(ranked), iou_type)
+    evaluation.params.maxDets = list(max_dets)
+    evaluation.evaluate()
+    return evaluation
 
 
 def evaluate(coco: COCO, rows: list[dict[str, Any]], *options: Any, **more: Any) -> ScoreEvaluation:

@@ -1,4 +1,4 @@
-"""Draws AP by score: the oracle gap with the gains, and AP over IoU thresholds."""
+"""Draws AP by score: the quality gap with the gains, and AP over IoU thresholds."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from msrcnn_mm.evaluation.evaluation_result import Ranking, ScoreEvaluation
-from msrcnn_mm.evaluation.protocol import CLASS_SCORE, COLUMNS, ORACLE
+from msrcnn_mm.evaluation.protocol import CLASS_SCORE, COLUMNS, QUALITY_ORACLE, REFERENCES
 
 from ..number_format import share
 from ..score_styles import STYLES
@@ -18,21 +18,21 @@ _BAR = 0.62
 
 
 def draw_gap(evaluation: ScoreEvaluation, limits: tuple[float, float]) -> Figure | None:
-    """Draws points of AP above the class score by column; None without an oracle.
+    """Draws points of AP above the class score by column; None without a quality oracle.
 
     Args:
         evaluation: The evaluation to draw.
         limits: Ends of the axis, from :func:`gap_limits`.
     """
-    rows = [c for c in COLUMNS if evaluation.oracle_gap[c] is not None]
+    rows = [c for c in COLUMNS if evaluation.quality_gap[c] is not None]
     if not rows:
         return None
     figure, axes = make_panel(PANEL[0] * 1.2, 0.95 + 0.42 * len(rows))
-    scores = [s for s in evaluation.rankings if s not in (CLASS_SCORE, ORACLE)]
+    scores = [s for s in evaluation.rankings if s not in (CLASS_SCORE, *REFERENCES)]
     thick = _BAR / max(1, len(scores))
     for row, column in enumerate(rows):
-        gap = _points(evaluation.rankings, ORACLE, column)
-        label = STYLES[ORACLE].name if not row else None
+        gap = _points(evaluation.rankings, QUALITY_ORACLE, column)
+        label = STYLES[QUALITY_ORACLE].name if not row else None
         axes.barh(row, gap, _BAR + 0.14, color=RULE, label=label)
         for i, name in enumerate(scores):
             won = _points(evaluation.rankings, name, column)
@@ -92,11 +92,12 @@ def draw_gain(evaluation: ScoreEvaluation, low: float, top: float) -> Figure | N
 
 
 def gap_limits(evaluations: Sequence[ScoreEvaluation]) -> tuple[float, float]:
-    """Returns the least and the most points of AP above the class score in any evaluation."""
+    """Returns the least and the most points that :func:`draw_gap` shows of any evaluation."""
     points = [
         _points(e.rankings, name, column)
         for e in evaluations
         for name in e.rankings
+        if name == QUALITY_ORACLE or name not in REFERENCES
         for column in COLUMNS
     ]
     return min([*points, 0.0]), max([*points, 0.1])

@@ -32,8 +32,9 @@ from tests.support.coco_scenes import (
 
 SCORES = ("class_score", "mask_score", "maskness")
 OURS = {
-    *(f"segm_mAP_{name}" for name in (*SCORES, "oracle")),
-    *("oracle_gap", "recovered_share", "recovered_share_maskness"),
+    *(f"segm_mAP_{name}" for name in (*SCORES, "quality_oracle", "oracle", "tp_share")),
+    *("oracle_gap", "quality_gap", "false_alarm_gap"),
+    *("recovered_share", "recovered_share_maskness"),
     *(f"mask_iou_{name}" for name in ("mae", "bias", "pearson", "spearman", "auroc")),
     *(f"segm_{e}_{s}" for e in ("laece", "laace", "dece", "lrp", "olrp") for s in SCORES),
 }
@@ -163,7 +164,7 @@ def test_one_table_in_the_log(ann_file: Path, log: pytest.LogCaptureFixture) -> 
     options = {"ann_file": write(ann_file, annotations), "metric": ["bbox", "segm"]}
     ours = run(MaskScoreMetric(**options), data_samples(detections, 3))
     assert log.text.count("segm, ranked by") == 1
-    assert f"oracle gap: {100 * ours['oracle_gap']:.1f} points" in log.text
+    assert f"quality gap: {100 * ours['quality_gap']:.1f} points" in log.text
 
 
 def test_images_that_were_not_tested_are_told(
