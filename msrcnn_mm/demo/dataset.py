@@ -24,6 +24,7 @@ __all__ = ["CLASSES", "make_dataset"]
 SPLITS = ("train", "val")
 # At a smaller size the limbs of the smallest shapes are thinner than a pixel.
 MIN_SIZE = 64
+MAX_SIZE = 2048  # drawing one image takes some ten seconds
 # Raise this when the drawing changes, so that data of an older version are not reused.
 _VERSION = 3
 _SECONDS_BETWEEN_REPORTS = 2.0
@@ -122,8 +123,8 @@ def make_dataset(
             with other settings), or it cannot be written.
     """
     out_dir = Path(out_dir)
-    if size < MIN_SIZE:
-        raise UserError(f"size must be an integer >= {MIN_SIZE} pixels, not {size}")
+    if not MIN_SIZE <= size <= MAX_SIZE:
+        raise UserError(f"size must be from {MIN_SIZE} to {MAX_SIZE} pixels, not {size}")
     if train < 1 or val < 1:
         raise UserError(f"train and val must be integers >= 1, not {train} and {val}")
     if seed < 0:

@@ -164,7 +164,8 @@ def test_command_makes_data_then_finds_them(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("new", "--size", "63"), "size must be an integer >= 64 pixels, not 63"),
+        (("new", "--size", "63"), "size must be from 64 to 2048 pixels, not 63"),
+        (("new", "--size", "99999"), "size must be from 64 to 2048 pixels, not 99999"),
         (("new", "--train", "0"), "must be integers >= 1, not 0 and 120"),
         (("new", "--val", "-1"), "must be integers >= 1, not 400 and -1"),
         (("new", "--seed", "-1"), "seed must be an integer >= 0, not -1"),
