@@ -10,11 +10,11 @@ Shape shorthand: D detections, F features, B bins, A groups of the answers so fa
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from msrcnn_mm.evaluation.overlaps import Floats, Ints
 
-from .trees import Trees
+from .trees import Trees, base_odds
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,14 @@ DEFAULT = Settings()
 
 
 def fit_trees(
-    features: Floats, targets: Floats, settings: Settings = DEFAULT, seed: int = 0
+    features: Floats, targets: Floats, base: int, settings: Settings = DEFAULT, seed: int = 0
 ) -> Trees:
     """Fits trees whose probabilities have the least cross-entropy with the targets.
 
     Args:
         features: (D, F), NaN where a detection lacks one; D >= 1.
         targets: (D,), in [0, 1].
+        base: Number of a feature that is a score in [0, 1], never NaN: the trees correct it.
         settings: How to fit.
         seed: Of the detections and features that each tree sees.
     """
@@ -68,8 +69,7 @@ def fit_trees(
     ).astype(np.int64)
     usable = np.arange(bins) <= np.array([len(one) for one in cuts])[:, None]
 
-    start = float(logit(np.clip(targets.mean(), 1e-6, 1 - 1e-6)))
-    odds = np.full(len(targets), start)
+    odds = base_odds(features[:, base])
     rows = max(1, int(settings.rows * len(targets)))
     columns = max(1, round(settings.columns * len(cuts)))
     asked: list[Ints] = []
@@ -104,7 +104,7 @@ def fit_trees(
         [-np.inf if b == 0 else cuts[f][b - 1] for f, b in zip(*q, strict=True)]
         for q in zip(asked, places, strict=True)
     ]
-    return Trees(start, np.stack(asked), np.array(at, float), np.stack(values))
+    return Trees(base, np.stack(asked), np.array(at, float), np.stack(values))
 
 
 def _cuts(column: Floats, bins: int) -> Floats:

@@ -35,6 +35,7 @@ def cross_fit(
     features: Floats,
     targets: Floats,
     images: Ints,
+    base: int,
     most_images: int | None = None,
 ) -> CrossFit:
     """Fits trees on the images of all folds but one, and scores those of that fold.
@@ -43,6 +44,7 @@ def cross_fit(
         features: (D, F).
         targets: (D,), in [0, 1], NaN for detections that are scored and not fitted to.
         images: (D,), number of each detection's image, at least as many images as folds.
+        base: Number of the feature that the trees correct, see :func:`.boosting.fit_trees`.
         most_images: Greatest number of images that trees are fitted on, drawn at random.
     """
     distinct, image = np.unique(images, return_inverse=True)
@@ -56,7 +58,7 @@ def cross_fit(
         rows = np.flatnonzero(np.isin(turns[image], fitted_on) & ~np.isnan(targets))
         if len(rows) > MOST_DETECTIONS:
             rows = np.sort(random.choice(rows, MOST_DETECTIONS, replace=False))
-        trees = fit_trees(features[rows], targets[rows], seed=fold)
+        trees = fit_trees(features[rows], targets[rows], base, seed=fold)
         own = folds == fold
         scores[own] = trees.apply(features[own])
         ensemble.append(trees)

@@ -18,6 +18,9 @@ from .image_groups import masks_of
 from .own_features import own_features
 from .views import View, check_view
 
+BASES = ("consensus", "maskness", "class_score")
+"""Scores that need no fitting, the best first."""
+
 
 @dataclass(frozen=True)
 class Features:
@@ -30,6 +33,11 @@ class Features:
 
     names: list[str]
     values: Floats
+
+    @property
+    def base(self) -> int:
+        """Number of the best score that needs no fitting."""
+        return next(self.names.index(name) for name in BASES if name in self.names)
 
 
 def features_of(detections: Detections, views: Sequence[View] = ()) -> Features:

@@ -44,6 +44,7 @@ def own_features(detections: Detections) -> dict[str, Column]:
         **_shapes(detections),
         "mask_iou": detections.implied_mask_ious,
         "foreground_prob": detections.foreground_probs,
+        "maskness": _or_class_score(detections.maskness, detections),
         **{name: _statistic(detections.extras or [], name) for name in MASK_STATISTICS},
     }
     return {name: c for name, c in columns.items() if c is not None and not np.isnan(c).all()}
@@ -113,8 +114,14 @@ def _perimeters(found: Segments) -> Floats:
     changes = np.sort(np.concatenate((here, here + np.tile(height, 2))))
     lengths = changes[1::2] - changes[::2]
     mask = np.repeat(np.arange(many), ends)
-    sides: Floats = np.bincount(mask, lengths, many)
-    return sides + ends
+    sides = np.bincount(mask, lengths, many)
+    return np.asarray(sides + ends, float)
+
+
+def _or_class_score(scores: Column | None, detections: Detections) -> Column | None:
+    if scores is None:
+        return None
+    return np.where(np.isnan(scores), detections.class_scores, scores)
 
 
 def _statistic(extras: Sequence[dict[str, Any]], name: str) -> Column | None:

@@ -115,7 +115,7 @@ def fit_rescorer(
     targets = targets_of(coco, detections, protocol or coco_protocol(coco))
     check_enough(coco, detections, targets)
     images = numbered(detections.image_ids)
-    fitted = cross_fit(features.values, targets.tp_shares, images)
+    fitted = cross_fit(features.values, targets.tp_shares, images, features.base)
     known, counts = ~np.isnan(targets.ious), ~np.isnan(targets.correct)
     return Rescorer(
         trees=fitted.trees,

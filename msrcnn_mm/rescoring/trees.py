@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats, Ints
 
+_LEAST = 0.001
 _AT_ONCE = 20_000  # detections, whose arrays stay in the cache
 
 
@@ -25,7 +26,8 @@ class Trees:
     """Boosted symmetric trees.
 
     Attributes:
-        start: Log-odds before the first tree.
+        base: Number of the feature that the trees correct, a score; its log-odds, see
+            :func:`base_odds`, are those before the first tree.
         features: (T, Q), number of the feature of each question.
         thresholds: (T, Q); the answer is yes if the feature is greater. -inf asks whether there is
             a value at all: a feature that is NaN is above nothing.
@@ -33,7 +35,7 @@ class Trees:
             the position, the first question's the highest.
     """
 
-    start: float
+    base: int
     features: Ints
     thresholds: Floats
     values: Floats
@@ -49,7 +51,7 @@ class Trees:
     def _log_odds(self, features: Floats) -> Floats:
         columns = np.ascontiguousarray(features.T)
         columns[np.isnan(columns)] = -np.inf
-        odds = np.full(len(features), self.start)
+        odds = base_odds(columns[self.base])
         for wanted, thresholds, values in zip(
             self.features, self.thresholds, self.values, strict=True
         ):
@@ -65,7 +67,7 @@ class Trees:
             [None if np.isneginf(t) else t for t in row] for row in self.thresholds.tolist()
         ]
         return {
-            "start": self.start,
+            "base": self.base,
             "features": self.features.tolist(),
             "thresholds": thresholds,
             "values": self.values.tolist(),
@@ -88,15 +90,16 @@ class Trees:
                 [[-np.inf if t is None else t for t in row] for row in content["thresholds"]]
             )
             values = np.array(content["values"])
-            start = np.array(content["start"])
+            base = content["base"]
             asked, thresholds = asked.astype(np.int64, casting="safe"), thresholds.astype(float)
-            values, start = values.astype(float), start.astype(float)
+            values = values.astype(float)
             sound = (
                 asked.ndim == values.ndim == 2
                 and asked.shape == thresholds.shape
                 and values.shape == (len(asked), 2 ** asked.shape[1])
-                and start.ndim == 0
-                and bool(np.isfinite(values).all() and np.isfinite(start))
+                and type(base) is int
+                and 0 <= base < features
+                and bool(np.isfinite(values).all())
                 and not np.isnan(thresholds).any()
                 and bool(((asked >= 0) & (asked < features)).all())
             )
@@ -104,7 +107,13 @@ class Trees:
             raise UserError(f"its trees are damaged ({type(error).__name__}: {error})") from error
         if not sound:
             raise UserError("its trees are damaged: the lists do not fit each other")
-        return cls(float(start), asked, thresholds, values)
+        return cls(base, asked, thresholds, values)
+
+
+def base_odds(scores: Floats) -> Floats:
+    """Returns the (D,) log-odds of (D,) scores, which are moved into [0.001, 0.999] first."""
+    odds: Floats = logit(np.clip(scores, _LEAST, 1 - _LEAST))
+    return odds
 
 
 def mean_probabilities(ensemble: Sequence[Trees], features: Floats) -> Floats:
