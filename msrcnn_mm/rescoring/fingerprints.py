@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.coco.shapes import is_number
 from msrcnn_mm.evaluation.overlaps import Floats
 
 from .image_groups import by_image, masks_of
@@ -37,6 +38,13 @@ class DetectorFingerprint:
 
     score_quantiles: list[float]
     detections_per_image: float
+
+    def __post_init__(self) -> None:
+        quantiles = np.array(self.score_quantiles)
+        if quantiles.shape != _SHARES.shape or not np.isfinite(quantiles.astype(float)).all():
+            raise ValueError(f"score_quantiles are not {len(_SHARES)} numbers")
+        if not is_number(self.detections_per_image):
+            raise ValueError("detections_per_image is not a number")
 
     @classmethod
     def of(cls, detections: Detections) -> "DetectorFingerprint":

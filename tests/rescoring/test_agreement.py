@@ -41,8 +41,7 @@ def test_scores_without_fitting():
     rows = [row | {"foreground_prob": 0.25} for row in rows[:-1]] + rows[-1:]
     detections = Detections.from_rows(rows)
     views = [
-        agreement(detections, Detections.from_rows(changed_view(s, rows, masks)[0]))
-        for s in (0, 1)
+        agreement(detections, Detections.from_rows(changed_view(s, rows, masks)[0])) for s in (0, 1)
     ]
     agreed, consensus = agreement_scores(detections, views)
     factors = np.array([0.25] * (len(rows) - 1) + [1.0])
