@@ -39,18 +39,24 @@ def agreement(detections: Detections, view: Detections) -> dict[str, Column]:
     numbers: dict[Any, int] = {}
     classes = numbered(detections.category_ids, numbers)
     view_classes = numbered(view.category_ids, numbers)
-    there = by_image(list(zip(view.image_ids, view_classes.tolist(), strict=True)))
-    groups = by_image(list(zip(detections.image_ids, classes.tolist(), strict=True)))
-    for group, where in progress(groups.items(), "agreement", len(groups)):
-        near = there.get(group)
-        if near is not None:
-            ious = mask_ious([masks[i] for i in where], [others[i] for i in near])
-            columns[:, where] = _of_group(ious, view.class_scores[near])
+    there = by_image(view.image_ids)
+    images = by_image(detections.image_ids)
+    for image_id, here in progress(images.items(), "agreement", len(images)):
+        if image_id in there:
+            near = there[image_id]
+            ious = np.zeros((len(here), len(near)))
+            for one in np.intersect1d(classes[here], view_classes[near]):
+                rows = np.flatnonzero(classes[here] == one)
+                places = np.flatnonzero(view_classes[near] == one)
+                ious[rows[:, None], places] = mask_ious(
+                    [masks[i] for i in here[rows]], [others[i] for i in near[places]]
+                )
+            columns[:, here] = _of_image(ious, view.class_scores[near])
     return dict(zip((AGREEMENT, AGREED_SCORE, EXPECTED), columns, strict=True))
 
 
-def _of_group(ious: Floats, scores: Floats) -> Floats:
-    """Returns the (3, n) columns of (n, m) IoUs with masks of (m,) class scores."""
+def _of_image(ious: Floats, scores: Floats) -> Floats:
+    """Returns the (3, n) columns of (n, m) IoUs, 0 between classes, and (m,) class scores."""
     best = (ious * np.sqrt(scores)).argmax(axis=1)
     agreed = np.take_along_axis(ious, best[:, None], axis=1)[:, 0]
     return np.stack(

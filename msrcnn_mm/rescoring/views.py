@@ -15,7 +15,7 @@ from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.runs import mirror
 from msrcnn_mm.errors import UserError, first_names, warn
 
-from .image_groups import by_image, mask_ious, masks_of
+from .image_groups import by_image, mask_ious, masks_of, numbered
 
 CONFIDENT = 0.5
 """Class score from which on a mask should be found again in a view."""
@@ -78,7 +78,8 @@ class FoundAgain:
     Attributes:
         confident: Number of masks of class score >= :data:`CONFIDENT`.
         found: Number of those with an IoU >= :data:`FOUND_IOU` in the view.
-        partners: Category -> numbers of its found masks by the category of the mask that fits best.
+        partners: Category -> numbers of its found masks by the category that they are found in:
+            their own, or else that of the mask that fits best.
     """
 
     confident: int
@@ -91,14 +92,17 @@ class FoundAgain:
         return self.found / self.confident if self.confident else 1.0
 
     def swapped(self) -> dict[Any, Any]:
-        """Returns each class whose masks are mostly found again as one other class, and that."""
-        swapped = {}
+        """Returns the pairs of classes whose masks are mostly found again as the other, both ways.
+
+        One way only is a class that the detector takes for another, such as trucks for cars.
+        """
+        mostly = {}
         for category, partners in self.partners.items():
             partner, many = partners.most_common(1)[0]
             total = partners.total()
             if partner != category and total >= _FEW and many > SWAPPED * total:
-                swapped[category] = partner
-        return swapped
+                mostly[category] = partner
+        return {a: b for a, b in mostly.items() if mostly.get(b) == a}
 
 
 def found_again(detections: Detections, view: Detections) -> FoundAgain:
@@ -113,6 +117,9 @@ def found_again(detections: Detections, view: Detections) -> FoundAgain:
     confident = found = 0
     partners: dict[Any, Counter[Any]] = {}
     sure = view.class_scores >= CONFIDENT / 2
+    numbers: dict[Any, int] = {}
+    classes = numbered(detections.category_ids, numbers)
+    view_classes = numbered(view.category_ids, numbers)
     for image_id, where in by_image(detections.image_ids).items():
         here = where[detections.class_scores[where] >= CONFIDENT]
         near = there.get(image_id, np.zeros(0, np.int64))
@@ -123,7 +130,12 @@ def found_again(detections: Detections, view: Detections) -> FoundAgain:
         ious = mask_ious([masks[i] for i in here], [others[i] for i in near])
         again = ious.max(axis=1) >= FOUND_IOU
         found += int(again.sum())
-        best = near[ious.argmax(axis=1)]
+        # a mask of its own class that is found again goes before all others
+        best = near[
+            (ious + ((classes[here][:, None] == view_classes[near]) & (ious >= FOUND_IOU))).argmax(
+                axis=1
+            )
+        ]
         for i, j in zip(here[again].tolist(), best[again].tolist(), strict=True):
             of_class = partners.setdefault(detections.category_ids[i], Counter())
             of_class[view.category_ids[j]] += 1
@@ -155,7 +167,7 @@ def check_view(detections: Detections, view: View) -> Detections:
             f"{view.name}: {found.found:,} of the {found.confident:,} masks with a class score of"
             f" {CONFIDENT} or more are found again (IoU >= {FOUND_IOU}): {reason}"
         )
-    swapped = found.swapped()
+    swapped = found.swapped() if view.mirrored else {}
     if swapped:
         pairs = [f"{a} as {b}" for a, b in swapped.items()]
         warn(

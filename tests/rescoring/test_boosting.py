@@ -78,7 +78,6 @@ def test_application_is_that_of_question_by_question():
 
 
 def test_a_missing_value_is_information():
-    rng = np.random.default_rng(0)
     features = np.full((2000, 2), 0.5)
     features[::2, 1] = np.nan
     targets = np.where(np.isnan(features[:, 1]), 0.8, 0.2)

@@ -94,6 +94,12 @@ def test_classes_that_a_mirror_swaps_are_named_and_paired(capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_a_class_that_is_taken_for_another_is_no_swap(capsys):
+    taken = replace(flipped(results()), category_ids=[0] * len(results()))
+    check_view(results(), View("f.json", taken, mirrored=True))
+    assert capsys.readouterr().err == ""
+
+
 def test_nothing_confident_tells_nothing():
     unsure = replace(results(), class_scores=np.full(len(results()), 0.1))
     other = replace(results(seed=5, shift=20), class_scores=np.full(len(results()), 0.1))
