@@ -15,9 +15,11 @@ from pathlib import Path
 
 from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.results_file import load_results, write_results
-from msrcnn_mm.evaluation.average_precision import average_precisions
+from msrcnn_mm.evaluation.average_precision import curves
+from msrcnn_mm.evaluation.intervals import ap_gains, resample
+from msrcnn_mm.evaluation.overlaps import find_overlaps
 from msrcnn_mm.evaluation.protocol import coco_protocol, words
-from msrcnn_mm.evaluation.summaries import percent, text_table
+from msrcnn_mm.evaluation.summaries import gain_text, percent, text_table
 from msrcnn_mm.rescoring.cross_fitting import FOLDS, cross_fit
 from msrcnn_mm.rescoring.features import BASES, features_of
 from msrcnn_mm.rescoring.image_groups import numbered
@@ -94,7 +96,7 @@ def attempt(args: argparse.Namespace) -> None:
     check_enough(coco, detections, targets)
     images = numbered(detections.image_ids)
     scores = {
-        words(name): features.values[:, features.names.index(name)]
+        name: features.values[:, features.names.index(name)]
         for name in reversed(BASES)
         if name in features.names
     }
@@ -103,11 +105,16 @@ def attempt(args: argparse.Namespace) -> None:
     for size in (*(n for n in CURVE if n < outside), None):
         fitted = cross_fit(features.values, targets.tp_shares, images, features.base, size)
         scores[f"re-scored, fitted on {size or outside} images"] = fitted.scores
-    rows = []
-    for name, values in scores.items():
-        ap, ap50, ap75, *_ = average_precisions(coco, detections, values, protocol)
-        rows.append([name, percent(ap), percent(ap50), percent(ap75)])
-    print(text_table(["ranked by", "AP", "AP50", "AP75"], rows))
+    overlaps = find_overlaps(coco, detections, protocol)
+    in_order = {name: values[overlaps.detections] for name, values in scores.items()}
+    columns = {name: curves(overlaps, own, protocol).columns() for name, own in in_order.items()}
+    aps = {name: float(column[0]) for name, column in columns.items()}
+    gains = ap_gains(aps, resample(overlaps, in_order, {}, protocol))
+    rows = [
+        [words(name), *map(percent, column[:3]), gain_text(gains[name]) if name in gains else ""]
+        for name, column in columns.items()
+    ]
+    print(text_table(["ranked by", "AP", "AP50", "AP75", "AP gained over class score"], rows))
     print(f"each of {total:,} images is scored by a re-scorer that was fitted on others")
 
 

@@ -166,13 +166,13 @@ def _gap_line(evaluation: ScoreEvaluation) -> str:
 def _gain_lines(evaluation: ScoreEvaluation) -> list[str]:
     """Returns a line for each score: its gain of AP, the interval, and whether it helps."""
     return [
-        f"{words(name)} {HELPS[gain.sign]}: {_points(gain)} AP over class score"
+        f"{words(name)} {HELPS[gain.sign]}: {gain_text(gain)} AP over class score"
         for name, gain in evaluation.ap_gains.items()
         if name in _BY_SCORE
     ]
 
 
-def _points(gain: Estimate) -> str:
+def gain_text(gain: Estimate) -> str:
     """Formats a difference in points with its interval: ``+1.3 (95% interval +0.8 to +1.8)``."""
     text = f"{100 * gain.value:+.1f}"
     if gain.low is None or gain.high is None:

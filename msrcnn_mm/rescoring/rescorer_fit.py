@@ -1,6 +1,6 @@
 """Fits a re-scorer to results and annotations.
 
-Shape shorthand: D detections, T IoU thresholds.
+Shape shorthand: D detections.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,11 @@ from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation.matching import match, matched_ious, ranks
+from msrcnn_mm.evaluation.matching import matched_ious
 from msrcnn_mm.evaluation.overlaps import find_overlaps
-from msrcnn_mm.evaluation.protocol import AREA_RANGES, CORRECT_IOU, Protocol, coco_protocol
+from msrcnn_mm.evaluation.protocol import CORRECT_IOU, Protocol, coco_protocol
 from msrcnn_mm.evaluation.rankings import in_unit_interval
+from msrcnn_mm.evaluation.tp_share import tp_shares
 
 from .cross_fitting import cross_fit
 from .features import Features, features_of
@@ -53,11 +54,7 @@ def targets_of(coco: COCO, detections: Detections, protocol: Protocol) -> Target
     (ious,) = matched_ious(overlaps, scores, protocol, (0.0,))
     (correct,) = matched_ious(overlaps, scores, protocol, (CORRECT_IOU,))
     correct = np.where(correct > 0, 1.0, correct)
-    places = ranks(overlaps, scores)
-    thresholds = np.asarray(protocol.iou_thrs, float)
-    matches = match(overlaps, places, thresholds, AREA_RANGES[0], protocol.ap_max_dets)
-    shares = matches.correct.mean(axis=0)
-    shares[matches.ignored.all(axis=0) | (places >= protocol.ap_max_dets)] = np.nan
+    shares = tp_shares(overlaps, scores, protocol)
     return Targets(*(overlaps.spread(one, len(detections)) for one in (shares, ious, correct)))
 
 

@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from msrcnn_mm.cli import agree, rescore
+from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.coco.runs import mirror
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.evaluation.evaluate import evaluate_scores
+from msrcnn_mm.evaluation.summaries import gain_text
 from msrcnn_mm.rescoring.agreement import agreement, agreement_scores
 from msrcnn_mm.rescoring.rescorer import read_rescorer
 from msrcnn_mm.rescoring.views import View
@@ -90,6 +94,9 @@ def test_try_prints_all_scores_and_the_learning_curve(
         assert name in printed
     assert "5000" not in printed
     assert printed.count("re-scored") == 2
+    coco = load_annotations("fit_gt.json")
+    evaluation = evaluate_scores(coco, load_results("fit.json", coco))
+    assert gain_text(evaluation.ap_gains["maskness"]) in printed
 
 
 def test_agree(capsys: pytest.CaptureFixture[str]) -> None:
