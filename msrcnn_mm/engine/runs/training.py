@@ -15,8 +15,8 @@ from torch import nn
 
 from msrcnn_mm.errors import UserError, warn
 
-from ..checkpoints.last import CheckpointPlace
 from ..checkpoints.loading import require_file
+from ..checkpoints.place import CheckpointPlace
 from ..config.walk import class_of
 
 

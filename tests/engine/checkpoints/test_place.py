@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from mmengine.config import Config
 
-from msrcnn_mm.engine.checkpoints.last import CheckpointPlace
+from msrcnn_mm.engine.checkpoints.place import CheckpointPlace
 from msrcnn_mm.errors import CheckpointError
 
 

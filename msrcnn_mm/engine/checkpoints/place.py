@@ -1,4 +1,4 @@
-"""The last checkpoint of a work folder, also of a folder that was moved, copied or cut short.
+"""The place of a run's checkpoints and the last of them, also of a folder that was moved or copied.
 
 mmengine keeps the absolute path of the last checkpoint in the file ``last_checkpoint`` and resumes
 from that path: of a moved folder it does not exist, of a copied one it is another training's.
