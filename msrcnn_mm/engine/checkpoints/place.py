@@ -107,6 +107,16 @@ class CheckpointPlace(NamedTuple):
             "from the beginning, remove the file last_checkpoint"
         )
 
+    def newest(self) -> tuple[str, int] | None:
+        """Returns the last checkpoint and its time in ns, 0 for an address; None without one."""
+        try:
+            last = self.last()
+        except CheckpointError:
+            return None
+        if last is None:
+            return None
+        return last.path, 0 if "://" in last.path else Path(last.path).stat().st_mtime_ns
+
     def record(self, path: str) -> None:
         """Writes a checkpoint's path into ``last_checkpoint``, in one step."""
         written = Path(self.work_dir, f"last_checkpoint.{os.getpid()}")
