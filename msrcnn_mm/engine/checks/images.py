@@ -236,10 +236,12 @@ class _LoadedImages:
 
     def _expected(self, header: _Header | None) -> tuple[int, int] | None:
         """Returns the size of which an image will be loaded; None if that is unknown."""
-        turned = self._turned[header.kind] if header is not None else {None}
-        if header is not None and header.is_square and None not in turned:
+        if header is None:
+            return None
+        turned = self._turned[header.kind]
+        if header.is_square and None not in turned:
             return header.size
-        if header is None or len(turned) != 1:
+        if len(turned) != 1:
             return None
         return {False: header.size, True: header.size[::-1], None: None}[next(iter(turned))]
 
