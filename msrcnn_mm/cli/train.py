@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 
+from msrcnn_mm.engine.checkpoints.place import CheckpointPlace
 from msrcnn_mm.engine.config.file import load_config
 from msrcnn_mm.engine.runs.runner import checked_run
 from msrcnn_mm.engine.runs.training import (
     check_length,
-    last_checkpoint,
     scale_learning_rate,
     set_start,
     use_mixed_precision,
@@ -60,25 +60,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     writable_folder(config.work_dir, "--work-dir")
     resumes = set_start(config, args.resume)
     check_length(config)
+    place = CheckpointPlace.of_config(config)
     with checked_run(config, args.config, args.cfg_options or (), ("train", "val")) as runner:
-        older = last_checkpoint(config.work_dir)
+        older = place.newest()
         try:
             runner.train()
         except KeyboardInterrupt:
-            print(f"\nstopped: {how_to_resume(config.work_dir, older, resumes)}", file=sys.stderr)
+            print(f"\nstopped: {how_to_resume(place, older, resumes)}", file=sys.stderr)
             sys.exit(130)
 
 
-def how_to_resume(work_dir: str, older: tuple[str, int] | None, resumed: bool) -> str:
+def how_to_resume(place: CheckpointPlace, older: tuple[str, int] | None, resumed: bool) -> str:
     """Returns the command that resumes a training that was stopped.
 
     Args:
-        work_dir: The run's folder.
-        older: The ``last_checkpoint`` that was there when the training began.
+        place: Where the run keeps its checkpoints.
+        older: The newest one there when the training began.
         resumed: Whether the training itself resumed from a checkpoint.
     """
     words = command_line()
-    if last_checkpoint(work_dir) not in (None, older):
+    if place.newest() not in (None, older):
         words = [*_without_resume(words), "--resume"]
     elif not resumed:
         return "before its first checkpoint, so the next training starts from the beginning"

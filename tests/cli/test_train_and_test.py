@@ -15,9 +15,10 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from msrcnn_mm.cli import train
+from msrcnn_mm.engine.checkpoints.place import CheckpointPlace
 from msrcnn_mm.engine.config.file import load_config
 from msrcnn_mm.engine.hooks.run_checks import RunChecksHook
-from msrcnn_mm.engine.runs import testing, training
+from msrcnn_mm.engine.runs import testing
 from msrcnn_mm.errors import UserError
 from tests.support.checkpoints.pickles import load
 from tests.support.coco_files import write_data_set
@@ -293,7 +294,7 @@ LAST = "epoch_3.pth"
 
 
 def write_checkpoint(folder: Path, name: str) -> None:
-    (folder / name).touch()
+    torch.save({}, folder / name)
     (folder / "last_checkpoint").write_text(str(folder / name))
 
 
@@ -311,11 +312,12 @@ def test_stopping_says_how_to_resume_from_the_last_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
     write_checkpoint(tmp_path, LAST)
-    older = training.last_checkpoint(str(tmp_path))
+    place = CheckpointPlace.of_config(Config(dict(work_dir=str(tmp_path))))
+    older = place.newest()
     write_checkpoint(tmp_path, "epoch_8.pth")
     monkeypatch.setattr(sys, "argv", ["tools/train.py", *words, "--amp"])
     for resumed in (False, True):
-        assert train.how_to_resume(str(tmp_path), older, resumed) == (
+        assert train.how_to_resume(place, older, resumed) == (
             "resume with: python tools/train.py 'my config.py' --amp --resume"
         )
 
@@ -323,21 +325,37 @@ def test_stopping_says_how_to_resume_from_the_last_checkpoint(
 def test_an_older_runs_checkpoint_is_not_resumed_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = str(tmp_path)
+    place = CheckpointPlace.of_config(Config(dict(work_dir=str(tmp_path))))
     says = "before its first checkpoint, so the next training starts from the beginning"
     monkeypatch.setattr(sys, "argv", ["tools/train.py", "c.py"])
-    assert train.how_to_resume(folder, training.last_checkpoint(folder), False) == says
+    assert train.how_to_resume(place, place.newest(), False) == says
     write_checkpoint(tmp_path, LAST)
-    older = training.last_checkpoint(folder)
-    assert train.how_to_resume(folder, older, False) == says
+    older = place.newest()
+    assert train.how_to_resume(place, older, False) == says
     monkeypatch.setattr(sys, "argv", ["tools/train.py", "c.py", "--resume", "a.pth"])
-    assert train.how_to_resume(folder, older, True) == (
+    assert train.how_to_resume(place, older, True) == (
         "resume with: python tools/train.py c.py --resume a.pth"
     )
     (tmp_path / LAST).unlink()  # and it is no new one
-    assert train.how_to_resume(folder, older, False) == says
+    assert train.how_to_resume(place, older, False) == says
     write_checkpoint(tmp_path, LAST)  # written again, by the same name
-    assert train.how_to_resume(folder, older, True).endswith("train.py c.py --resume")
+    assert train.how_to_resume(place, older, True).endswith("train.py c.py --resume")
+
+
+def test_only_the_checkpoint_that_resume_takes_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tools/train.py", "c.py"])
+    place = CheckpointPlace.of_config(Config(dict(work_dir=str(tmp_path))))
+    write_checkpoint(tmp_path, LAST)
+    older = place.newest()
+    write_checkpoint(tmp_path, "epoch_4.pth")
+    (tmp_path / "epoch_4.pth").write_bytes(b"PK, and the training was stopped")
+    assert train.how_to_resume(place, older, False).startswith("before its first checkpoint")
+    write_checkpoint(tmp_path, "epoch_4.pth")
+    moved = tmp_path.rename(tmp_path.with_name("moved"))
+    place = CheckpointPlace.of_config(Config(dict(work_dir=str(moved))))
+    assert train.how_to_resume(place, older, False).endswith("train.py c.py --resume")
 
 
 def test_a_training_stopped_before_its_first_checkpoint_says_so(

@@ -93,7 +93,7 @@ class MaskScoringInferencer(DetInferencer):
         for image, sample in zip(inputs, preds, strict=True):
             if isinstance(image, str):
                 name, source = self._names_of(image)[0], image
-                pixels = read_picture(image, loader)
+                pixels = read_picture(dict(img_path=image), loader)
             else:
                 name, source = f"{self.num_visualized_imgs:08}.jpg", self.num_visualized_imgs
                 pixels = image.copy()

@@ -1,17 +1,20 @@
 """Names the pictures of images, and reads the images that are drawn on."""
 
 import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import cv2
 import mmcv
 import numpy as np
-from mmcv.transforms import LoadImageFromFile
-from mmdet.datasets.transforms import InferencerLoader, LoadImageFromNDArray
+from mmcv.transforms import BaseTransform
 from mmengine import fileio
+from mmengine.dataset import Compose
 from numpy.typing import NDArray
+
+from msrcnn_mm.report.pictures.image_files import to_8_bits
+
+from ..config.walk import loads_images
 
 
 def picture_names(paths: Sequence[str]) -> list[str]:
@@ -62,7 +65,7 @@ def numbered(name: str) -> Iterator[str]:
         number += 1
 
 
-def listed_images(dataset: Any) -> Iterator[tuple[dict[str, Any], LoadImageFromFile | None]]:
+def listed_images(dataset: Any) -> Iterator[tuple[dict[str, Any], BaseTransform | None]]:
     """Yields each image's entry in a data set, and the transform that reads it.
 
     It looks into wrappers such as ``ConcatDataset``. A data set that gives no entries has none.
@@ -78,38 +81,46 @@ def listed_images(dataset: Any) -> Iterator[tuple[dict[str, Any], LoadImageFromF
             yield dataset.get_data_info(index), loader
 
 
-def image_loader(pipeline: Any) -> LoadImageFromFile | None:
-    """Returns the transform of a pipeline that reads the image; None without one."""
-    for transform in getattr(pipeline, "transforms", ()):
-        if isinstance(transform, InferencerLoader):
-            return transform.from_file
-        if isinstance(transform, LoadImageFromFile) and not isinstance(
-            transform, LoadImageFromNDArray
-        ):
-            return transform
-    return None
+def image_loader(part: Any) -> BaseTransform | None:
+    """Returns the first transform that loads images, also inside others; None without one.
+
+    The built counterpart of ``loading_step``.
+
+    Args:
+        part: A pipeline or a transform, or a list of some.
+    """
+    inner: Iterable[Any] = ()
+    if isinstance(part, BaseTransform) and loads_images(type(part)):
+        return part
+    if isinstance(part, BaseTransform | Compose):
+        inner = vars(part).values()
+    elif isinstance(part, Mapping):
+        inner = part.values()
+    elif isinstance(part, list | tuple):
+        inner = part
+    return next((loader for loader in map(image_loader, inner) if loader is not None), None)
 
 
 def read_picture(
-    path: str | Path, loader: LoadImageFromFile | None, backend_args: dict | None = None
-) -> NDArray[Any]:
+    info: Mapping[str, Any], loader: BaseTransform | None, backend_args: dict | None = None
+) -> NDArray[np.uint8]:
     """Reads an image as a pipeline does, so that masks fit it, and makes it 8-bit RGB.
 
+    Values of other than 8 bits are scaled by a power of two, as in the pictures of the report.
+
     Args:
-        path: Path or address of the image.
+        info: The data set's entry of the image: ``img_path`` and what else the loader needs.
         loader: The pipeline's transform, which decides whether the image is turned by its EXIF
             orientation; None to read as MMDetection's hook does.
         backend_args: File backend for reading without a loader.
 
     Returns:
-        (H, W, 3), RGB, 0 to 255; floats of a loader stay floats.
+        (H, W, 3), RGB.
     """
     if loader is None:
-        return mmcv.imfrombytes(fileio.get(path, backend_args), channel_order="rgb")
-    pixels = loader(dict(img_path=path))["img"]
-    if pixels.dtype == np.uint16:
-        pixels = (pixels >> 8).astype(np.uint8)
-    pixels = np.atleast_3d(pixels)
-    if pixels.shape[2] < 3:
-        return pixels[..., [0, 0, 0]]
-    return pixels[..., 2::-1]
+        return mmcv.imfrombytes(fileio.get(info["img_path"], backend_args), channel_order="rgb")
+    pixels = np.atleast_3d(loader(dict(info))["img"])
+    pixels = pixels[..., [0, 0, 0]] if pixels.shape[2] < 3 else pixels[..., 2::-1]
+    with np.errstate(invalid="ignore"):
+        as_8_bits = pixels.astype(np.uint8)
+    return as_8_bits if np.array_equal(as_8_bits, pixels) else to_8_bits(pixels)

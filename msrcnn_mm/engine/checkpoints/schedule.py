@@ -18,7 +18,7 @@ _OF_PLATEAU = ("best", "cooldown_counter", "num_bad_epochs")
 _PROGRESS = ("last_step", "_global_step", "_last_value", "verbose", *_OF_PLATEAU)
 
 
-class Rehearsal:
+class SteppedSchedulers:
     """Steps copies of schedulers through a training, without the training.
 
     Attributes:
@@ -96,23 +96,23 @@ def follow_config(runner: Runner, checkpoint: dict, filename: str) -> Iterator[s
         return
     length = len(loop.dataloader)
     schedulers = runner.param_schedulers or []
-    rehearsal = Rehearsal(schedulers, runner.optim_wrapper, length)
+    stepped = SteppedSchedulers(schedulers, runner.optim_wrapper, length)
     difference = _difference(checkpoint.get("param_schedulers") or [], schedulers)
     if difference:
         if by_epoch:
-            rehearsal.advance(meta["epoch"], _iterations(meta, info, length))
+            stepped.advance(meta["epoch"], _iterations(meta, info, length))
         else:
-            rehearsal.advance(0, meta["iter"])
-        yield f"{filename}: {_replace(runner, checkpoint, rehearsal)} ({difference})"
+            stepped.advance(0, meta["iter"])
+        yield f"{filename}: {_replace(runner, checkpoint, stepped)} ({difference})"
     # all schedulers have ended, or the epochs that the training had before have
     planned = min(info.get(key, end), _reach(schedulers, by_epoch, length))
     if planned >= end or any(map(_is_plateau, schedulers)):
         return
-    rehearsal.advance(*((planned, planned * length) if by_epoch else (0, planned)))
-    rehearsal.changed = False
-    rehearsal.advance(*((end - 1, end * length - 1) if by_epoch else (0, end - 1)))
-    group = rehearsal.groups[-1]
-    if not rehearsal.changed and group["lr"] < group.get("initial_lr", group["lr"]):
+    stepped.advance(*((planned, planned * length) if by_epoch else (0, planned)))
+    stepped.changed = False
+    stepped.advance(*((end - 1, end * length - 1) if by_epoch else (0, end - 1)))
+    group = stepped.groups[-1]
+    if not stepped.changed and group["lr"] < group.get("initial_lr", group["lr"]):
         yield (
             f"the learning rate has fallen to {group['lr']:.4g} by {unit} {planned} and stays so "
             f"to the end, {unit} {end}; to change that, give param_scheduler the milestones and "
@@ -180,24 +180,24 @@ def _text(setting: Any) -> str:
     return str(setting)
 
 
-def _replace(runner: Runner, checkpoint: dict, rehearsal: Rehearsal) -> str:
+def _replace(runner: Runner, checkpoint: dict, stepped: SteppedSchedulers) -> str:
     """Puts a schedule at its present step into a checkpoint, and says so."""
     saved = checkpoint.get("param_schedulers") or []
-    states = [copy.deepcopy(scheduler.state_dict()) for scheduler in rehearsal.schedulers]
+    states = [copy.deepcopy(scheduler.state_dict()) for scheduler in stepped.schedulers]
     names = scheduled_names(runner, checkpoint)
     groups = runner.optim_wrapper.param_groups
     if "optimizer" in checkpoint:
         base = checkpoint["optimizer"].get("base_param_settings")
         groups = checkpoint["optimizer"]["param_groups"] + ([base] if base else [])
     before = groups[-1]["lr"]
-    if any(map(_is_plateau, rehearsal.schedulers)):
+    if any(map(_is_plateau, stepped.schedulers)):
         for state, old in zip(states, saved, strict=False):
             if all(key in old and old[key] == state.get(key) for key in ("monitor", "rule")):
                 state.update({key: old[key] for key in _OF_PLATEAU})
         rate = f"the learning rate stays {before:.4g}, because a ReduceOnPlateau cannot be stepped "
         rate += "through the epochs before"
     else:
-        for group, new in zip(groups, rehearsal.groups, strict=False):
+        for group, new in zip(groups, stepped.groups, strict=False):
             group.update({key: value for key, value in new.items() if _is_scheduled(key, names)})
         rate = f"the learning rate is {groups[-1]['lr']:.4g} where it was {before:.4g}"
     checkpoint["param_schedulers"] = states

@@ -126,7 +126,7 @@ def _file_sizes(folder: str) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class _Header:
-    """What a file says of itself, as Pillow reads it.
+    """The properties of a file that Pillow reads from its header.
 
     Attributes:
         kind: What decides how a loader treats the file: format, bits, orientation, pages.
@@ -139,6 +139,11 @@ class _Header:
     size: tuple[int, int]
     orientation: int
     pages: bool
+
+    @property
+    def is_square(self) -> bool:
+        """Whether turning the image leaves its size as it is."""
+        return self.size[0] == self.size[1]
 
 
 def _read_header(path: Any) -> _Header | None:
@@ -201,8 +206,9 @@ class _LoadedImages:
         if header is not None and header.pages and self._loader.reads_one_page:
             self._found["pages"].append(path)
         annotated = (info["width"], info["height"])
+        known = header is None or header.is_square or bool(self._turned[kind])
         enough = self._loaded[kind] >= _LOADED or self._pixels[kind] >= _PIXELS
-        if enough and self._expected(header) in (None, annotated):
+        if known and enough and self._expected(header) in (None, annotated):
             return
         self._loaded[kind] += 1
         try:
@@ -219,7 +225,7 @@ class _LoadedImages:
             )
         size = size_of(pixels)
         self._pixels[kind] += size[0] * size[1]
-        if header is not None and header.size[0] != header.size[1]:
+        if header is not None and not (header.is_square and size == header.size):
             relation = {header.size: False, header.size[::-1]: True}
             self._turned[kind].add(relation.get(size))
         if size != annotated:
@@ -230,8 +236,12 @@ class _LoadedImages:
 
     def _expected(self, header: _Header | None) -> tuple[int, int] | None:
         """Returns the size of which an image will be loaded; None if that is unknown."""
-        turned = self._turned[header.kind] if header is not None else set()
-        if header is None or len(turned) != 1:
+        if header is None:
+            return None
+        turned = self._turned[header.kind]
+        if header.is_square and None not in turned:
+            return header.size
+        if len(turned) != 1:
             return None
         return {False: header.size, True: header.size[::-1], None: None}[next(iter(turned))]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmcv.transforms import LoadImageFromFile
+from mmdet.datasets.transforms import LoadImageFromNDArray
 from mmdet.registry import MODELS, TRANSFORMS
 from mmengine.config import Config, ConfigDict
 from mmengine.fileio import LocalBackend, get_file_backend
@@ -65,10 +66,16 @@ def loading_step(part: Any) -> Mapping | None:
         part: A pipeline's config, or that of a data set or data loader with its pipelines.
     """
     for _, step in parts(part, ""):
-        cls = class_of(step, TRANSFORMS)
-        if cls is not None and (issubclass(cls, LoadImageFromFile) or _LOADER.match(cls.__name__)):
+        if loads_images(class_of(step, TRANSFORMS)):
             return step
     return None
+
+
+def loads_images(cls: type | None) -> bool:
+    """Returns whether a transform's class loads images from files, as its name or base says."""
+    if cls is None or issubclass(cls, LoadImageFromNDArray):
+        return False
+    return issubclass(cls, LoadImageFromFile) or _LOADER.match(cls.__name__) is not None
 
 
 def annotation_files(config: Config) -> list[Path]:

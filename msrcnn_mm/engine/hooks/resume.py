@@ -3,16 +3,16 @@
 import logging
 from pathlib import Path
 
-from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapperDict
 from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 
-from ..checkpoints.last import CheckpointPlace
 from ..checkpoints.optimizer import check_optimizer
+from ..checkpoints.place import CheckpointPlace
 from ..checkpoints.schedule import follow_config
+from .first_process import run_in_first_process
 
 
 @HOOKS.register_module()
@@ -37,12 +37,7 @@ class ResumeHook(Hook):
         if not runner._resume or runner._load_from is not None or runner._has_loaded:
             return
         place = CheckpointPlace.of_runner(runner)
-        last = place.last()
-        if last is not None and is_main_process():
-            place.record(last.path)
-            if last.note is not None:
-                print_log(last.note, logger="current", level=logging.WARNING)
-        barrier()  # every process reads the file
+        run_in_first_process(lambda: _record_last(place))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Changes what mmengine is about to restore from the checkpoint."""
@@ -57,6 +52,16 @@ class ResumeHook(Hook):
             *follow_config(runner, checkpoint, filename),
         ):
             print_log(message, logger="current", level=logging.WARNING)
+
+
+def _record_last(place: CheckpointPlace) -> None:
+    """Writes the path of a place's last checkpoint where mmengine reads it."""
+    last = place.last()
+    if last is None:
+        return
+    place.record(last.path)
+    if last.note is not None:
+        print_log(last.note, logger="current", level=logging.WARNING)
 
 
 def _rename_best(place: CheckpointPlace, checkpoint: dict) -> None:

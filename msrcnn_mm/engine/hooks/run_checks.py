@@ -1,13 +1,11 @@
 """Checks of a run's config, data and evaluators before its first iteration."""
 
-from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, Runner
 
-from msrcnn_mm.errors import UserError
-
 from ..checks.run import check_run
+from .first_process import run_in_first_process
 
 
 @HOOKS.register_module()
@@ -37,13 +35,5 @@ class RunChecksHook(Hook):
         splits = [split for split in built if split not in self.checked]
         if not splits or "model" not in runner.cfg:  # a runner made without a config has none
             return
-        mistake: list[UserError | None] = [None]
-        if is_main_process():
-            try:
-                check_run(runner.cfg, splits)
-            except UserError as error:
-                mistake = [error]
-        broadcast_object_list(mistake)
-        if mistake[0] is not None:
-            raise mistake[0]
+        run_in_first_process(lambda: check_run(runner.cfg, splits))
         self.checked.update(splits)

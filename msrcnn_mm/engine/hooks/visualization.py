@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmcv.transforms import LoadImageFromFile
+from mmcv.transforms import BaseTransform
 from mmdet.engine import hooks
 from mmdet.registry import HOOKS
 from mmdet.structures import DetDataSample
@@ -35,7 +35,7 @@ class DetVisualizationHook(hooks.DetVisualizationHook):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._names: dict[str, list[str]] = {}
-        self._loaders: dict[str, LoadImageFromFile | None] = {}
+        self._images: dict[str, tuple[dict[str, Any], BaseTransform | None]] = {}
         self._drawn: Counter[str] = Counter()
 
     def before_val(self, runner: Runner) -> None:
@@ -97,13 +97,14 @@ class DetVisualizationHook(hooks.DetVisualizationHook):
             )
 
     def _look_up(self, dataset: Any) -> None:
-        """Sets the names of the pictures and the loaders of the images, by image path."""
-        self._loaders, self._names, self._drawn = {}, defaultdict(list), Counter()
+        """Sets the names of the pictures and how images are read, by image path."""
+        self._images, self._names, self._drawn = {}, defaultdict(list), Counter()
         paths = []
         for info, loader in listed_images(dataset):
             if info.get("img_path"):
                 paths.append(info["img_path"])
-                self._loaders[info["img_path"]] = loader
+                entry = {key: info[key] for key in info if key != "instances"}
+                self._images[info["img_path"]] = entry, loader
         for path, name in zip(paths, picture_names(paths), strict=True):
             self._names[path].append(name)
 
@@ -114,4 +115,5 @@ class DetVisualizationHook(hooks.DetVisualizationHook):
         return names[min(self._drawn[path], len(names)) - 1]
 
     def _read(self, path: str) -> NDArray[Any]:
-        return read_picture(path, self._loaders.get(path), self.backend_args)
+        info, loader = self._images.get(path, (dict(img_path=path), None))
+        return read_picture(info, loader, self.backend_args)

@@ -3,20 +3,18 @@
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
-from mmengine.runner import find_latest_checkpoint
 from torch import nn
 
 from msrcnn_mm.errors import UserError, warn
 
-from ..checkpoints.last import CheckpointPlace
 from ..checkpoints.loading import require_file
+from ..checkpoints.place import CheckpointPlace
 from ..config.walk import class_of
 
 
@@ -107,14 +105,3 @@ def set_start(config: Config, resume: str | None) -> bool:
         return True  # ResumeHook has the runner find it
     warn(f"no checkpoint in {config.work_dir}: the training starts from the beginning")
     return False
-
-
-def last_checkpoint(work_dir: str) -> tuple[str, int] | None:
-    """Returns the last checkpoint in a work folder and its time in ns; None without one."""
-    # find_latest_checkpoint prints a message where there is none
-    found = (
-        find_latest_checkpoint(work_dir) if Path(work_dir, "last_checkpoint").is_file() else None
-    )
-    if found is None or not Path(found).is_file():
-        return None
-    return found, Path(found).stat().st_mtime_ns

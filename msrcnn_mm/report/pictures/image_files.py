@@ -120,13 +120,17 @@ def _read(path: str, size: tuple[int, int]) -> NDArray[np.uint8]:
     if is_turned and orientation in _UNTURNED:
         image = image.transpose(_UNTURNED[orientation])
     if image.mode[0] in "IF":
-        return np.repeat(_to_8_bits(np.asarray(image))[..., None], 3, axis=2)
+        return np.repeat(to_8_bits(np.asarray(image))[..., None], 3, axis=2)
     pixels = np.asarray(image.convert("RGB"))
-    return _to_8_bits(pixels) if is_deep else pixels
+    return to_8_bits(pixels) if is_deep else pixels
 
 
-def _to_8_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Returns values scaled to 8 bits by a power of two, as :func:`read_image` describes."""
+def to_8_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Returns values scaled to 8 bits by a power of two, as :func:`read_image` describes.
+
+    Args:
+        values: Any shape, integers or floats.
+    """
     is_integer = np.issubdtype(values.dtype, np.integer)
     values = np.nan_to_num(values.astype(np.float64), nan=0, posinf=0, neginf=0)
     values -= min(values.min(), 0)

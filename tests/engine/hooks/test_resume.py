@@ -2,13 +2,16 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.runner import Runner
+from torch import distributed, multiprocessing
 
+from msrcnn_mm.engine.checkpoints.place import CheckpointPlace
 from msrcnn_mm.engine.hooks import resume
 from msrcnn_mm.errors import CheckpointError
 from tests.support.toy_runs import train
@@ -76,6 +79,41 @@ def test_a_folder_that_lost_its_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "epoch_1.pth").unlink()
     with pytest.raises(CheckpointError, match="has none to resume from"):
         train(tmp_path, STEPS, 2, resume=True)
+
+
+def resume_as_process(rank: int, folder: Path) -> None:
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2
+    )
+    CheckpointPlace.record = refuse  # type: ignore[method-assign]
+    runner: Any = SimpleNamespace(
+        _resume=True, _load_from=None, _has_loaded=False, work_dir=str(folder), hooks=[]
+    )
+    try:
+        resume.ResumeHook().before_run(runner)
+    except (PermissionError, RuntimeError) as error:
+        (folder / f"{rank}.txt").write_text(str(error))
+
+
+def refuse(*_: Any) -> None:
+    raise PermissionError("read-only")
+
+
+def test_a_folder_that_cannot_be_written_ends_all_processes(tmp_path: Path) -> None:
+    train(tmp_path, STEPS, 1)
+    workers = multiprocessing.start_processes(
+        resume_as_process, (tmp_path,), nprocs=2, join=False, start_method="fork"
+    )
+    try:
+        assert workers.join(timeout=60) or workers.join(timeout=60)
+    finally:
+        for worker in workers.processes:
+            worker.kill()
+    first, other = ((tmp_path / f"{rank}.txt").read_text() for rank in (0, 1))
+    assert (first, other) == (
+        "read-only",
+        "the first process failed: PermissionError: read-only",
+    )
 
 
 def test_a_folder_without_checkpoints_starts_from_the_beginning(tmp_path: Path) -> None:

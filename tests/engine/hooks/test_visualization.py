@@ -9,8 +9,9 @@ import cv2
 import mmengine
 import numpy as np
 import pytest
+from mmcv.transforms import BaseTransform
 from mmdet.datasets import CocoDataset
-from mmdet.registry import HOOKS
+from mmdet.registry import HOOKS, TRANSFORMS
 from mmdet.structures import DetDataSample
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.dataset import ConcatDataset
@@ -36,7 +37,7 @@ def data_set(root: Path, *names: str, **loading: Any) -> CocoDataset:
         data_prefix=dict(img=str(root)),
         metainfo=dict(classes=("disk",)),
         test_mode=True,
-        pipeline=[dict(type="LoadImageFromFile", **loading), dict(type="mmdet.PackDetInputs")],
+        pipeline=[{"type": "LoadImageFromFile", **loading}, dict(type="mmdet.PackDetInputs")],
     )
 
 
@@ -76,6 +77,21 @@ def test_images_of_one_folder_keep_their_names(tmp_path: Path) -> None:
     names = ["cam1/0001.png", "cam1/0002.png"]
     draw(tmp_path, data_set(tmp_path / "data", *names), test_out_dir=str(tmp_path / "shown"))
     assert set(files(tmp_path / "shown")) == {"0001.png", "0002.png"}
+
+
+@TRANSFORMS.register_module()
+class LoadImageByShade(BaseTransform):
+    """Loads no file, but what the data set's entry says."""
+
+    def transform(self, results: dict) -> dict:
+        side = (results["height"], results["width"], 3)
+        return {**results, "img": np.full(side, 10 * results["img_id"], np.uint8)}
+
+
+def test_images_are_read_by_a_loader_of_ones_own(tmp_path: Path) -> None:
+    dataset = data_set(tmp_path / "data", "1.png", "2.png", type="mmdet.LoadImageByShade")
+    draw(tmp_path, dataset, test_out_dir=str(tmp_path / "shown"))
+    assert files(tmp_path / "shown") == {"1.png": 10, "2.png": 20}
 
 
 def test_names_that_lead_outside_are_drawn_inside(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from mmengine.config import Config
 
-from msrcnn_mm.engine.checkpoints.last import CheckpointPlace
+from msrcnn_mm.engine.checkpoints.place import CheckpointPlace
 from msrcnn_mm.errors import CheckpointError
 
 
@@ -155,3 +155,19 @@ def test_checkpoints_at_an_address(tmp_path: Path) -> None:
     assert found == ("s3://store/run/epoch_2.pth", None)
     with pytest.raises(CheckpointError):
         place(tmp_path / "run", out_dir="s3://other").last()
+
+
+def test_the_newest_checkpoint_and_its_time(tmp_path: Path) -> None:
+    own = place(tmp_path)
+    assert own.newest() is None
+    write(tmp_path, 1, 2)
+    assert own.newest() == (
+        f"{tmp_path}/epoch_2.pth",
+        (tmp_path / "epoch_2.pth").stat().st_mtime_ns,
+    )
+    for number in (1, 2):
+        (tmp_path / f"epoch_{number}.pth").unlink()
+    assert own.newest() is None
+    record(tmp_path, f"s3://bucket/{tmp_path.name}/epoch_3.pth")
+    stored = place(tmp_path, out_dir="s3://bucket")
+    assert stored.newest() == (f"s3://bucket/{tmp_path.name}/epoch_3.pth", 0)

@@ -1,4 +1,4 @@
-"""The last checkpoint of a work folder, also of a folder that was moved, copied or cut short.
+"""The place of a run's checkpoints and the last of them, also of a folder that was moved or copied.
 
 mmengine keeps the absolute path of the last checkpoint in the file ``last_checkpoint`` and resumes
 from that path: of a moved folder it does not exist, of a copied one it is another training's.
@@ -106,6 +106,16 @@ class CheckpointPlace(NamedTuple):
             "from: copy the checkpoint there, or name one to resume from (--resume FILE); to start "
             "from the beginning, remove the file last_checkpoint"
         )
+
+    def newest(self) -> tuple[str, int] | None:
+        """Returns the last checkpoint and its time in ns, 0 for an address; None without one."""
+        try:
+            last = self.last()
+        except CheckpointError:
+            return None
+        if last is None:
+            return None
+        return last.path, 0 if "://" in last.path else Path(last.path).stat().st_mtime_ns
 
     def record(self, path: str) -> None:
         """Writes a checkpoint's path into ``last_checkpoint``, in one step."""
