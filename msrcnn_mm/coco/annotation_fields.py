@@ -15,7 +15,7 @@ from .json_values import is_id, whole
 
 Entry = dict[str, Any]
 
-_LARGEST_SIDE = 2**31 - 1  # pixels; pycocotools takes no larger
+_MOST_PIXELS = 2**32 - 1  # of an image; pycocotools counts no further
 
 _AS_INTEGER = "numbers like 96.0 (as integers)"
 
@@ -28,11 +28,13 @@ class CompletedAnnotations:
         annotations: In the file's order.
         names: New id -> the file's name for the annotation, where the id was absent or text.
         notes: On the annotations that are left out.
+        has_id_zero: Whether one has the id 0, which is numbered anew.
     """
 
     annotations: list[Entry]
     names: dict[int, str]
     notes: list[str]
+    has_id_zero: bool
 
 
 def check_images(path: str, images: Sequence[Entry], completed: Counter[str]) -> dict[Any, Entry]:
@@ -50,11 +52,16 @@ def check_images(path: str, images: Sequence[Entry], completed: Counter[str]) ->
         _check_id(path, image, f"images[{number}] ({image.get('file_name', 'without file_name')})")
         for side in ("height", "width"):
             pixels = image.get(side)
-            if type(pixels) is not int or not 1 <= pixels <= _LARGEST_SIDE:
+            if type(pixels) is not int or pixels < 1:
                 raise UserError(
                     f"{path}: image {image['id']} ({image.get('file_name')}): {side} is "
                     f"{pixels!r:.40}: give the image's {side} in pixels"
                 )
+        if image["height"] * image["width"] > _MOST_PIXELS:
+            raise UserError(
+                f"{path}: image {image['id']} ({image.get('file_name')}) has more than 2^32 pixels,"
+                " which pycocotools cannot count: cut it into tiles"
+            )
     _check_ids(path, "image", images)
     return {image["id"]: image for image in images}
 
@@ -129,7 +136,7 @@ def complete_annotations(
             value = annotation.get(f"{unlisted}_id")
             left_out[unlisted].append(f"annotation {name} has {unlisted}_id {value!r}")
             continue
-        if identity is None or isinstance(identity, str):
+        if identity is None or isinstance(identity, str) or identity == 0:
             unnumbered.append((annotation, name))
         elif type(identity) is not int:
             raise UserError(
@@ -137,6 +144,7 @@ def complete_annotations(
             )
         _complete_crowd(path, annotation, name, completed)
         kept.append(annotation)
+    has_id_zero = any(annotation.get("id") == 0 for annotation, _ in unnumbered)
     names = _number(path, kept, unnumbered, completed)
     notes = _notes(left_out)
     if notes and not kept:
@@ -145,7 +153,9 @@ def complete_annotations(
             f"{notes[0]}; it lists the images {first_names(list(images))} and the categories "
             f"{first_names(sorted(categories, key=str))}"
         )
-    return CompletedAnnotations(kept, names, notes)
+    if has_id_zero:
+        notes.append("the annotation id 0, which pycocotools takes for no match, is numbered anew")
+    return CompletedAnnotations(kept, names, notes, has_id_zero)
 
 
 def _integers(entry: Entry, keys: Sequence[str], completed: Counter[str]) -> None:
@@ -177,7 +187,9 @@ def _check_ids(path: str, what: str, entries: Sequence[Entry]) -> None:
         )
     if len(set(ids)) != len(ids):
         twice = Counter(ids).most_common(1)[0][0]
-        raise UserError(f"{path}: the {what} id {twice!r} occurs more than once: number them anew")
+        same = [entry for entry in entries if entry["id"] == twice]
+        remedy = "remove all but one" if same[0] == same[1] else "number them anew"
+        raise UserError(f"{path}: the {what} id {twice!r} occurs more than once: {remedy}")
 
 
 def _complete_crowd(path: str, annotation: Entry, name: str, completed: Counter[str]) -> None:
@@ -198,7 +210,7 @@ def _number(
     unnumbered: Sequence[tuple[Entry, str]],
     completed: Counter[str],
 ) -> dict[int, str]:
-    """Numbers annotations whose id is absent or text, to which nothing refers.
+    """Numbers annotations whose id is absent, text or 0; nothing refers to these ids.
 
     Returns:
         New id -> the file's name for the annotation.
@@ -211,10 +223,10 @@ def _number(
         )
     names = {}
     for identity, (annotation, name) in enumerate(unnumbered, max(numbers, default=0) + 1):
+        if annotation.get("id") != 0:
+            completed["id (a number)"] += 1
         annotation["id"] = identity
         names[identity] = name
-    if names:
-        completed["id (a number)"] += len(names)
     return names
 
 

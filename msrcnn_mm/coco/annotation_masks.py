@@ -6,7 +6,7 @@ from typing import Any
 
 import pycocotools.mask as mask_utils
 
-from msrcnn_mm.errors import UserError
+from msrcnn_mm.errors import UserError, first_names
 
 from .json_values import is_box, is_number
 from .rle import are_complete
@@ -35,7 +35,7 @@ def complete_masks(
         completed: Counts the annotations in which a field is completed, by field.
 
     Returns:
-        Notes on polygons that are left out.
+        Notes on polygons that are left out, and on masks that are probably not meant so.
 
     Raises:
         UserError: A mask, box or area cannot be read; the message names the first annotation.
@@ -53,11 +53,15 @@ def complete_masks(
         problem = _problem(annotation)
         if problem:
             raise UserError(f"{_where(path, annotation, images, names)}: {problem}")
-    if not short:
-        return []
-    return [
-        f"{short} polygons of fewer than three points are left out, in {of_annotations} annotations"
-    ]
+    notes = []
+    if short:
+        notes.append(
+            f"{short} polygons of fewer than three points are left out, in {of_annotations} "
+            "annotations"
+        )
+        completed["segmentation (without short polygons)"] += of_annotations
+    readable = [a for number, a in enumerate(annotations) if number not in unread]
+    return notes + _notes_on_shapes(readable, images, names)
 
 
 def _read_masks(
@@ -101,8 +105,48 @@ def _read_masks(
     return dict(sorted(unread.items())), short, of_annotations
 
 
+def _notes_on_shapes(
+    annotations: Sequence[Entry], images: Mapping[Any, Entry], names: Mapping[int, str]
+) -> list[str]:
+    """Returns notes on masks that cover no pixel, and on polygons in shares of the image."""
+    empty: list[Entry] = []
+    largest = smallest_side = 0.0
+    for annotation in annotations:
+        mask, image = annotation["segmentation"], images[annotation["image_id"]]
+        if isinstance(mask, list):
+            largest = max(largest, *map(max, mask))
+            smallest_side = max(smallest_side, min(image["height"], image["width"]))
+            if not any(_covers_pixels(p, image["height"], image["width"]) for p in mask):
+                empty.append(annotation)
+        elif not mask_utils.area(as_rle(mask, *mask["size"])):
+            empty.append(annotation)
+    notes = []
+    if empty:
+        ids = [names.get(annotation["id"], str(annotation["id"])) for annotation in empty]
+        notes.append(
+            f"the masks of {len(empty)} annotations cover no pixel, so that no detection can find "
+            f"them: {first_names(ids)}; correct or remove them"
+        )
+    if 0 < largest <= 1 and smallest_side > 1:
+        notes.append(
+            f"no polygon reaches beyond {largest:g}: coordinates are probably shares of the image; "
+            "multiply them by its width and height"
+        )
+    return notes
+
+
+def _covers_pixels(polygon: Sequence[float], height: int, width: int) -> bool:
+    """Returns whether a polygon has an extent inside the image, as far as its points say."""
+    xs, ys = polygon[::2], polygon[1::2]
+    if max(min(xs), 0) >= min(max(xs), width) or max(min(ys), 0) >= min(max(ys), height):
+        return False
+    return len(xs) > 4 or len(set(zip(xs, ys, strict=True))) > 2
+
+
 def _lacks_area(annotation: Entry) -> bool:
-    return annotation.get("area") in (None, [])
+    """Returns whether an annotation has no area, or a negative one, as of a turned outline."""
+    area = annotation.get("area")
+    return area in (None, []) or (isinstance(area, int | float) and area < 0)
 
 
 def _lacks_box(annotation: Entry) -> bool:

@@ -8,6 +8,7 @@ import contextlib
 import io
 from collections import Counter
 from pathlib import Path
+from posixpath import normpath
 from typing import Any, TypeVar
 
 from pycocotools.coco import COCO
@@ -61,6 +62,7 @@ class AnnotationFile:
         annotations: Its annotations of images and categories that it lists, in its order.
         is_annotated: Whether it has the list ``annotations``, which files of test sets lack.
         notes: What was completed or left out, a sentence each.
+        has_id_zero: Whether an annotation has the id 0 in the file; here it has another.
         is_changed: Whether something was completed. Readers of the file itself, such as
             MMDetection's, then read something else or fail.
 
@@ -82,6 +84,7 @@ class AnnotationFile:
         entries = content.get("annotations") or ()
         annotations = complete_annotations(path, entries, self.images, known, done)
         self.annotations = annotations.annotations
+        self.has_id_zero = annotations.has_id_zero
         self._names = annotations.names
         self.notes.extend(annotations.notes)
         self._note_completed(done)
@@ -124,7 +127,6 @@ class AnnotationFile:
         self._completed.add(masks)
         done: Counter[str] = Counter()
         notes = complete_masks(self.path, self.annotations, self.images, masks, self._names, done)
-        self.is_changed = self.is_changed or bool(notes)
         self.notes.extend(notes)
         self._note_completed(done)
 
@@ -159,10 +161,14 @@ class AnnotationFile:
 
     def _note_images_listed_twice(self) -> None:
         given = [image.get("file_name") for image in self.images.values()]
-        names = Counter(name for name in given if isinstance(name, str))
+        names = Counter(normpath(name) for name in given if isinstance(name, str))
         twice = [name for name, times in names.items() if times > 1]
         if twice:
-            ids = [i for i, image in self.images.items() if image.get("file_name") == twice[0]]
+            ids = [
+                identity
+                for identity, name in zip(self.images, given, strict=True)
+                if isinstance(name, str) and normpath(name) == twice[0]
+            ]
             self.notes.append(
                 f"{len(twice)} of {len(names)} image files are listed more than once, {twice[0]} "
                 f"under the ids {first_names(ids)}: the objects of one entry are background in the "

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
 import pycocotools.mask as mask_utils
 from pycocotools.coco import COCO
 
@@ -67,12 +68,16 @@ def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
     for what, count in read.items():
         warn(f"{path}: in {count} of {len(rows)} detections {what}")
     detections = Detections.from_rows(rows)
-    scores = detections.class_scores
-    if len(scores) and (scores.min() < 0 or scores.max() > 1):
-        warn(
-            f"{path}: scores go from {scores.min():g} to {scores.max():g}, and every figure but AP "
-            "needs scores in [0, 1]: divide percentages by 100"
-        )
+    for name, entry in {"class_scores": "score", **SCORE_ENTRIES}.items():
+        scores = getattr(detections, name)
+        if scores is None or not len(scores):
+            continue
+        low, high = np.nanmin(scores), np.nanmax(scores)
+        if low < 0 or high > 1:
+            warn(
+                f"{path}: {entry} goes from {low:g} to {high:g}, and every figure but AP needs "
+                "scores in [0, 1]: divide percentages by 100"
+            )
     if coco is not None:
         try:
             detections.check_fit(coco)
@@ -187,8 +192,14 @@ class _Ids:
             if value in listed:
                 continue
             meant = {self._texts[field].get(str(value)), self._names[field].get(value)} - {None}
-            if len(meant) != 1:
-                what = "image" if field == "image_id" else "category"
+            what = "image" if field == "image_id" else "category"
+            if len(meant) > 1:
+                return (
+                    f"has the {field} {value!r}, which is text for an id of one {what} and the name"
+                    f" of another ({first_names(sorted(meant, key=str), form=repr)}): write the id "
+                    "of the one that is meant"
+                )
+            if not meant:
                 known = first_names(list(listed), form=repr)
                 return (
                     f"is of {what} {value!r}, which the annotations do not have; they have {known}"

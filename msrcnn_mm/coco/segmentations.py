@@ -55,6 +55,8 @@ def read_segmentation(value: Any, height: int, width: int) -> tuple[Segmentation
     kept = []
     reach = _FAR * max(height, width)
     for polygon in polygons:
+        if isinstance(polygon, dict):
+            raise SegmentationError("has an RLE in a list: write the RLE itself, {size, counts}")
         if not isinstance(polygon, list):
             raise SegmentationError(f"has a polygon {polygon!r:.40}: {_FORM}")
         if polygon and isinstance(polygon[0], list):
@@ -84,6 +86,8 @@ def _read_rle(value: Mapping[str, Any], height: int, width: int) -> dict[str, An
     counts, size = value.get("counts"), value.get("size")
     if not isinstance(counts, list | str):
         raise SegmentationError(f"has the keys {sorted(map(str, value))}: {_FORM}")
+    if size is None:
+        raise SegmentationError(f"is an RLE without size: add [{height}, {width}]")
     sides = [whole(side) for side in size] if isinstance(size, list) else size
     if sides != [height, width]:
         raise SegmentationError(

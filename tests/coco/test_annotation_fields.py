@@ -43,7 +43,7 @@ def read(change: Callable[[dict[str, Any]], Any]) -> AnnotationFile:
         ("annotations", dict(id=1.5), "annotation number 0: id is 1.5: give an integer"),
         ("annotations", dict(id=True), "annotation number 0: id is True: give an integer"),
         ("annotations", dict(id=float("inf")), "annotation number 0: id is inf: give an integer"),
-        ("images", dict(height=10**30), "image 10 (0.png): height is 1000"),
+        ("images", dict(height=10**30), "image 10 (0.png) has more than 2^32 pixels"),
         ("annotations", dict(id=2), "the annotation id 2 occurs more than once"),
         ("annotations", dict(image_id=[1]), "annotation 1: image_id is [1]: give the id of its"),
         ("annotations", dict(image_id=1.5), "annotation 1: image_id is 1.5: give the id of its"),
@@ -104,6 +104,11 @@ def test_iscrowd(given: Any, read_as: int) -> None:
     file = read(lambda c: c["annotations"][0].update(iscrowd=given))
     assert file.annotations[0]["iscrowd"] == read_as
     assert bool(file.notes) == (given is None)
+
+
+def test_an_entry_that_is_repeated_is_to_be_removed() -> None:
+    with pytest.raises(UserError, match="image id 10 occurs more than once: remove all but one"):
+        read(lambda c: c["images"].append(dict(c["images"][0])))
 
 
 def test_numbers_as_names_become_text() -> None:

@@ -11,7 +11,16 @@ from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.annotations import AnnotationFile, load_annotations
 from msrcnn_mm.errors import UserError
-from tests.support.coco_scenes import annotation, coco_dict, random_scene, rectangle
+from tests.support.coco_scenes import (
+    annotation,
+    as_coco,
+    coco_dict,
+    detection,
+    evaluate,
+    plain_pycocotools,
+    random_scene,
+    rectangle,
+)
 
 BLOBS = rectangle(10, 10, 60, 50) | rectangle(5, 70, 100, 90)
 
@@ -205,3 +214,67 @@ def test_the_index_is_pycocotools_own(tmp_path: Path) -> None:
 def write(folder: Path, content: dict[str, Any]) -> Path:
     (folder / "gt.json").write_text(json.dumps(content))
     return folder / "gt.json"
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        [[10, 10, 40, 10, 70, 10]],
+        [[10, 10, 40, 30, 10, 10]],
+        [[-30, 10, -5, 10, -5, 40]],
+        {"size": [120, 120], "counts": [120 * 120]},
+    ],
+)
+def test_masks_that_cover_no_pixel_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture, empty: Any
+) -> None:
+    entries = [annotation(1, 10, BLOBS), annotation(2, 10, BLOBS) | {"segmentation": empty}]
+    coco = load_annotations(write(tmp_path, coco_dict(entries, 1)))
+    assert coco.annToMask(coco.anns[2]).sum() == 0
+    err = capsys.readouterr().err
+    assert (
+        "the masks of 1 annotations cover no pixel, so that no detection can find them: 2;" in err
+    )
+
+
+def test_polygons_in_shares_of_the_image_are_noticed(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    shares = [[0.1, 0.1, 0.9, 0.1, 0.9, 0.8]]
+    entry = annotation(1, 10, BLOBS) | {"segmentation": shares}
+    load_annotations(write(tmp_path, coco_dict([entry], 1)))
+    assert "no polygon reaches beyond 0.9: coordinates are probably shares of the image" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("area", [-4800, -0.5])
+def test_a_negative_area_is_taken_from_the_mask(tmp_path: Path, area: float) -> None:
+    """The shoelace formula gives it for an outline drawn the other way round."""
+    entry = annotation(1, 10, BLOBS)
+    coco = load_annotations(write(tmp_path, coco_dict([entry | {"area": area}], 1)))
+    assert coco.anns[1]["area"] == BLOBS.sum()
+
+
+def test_the_id_0_is_numbered_anew(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Pycocotools takes the id 0 for no match: a perfect result misses an object."""
+    masks = [rectangle(10, 10, 60, 50), rectangle(5, 70, 100, 90)]
+    entries = [annotation(i, 10, mask) for i, mask in enumerate(masks)]
+    coco = load_annotations(write(tmp_path, coco_dict(entries, 1)))
+    assert sorted(coco.anns) == [1, 2]
+    assert "the annotation id 0, which pycocotools takes for no match" in capsys.readouterr().err
+    rows = [detection(10, mask, 0.9) for mask in masks]
+    assert evaluate(coco, rows).rankings["class_score"].ap["AP"] == pytest.approx(1)
+    raw = as_coco(entries, 1)
+    assert plain_pycocotools(raw, rows, [0.9, 0.9])[0] < 0.6
+
+
+def test_one_file_under_two_spellings_is_listed_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    content = coco_dict([annotation(1, 10, BLOBS)], 2)
+    content["images"][1]["file_name"] = "./0.png"
+    load_annotations(write(tmp_path, content))
+    assert "1 of 1 image files are listed more than once, 0.png under the ids 10, 11" in (
+        capsys.readouterr().err
+    )

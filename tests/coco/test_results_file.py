@@ -161,14 +161,16 @@ def test_missing_file_and_folder_get_one_line(tmp_path: Path) -> None:
         load_results(tmp_path)
 
 
+@pytest.mark.parametrize("entry", ["score", "mask_iou", "mask_score", "foreground_prob"])
 @pytest.mark.parametrize(("factor", "warns"), [(1, False), (100, True), (-1, True)])
 def test_scores_outside_the_unit_interval_are_warned_of(
-    tmp_path: Path, capsys: pytest.CaptureFixture, factor: float, warns: bool
+    tmp_path: Path, capsys: pytest.CaptureFixture, factor: float, warns: bool, entry: str
 ) -> None:
     path = tmp_path / "results.json"
-    path.write_text(json.dumps([detection(10, BLOBS, factor * 0.5)]))
+    path.write_text(json.dumps([detection(10, BLOBS, 0.5) | {entry: factor * 0.5}]))
     load_results(path)
-    assert ("needs scores in [0, 1]: divide percentages" in capsys.readouterr().err) is warns
+    said = f"{entry} goes from {factor * 0.5:g} to {factor * 0.5:g}, and every figure but AP needs"
+    assert (said in capsys.readouterr().err) is warns
 
 
 def read(tmp_path: Path, rows: list[dict[str, Any]], coco: COCO) -> Detections:
@@ -247,14 +249,24 @@ def test_numbers_for_ids_that_are_text(tmp_path: Path) -> None:
     assert read(tmp_path, [GOOD], coco).image_ids == ["10"]
 
 
-@pytest.mark.parametrize("image_id", ["0", "a.png", "png", ""])
-def test_names_that_could_mean_two_images_are_refused(tmp_path: Path, image_id: str) -> None:
+@pytest.mark.parametrize(
+    ("image_id", "says"),
+    [
+        ("0", "has the image_id '0', which is text for an id of one image and the name of another"),
+        ("a.png", "is of image 'a.png', which the annotations do not"),
+        ("png", "is of image 'png', which the annotations do not"),
+        ("", "is of image '', which the annotations do not"),
+    ],
+)
+def test_names_that_could_mean_two_images_are_refused(
+    tmp_path: Path, image_id: str, says: str
+) -> None:
     content = coco_dict([], 2)
     content["images"][0] |= dict(id=0, file_name="a.png")
     content["images"][1] |= dict(file_name="b/0.png")
     content["images"].append(dict(id=5, file_name="a.png", height=SIDE, width=SIDE))
     coco = AnnotationFile("gt.json", content).coco()
-    with pytest.raises(UserError, match=f"is of image '{image_id}', which the annotations do not"):
+    with pytest.raises(UserError, match=says):
         read(tmp_path, [GOOD | {"image_id": image_id}], coco)
 
 

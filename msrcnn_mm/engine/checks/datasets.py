@@ -186,16 +186,11 @@ def check_annotations(found: CheckedDataset, file: AnnotationFile) -> None:
 
 
 def _warn_of_unevaluated(file: AnnotationFile, classes: tuple[str, ...]) -> None:
-    """Warns of what an evaluation leaves out or takes for something else."""
+    """Warns of annotations that an evaluation leaves out."""
     others = {c["id"]: c["name"] for c in file.categories if c["name"] not in classes}
     lost = sum(annotation["category_id"] in others for annotation in file.annotations)
     if lost:
         warn(
             f"{file.path}: {lost} of {len(file.annotations)} annotations are not evaluated: their "
             f"categories are not among the classes ({first_names(list(others.values()), 10)})"
-        )
-    if any(annotation["id"] == 0 for annotation in file.annotations):
-        warn(
-            f"{file.path}: an annotation has the id 0, which pycocotools takes for 'no match': "
-            "number them from 1 for an exact AP"
         )

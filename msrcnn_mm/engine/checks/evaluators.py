@@ -7,7 +7,7 @@ from mmdet.evaluation import CocoMetric
 from mmdet.registry import METRICS
 
 from msrcnn_mm.coco.annotations import AnnotationFile
-from msrcnn_mm.errors import UserError, first_names
+from msrcnn_mm.errors import UserError, first_names, warn
 
 from ..adapters.metric import MaskScoreMetric
 from ..config.walk import as_list, class_of, is_local, setting_of
@@ -84,6 +84,11 @@ def check_evaluator(
         raise UserError(
             f"{where}: {path} needs completing ({'; '.join(judge.notes)}), which {cls.__name__} "
             "does not: write type='MaskScoreMetric'"
+        )
+    if judge.has_id_zero and not ours:
+        warn(
+            f"{where}: {path} has the annotation id 0, which {cls.__name__} takes for no match, so "
+            "its AP is too low: number annotations from 1, or write type='MaskScoreMetric'"
         )
     judged = {key: image["file_name"] for key, image in judge.images.items()}
     absent = sum(judged.get(key) != image["file_name"] for key, image in file.images.items())

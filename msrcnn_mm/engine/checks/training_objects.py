@@ -157,5 +157,7 @@ def _box_fits(annotation: Mapping[str, Any]) -> bool:
     high = min(y + height, around[3]) - max(y, around[1])
     overlap = max(wide, 0) * max(high, 0)
     sides = (around[2] - around[0]) * (around[3] - around[1])
+    if sides == 0:
+        return True  # a mask that covers no pixel, which the reader notes
     # small ones are rounded to another size, and some tools box crowds in another way
     return bool(overlap >= _MISFIT * (width * height + sides - overlap) or min(width, height) < 4)
