@@ -14,6 +14,8 @@ from .segmentations import SegmentationError, as_rle, read_segmentation
 
 Entry = dict[str, Any]
 
+_FEW = 12  # numbers of a polygon
+
 
 def complete_masks(
     path: str,
@@ -110,12 +112,12 @@ def _notes_on_shapes(
 ) -> list[str]:
     """Returns notes on masks that cover no pixel, and on polygons in shares of the image."""
     empty: list[Entry] = []
-    largest = smallest_side = 0.0
+    largest = 0.0
     for annotation in annotations:
         mask, image = annotation["segmentation"], images[annotation["image_id"]]
         if isinstance(mask, list):
-            largest = max(largest, *map(max, mask))
-            smallest_side = max(smallest_side, min(image["height"], image["width"]))
+            if largest <= 1:
+                largest = max(largest, *map(max, mask))
             if not any(_covers_pixels(p, image["height"], image["width"]) for p in mask):
                 empty.append(annotation)
         elif not mask_utils.area(as_rle(mask, *mask["size"])):
@@ -127,7 +129,7 @@ def _notes_on_shapes(
             f"the masks of {len(empty)} annotations cover no pixel, so that no detection can find "
             f"them: {first_names(ids)}; correct or remove them"
         )
-    if 0 < largest <= 1 and smallest_side > 1:
+    if 0 < largest <= 1:
         notes.append(
             f"no polygon reaches beyond {largest:g}: coordinates are probably shares of the image; "
             "multiply them by its width and height"
@@ -137,10 +139,12 @@ def _notes_on_shapes(
 
 def _covers_pixels(polygon: Sequence[float], height: int, width: int) -> bool:
     """Returns whether a polygon has an extent inside the image, as far as its points say."""
+    if len(polygon) > _FEW and max(polygon) > 0 and min(polygon) < min(height, width):
+        return True  # not examined: with so many points it is no slip of the mouse
     xs, ys = polygon[::2], polygon[1::2]
     if max(min(xs), 0) >= min(max(xs), width) or max(min(ys), 0) >= min(max(ys), height):
         return False
-    return len(xs) > 4 or len(set(zip(xs, ys, strict=True))) > 2
+    return len(set(zip(xs, ys, strict=True))) > 2
 
 
 def _lacks_area(annotation: Entry) -> bool:
