@@ -15,7 +15,7 @@ from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError, warn
 
 from ..config.walk import is_local, loading_step
-from .loaded_images import COLOR_TYPES, Loader, channels_of, lost_range, size_of
+from .loaded_images import COLOR_TYPES, IN_COLOR, Loader, channels_of, lost_range, size_of
 
 # Opening takes some 0.1 ms on a disk and ten times that on a network; more would hold up COCO.
 _OPENED = 2000
@@ -278,7 +278,7 @@ class _LoadedImages:
 
     def _other_channels(self, info: Mapping[str, Any], loaded: int, needed: int) -> str:
         """Returns the message that the model does not take an image's channels, with a remedy."""
-        fitting = self._loader.setting_that_fits(info, COLOR_TYPES)
+        fitting = self._loader.setting_that_fits(info, IN_COLOR)
         remedy = f"set {fitting} there" if fitting else "save it as PNG or JPEG of 8 bits, in color"
         return (
             f"{self._where}: {self._loader.name} gives the image {info['img_path']} {loaded} "

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,13 @@ from ..config.walk import class_of, loads_images, parts, setting_of
 COLOR_TYPES = tuple(dict(color_type=name) for name in ("color", "color_ignore_orientation"))
 """Settings that load images in color, as they are meant to be looked at or as they are stored."""
 
+IN_COLOR = (
+    *COLOR_TYPES,
+    *(dict(color_type="color", imdecode_backend=name) for name in ("cv2", "pillow")),
+)
+"""These, and settings that decode images by what mmcv always has."""
+
+_PACKAGES = {"tifffile": "tifffile", "turbojpeg": "PyTurboJPEG"}  # of mmcv's optional backends
 _KNOWN = ("mmcv", "mmdet", "msrcnn_mm")  # packages whose transforms keep the number of channels
 _SETTINGS = ("color_type", "imdecode_backend")
 _SAMPLE = 500  # pixels along each side of which values are looked at
@@ -64,20 +72,32 @@ class Loader:
             (H, W) or (H, W, channels); None where the transform skips the image.
 
         Raises:
-            UserError: The transform cannot read the image.
+            UserError: The transform cannot read the image, or lacks the package that decodes it.
         """
+        backend = getattr(self._transform, "imdecode_backend", None)
+        if backend in _PACKAGES and find_spec(backend) is None:
+            fitting = self.setting_that_fits(info, IN_COLOR)
+            saved = "save the images as PNG or JPEG of 8 bits and set imdecode_backend='cv2'"
+            raise UserError(
+                f"{self.name} needs the package {_PACKAGES[backend]}, which is not installed: "
+                f"install it, or {f'set {fitting} there' if fitting else saved}"
+            )
         try:
-            results = self._transform(dict(info))
-            return None if results is None else results["img"]
+            return self._read(info)
         except MemoryError:
             raise
         except Exception as error:  # a transform may raise anything
             reason = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+            fitting = self.setting_that_fits(info, IN_COLOR)
             raise UserError(
-                f"the image {info['img_path']} cannot be read by {self.name}: {reason}: replace "
-                "the file, save it as PNG or JPEG of 8 bits, or choose another color_type or "
-                f"imdecode_backend of {self._class}"
+                f"the image {info['img_path']} cannot be read by {self.name}: {reason}: "
+                f"{f'set {fitting} there, ' if fitting else ''}replace the file, or save it as PNG "
+                "or JPEG of 8 bits"
             ) from error
+
+    def _read(self, info: Mapping[str, Any]) -> NDArray[Any] | None:
+        results = self._transform(dict(info))
+        return None if results is None else results["img"]
 
     def setting_that_fits(
         self, info: Mapping[str, Any], tried: Sequence[Mapping[str, str]]
@@ -95,8 +115,8 @@ class Loader:
             if not all(hasattr(self._transform, name) for name in settings):
                 continue
             try:
-                pixels = Loader({**self._step, **settings}, self.channels).load(info)
-            except UserError:
+                pixels = Loader({**self._step, **settings})._read(info)
+            except Exception:  # a transform may raise anything
                 continue
             if (
                 pixels is not None

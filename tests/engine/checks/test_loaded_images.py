@@ -14,6 +14,7 @@ from mmdet.registry import MODELS, TRANSFORMS
 from PIL import Image
 
 from msrcnn_mm.engine.checks import images as checked
+from msrcnn_mm.engine.checks import loaded_images
 from tests.support.checked_configs import check, edit, make_config, refusal
 from tests.support.checked_images import MASKS, PIXELS, put, with_loader
 from tests.support.coco_files import SIDE
@@ -100,6 +101,40 @@ def test_float_values_up_to_1(root: Path, capsys: pytest.CaptureFixture[str]) ->
         message = refusal(make_config(root))
         assert f"the image {path} cannot be read by LoadImageFromFile(color_type='color'" in message
         assert "save it as PNG or JPEG of 8 bits" in message
+
+
+@pytest.mark.parametrize(
+    ("kind", "highest"),
+    [(np.float32, 1), (np.float32, 200), (np.float32, 60000), (np.int32, 200), (np.int32, 60000)],
+)
+def test_only_settings_that_keep_the_values_are_named(root: Path, kind: type, highest: int) -> None:
+    path = put(root, "a.tif")
+    pixels = (WIDE / 65535 * highest).astype(kind)
+    cv2.imwrite(str(path), pixels)
+    if mmcv.imread(path) is not None:
+        pytest.skip("this OpenCV reads 32 bits in color")
+    message = refusal(make_config(root))
+    kept = np.allclose(mmcv.imread(path, backend="pillow")[..., 0], pixels, rtol=0, atol=1)
+    kept &= highest > 1
+    assert ("set imdecode_backend='pillow' there" in message) == kept
+    assert message.endswith("replace the file, or save it as PNG or JPEG of 8 bits")
+    by_unchanged = refusal(with_preprocessor(root, dict(color_type="unchanged")))
+    assert ("set color_type='color', imdecode_backend='pillow' there" in by_unchanged) == kept
+    if kept:
+        check(with_preprocessor(root, dict(imdecode_backend="pillow")))
+
+
+@pytest.mark.parametrize("ignore", [True, False])
+@pytest.mark.parametrize(
+    ("backend", "package"), [("tifffile", "tifffile"), ("turbojpeg", "PyTurboJPEG")]
+)
+def test_a_backend_that_is_not_installed(
+    root: Path, backend: str, package: str, ignore: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loaded_images, "find_spec", lambda name: None)
+    message = refusal(with_loader(root, imdecode_backend=backend, ignore_empty=ignore))
+    assert f"needs the package {package}, which is not installed: install it" in message
+    assert message.endswith(", or set imdecode_backend='cv2' there")
 
 
 @pytest.mark.parametrize("backend", ["cv2", "pillow"])
