@@ -1,6 +1,7 @@
 """Checks of a data set's images against its annotations."""
 
 import os
+import unicodedata
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -71,7 +72,7 @@ def check_images(
         warn(f"{where}: the images are not on this machine's disk, so they are not checked")
         return
     if folder and not Path(folder).is_dir():
-        raise UserError(f"{where}: no such folder of images: {folder}")
+        raise UserError(f"{where}: no such folder of images: {folder}{_other_name(folder)}")
     loader = None if step is None else Loader(step, channels)
     infos = [
         dataset.parse_data_info({"raw_img_info": {**image, "img_id": id_}, "raw_ann_info": []})
@@ -112,12 +113,13 @@ def _present(
     if missing and (not skips or not present):
         raise UserError(
             f"{where}: {len(missing)} of {len(infos)} images of {annotations} are missing, "
-            f"the first is {missing[0]}"
+            f"the first is {missing[0]}{_other_name(missing[0])}"
         )
     if missing:
         warn(
             f"{where}: {len(missing)} of {len(infos)} images of {annotations} are missing or "
-            f"empty and are skipped (ignore_empty), the first is {missing[0]}"
+            f"empty and are skipped (ignore_empty), the first is "
+            f"{missing[0]}{_other_name(missing[0])}"
         )
     return present
 
@@ -129,6 +131,37 @@ def _file_sizes(folder: str) -> dict[str, int]:
             return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
     except OSError:
         return {}
+
+
+def _other_name(missing: str) -> str:
+    """Returns how a missing path is to be written, as the end of a message; empty if unknown."""
+    if "\\" in missing and os.sep == "/":
+        return ": write / instead of \\, which separates folders on Windows alone"
+    found, form = Path(), ""
+    for name in Path(missing).parts:
+        if not (found / name).exists():
+            same = unicodedata.normalize("NFC", name)
+            names = [n for n in _names(found) if unicodedata.normalize("NFC", n) == same]
+            if not names:
+                return ""
+            form = "NFC" if names[0] == same else "NFD"
+            found /= names[0]
+        else:
+            found /= name
+    if not form:  # it is there, and empty or no file
+        return ""
+    return (
+        f": it is there under a name that looks the same, in Unicode's form {form}: write it in "
+        f"that form, as unicodedata.normalize({form!r}, name) of Python gives"
+    )
+
+
+def _names(folder: Path) -> list[str]:
+    """Returns the names in a folder; none if it cannot be listed."""
+    try:
+        return [path.name for path in folder.iterdir()]
+    except OSError:
+        return []
 
 
 @dataclass(frozen=True)
