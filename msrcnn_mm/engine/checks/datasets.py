@@ -137,19 +137,23 @@ def read_file(path: str, where: str, files: dict[str, AnnotationFile]) -> Annota
     return files[path]
 
 
-def check_dataset(found: CheckedDataset, files: Mapping[str, AnnotationFile]) -> None:
+def check_dataset(
+    found: CheckedDataset, files: Mapping[str, AnnotationFile], channels: range | None
+) -> None:
     """Checks one data set's images, and that its evaluators use the same.
 
     Args:
         found: The data set.
         files: Annotation files by path, those of its evaluators among them.
+        channels: The numbers of channels that the model takes; None if that is unknown.
 
     Raises:
         UserError: For the first thing that is wrong.
     """
     file = files[found.path]
     pipeline = found.config.get("pipeline")
-    check_images(file, found.built, pipeline, found.where, trained=found.split == "train")
+    trained = found.split == "train"
+    check_images(file, found.built, pipeline, found.where, trained, channels)
     for evaluator in found.evaluators:
         check_evaluator(evaluator, found.split, file, files)
 

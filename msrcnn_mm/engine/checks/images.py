@@ -1,6 +1,7 @@
 """Checks of a data set's images against its annotations."""
 
 import os
+import unicodedata
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError, warn
 
 from ..config.walk import is_local, loading_step
-from .loaded_images import Loader, lost_range, size_of
+from .loaded_images import COLOR_TYPES, IN_COLOR, Loader, channels_of, lost_range, size_of
 
 # Opening takes some 0.1 ms on a disk and ten times that on a network; more would hold up COCO.
 _OPENED = 2000
@@ -38,7 +39,12 @@ _WARNINGS = {
 
 
 def check_images(
-    file: AnnotationFile, dataset: CocoDataset, pipeline: Any, where: str, trained: bool
+    file: AnnotationFile,
+    dataset: CocoDataset,
+    pipeline: Any,
+    where: str,
+    trained: bool,
+    channels: range | None = None,
 ) -> None:
     """Checks that all images exist and are not empty, and that the pipeline can load them.
 
@@ -54,9 +60,11 @@ def check_images(
         pipeline: The config of its pipeline.
         where: The config's key of the data set.
         trained: Whether it is trained on, so that images may be skipped.
+        channels: The numbers of channels that the model takes; None if that is unknown.
 
     Raises:
-        UserError: An image is missing or cannot be read, or has another size than annotated.
+        UserError: An image is missing or cannot be read, or has another size than annotated or
+            another number of channels than the model takes.
     """
     step = loading_step(pipeline)
     folder = dataset.data_prefix.get("img", "")
@@ -64,8 +72,8 @@ def check_images(
         warn(f"{where}: the images are not on this machine's disk, so they are not checked")
         return
     if folder and not Path(folder).is_dir():
-        raise UserError(f"{where}: no such folder of images: {folder}")
-    loader = None if step is None else Loader(step)
+        raise UserError(f"{where}: no such folder of images: {folder}{_other_name(folder)}")
+    loader = None if step is None else Loader(step, channels)
     infos = [
         dataset.parse_data_info({"raw_img_info": {**image, "img_id": id_}, "raw_ann_info": []})
         for id_, image in file.images.items()
@@ -105,12 +113,13 @@ def _present(
     if missing and (not skips or not present):
         raise UserError(
             f"{where}: {len(missing)} of {len(infos)} images of {annotations} are missing, "
-            f"the first is {missing[0]}"
+            f"the first is {missing[0]}{_other_name(missing[0])}"
         )
     if missing:
         warn(
             f"{where}: {len(missing)} of {len(infos)} images of {annotations} are missing or "
-            f"empty and are skipped (ignore_empty), the first is {missing[0]}"
+            f"empty and are skipped (ignore_empty), the first is "
+            f"{missing[0]}{_other_name(missing[0])}"
         )
     return present
 
@@ -122,6 +131,37 @@ def _file_sizes(folder: str) -> dict[str, int]:
             return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
     except OSError:
         return {}
+
+
+def _other_name(missing: str) -> str:
+    """Returns how a missing path is to be written, as the end of a message; empty if unknown."""
+    if "\\" in missing and os.sep == "/":
+        return ": write / instead of \\, which separates folders on Windows alone"
+    found, form = Path(), ""
+    for name in Path(missing).parts:
+        if not (found / name).exists():
+            same = unicodedata.normalize("NFC", name)
+            names = [n for n in _names(found) if unicodedata.normalize("NFC", n) == same]
+            if not names:
+                return ""
+            form = "NFC" if names[0] == same else "NFD"
+            found /= names[0]
+        else:
+            found /= name
+    if not form:  # it is there, and empty or no file
+        return ""
+    return (
+        f": it is there under a name that looks the same, in Unicode's form {form}: write it in "
+        f"that form, as unicodedata.normalize({form!r}, name) of Python gives"
+    )
+
+
+def _names(folder: Path) -> list[str]:
+    """Returns the names in a folder; none if it cannot be listed."""
+    try:
+        return [path.name for path in folder.iterdir()]
+    except OSError:
+        return []
 
 
 @dataclass(frozen=True)
@@ -191,7 +231,8 @@ class _LoadedImages:
             infos: The data set's entries of the images.
 
         Raises:
-            UserError: The transform cannot load one, or in another size than annotated.
+            UserError: The transform cannot load one, or in another size than annotated, or with
+                another number of channels than the model takes.
         """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, about large images and odd headers
@@ -230,8 +271,11 @@ class _LoadedImages:
             self._turned[kind].add(relation.get(size))
         if size != annotated:
             raise UserError(self._misfit(info, size, header))
-        self._channels.setdefault(1 if pixels.ndim == 2 else pixels.shape[2], path)
-        if isinstance(path, str) and (lost := lost_range(pixels, path)):
+        channels = channels_of(pixels)
+        if self._loader.channels is not None and channels not in self._loader.channels:
+            raise UserError(self._other_channels(info, channels, self._loader.channels.start))
+        self._channels.setdefault(channels, path)
+        if lost := lost_range(pixels, path):
             self._found[lost].append(path)
 
     def _expected(self, header: _Header | None) -> tuple[int, int] | None:
@@ -262,8 +306,18 @@ class _LoadedImages:
             "follow as the tool did that it was annotated with: "
         )
         saved = "save the files as they were annotated, without the orientation"
-        fitting = self._loader.color_type_of_size(info, annotated)
-        return message + (f"set color_type={fitting!r} there, or {saved}" if fitting else saved)
+        fitting = self._loader.setting_that_fits(info, COLOR_TYPES)
+        return message + (f"set {fitting} there, or {saved}" if fitting else saved)
+
+    def _other_channels(self, info: Mapping[str, Any], loaded: int, needed: int) -> str:
+        """Returns the message that the model does not take an image's channels, with a remedy."""
+        fitting = self._loader.setting_that_fits(info, IN_COLOR)
+        remedy = f"set {fitting} there" if fitting else "save it as PNG or JPEG of 8 bits, in color"
+        return (
+            f"{self._where}: {self._loader.name} gives the image {info['img_path']} {loaded} "
+            f"channel{'s' * (loaded > 1)}, but the model takes {needed} (its data_preprocessor): "
+            f"{remedy}"
+        )
 
     def _conclude(self, opened: int) -> None:
         """Warns of the images found."""

@@ -1,6 +1,8 @@
 """Loads images as a pipeline does, and finds those whose values are lost on the way."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +10,27 @@ import cv2
 import mmcv
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
-from mmdet.registry import TRANSFORMS
+from mmdet.datasets.transforms import Albu
+from mmdet.models.data_preprocessors import DetDataPreprocessor
+from mmdet.registry import MODELS, TRANSFORMS
+from mmengine.config import Config
 from numpy.typing import NDArray
 
 from msrcnn_mm.errors import UserError
 
+from ..config.walk import class_of, loads_images, parts, setting_of
+
+COLOR_TYPES = tuple(dict(color_type=name) for name in ("color", "color_ignore_orientation"))
+"""Settings that load images in color, as they are meant to be looked at or as they are stored."""
+
+IN_COLOR = (
+    *COLOR_TYPES,
+    *(dict(color_type="color", imdecode_backend=name) for name in ("cv2", "pillow")),
+)
+"""These, and settings that decode images by what mmcv always has."""
+
+_PACKAGES = {"tifffile": "tifffile", "turbojpeg": "PyTurboJPEG"}  # of mmcv's optional backends
+_KNOWN = ("mmcv", "mmdet", "msrcnn_mm")  # packages whose transforms keep the number of channels
 _SETTINGS = ("color_type", "imdecode_backend")
 _SAMPLE = 500  # pixels along each side of which values are looked at
 _DARK = 64  # of 256: fewer levels than 6 bits hold
@@ -24,15 +42,18 @@ class Loader:
 
     Args:
         step: Its config.
+        channels: The numbers of channels that the model takes; None if that is unknown.
 
     Attributes:
         name: Its class and what it is told about colour and decoder, for messages.
+        channels: As given.
         skips: Whether it skips images that it cannot read, which a training replaces by others.
         reads_one_page: Whether it reads the first page or frame of a file.
     """
 
-    def __init__(self, step: Mapping[str, Any]) -> None:
+    def __init__(self, step: Mapping[str, Any], channels: range | None = None) -> None:
         self._step = step
+        self.channels = channels
         self._transform = TRANSFORMS.build(dict(step))
         settings = {name: getattr(self._transform, name, None) for name in _SETTINGS}
         given = ", ".join(f"{name}={value!r}" for name, value in settings.items() if value)
@@ -51,38 +72,98 @@ class Loader:
             (H, W) or (H, W, channels); None where the transform skips the image.
 
         Raises:
-            UserError: The transform cannot read the image.
+            UserError: The transform cannot read the image, or lacks the package that decodes it.
         """
+        backend = getattr(self._transform, "imdecode_backend", None)
+        if backend in _PACKAGES and find_spec(backend) is None:
+            fitting = self.setting_that_fits(info, IN_COLOR)
+            saved = "save the images as PNG or JPEG of 8 bits and set imdecode_backend='cv2'"
+            raise UserError(
+                f"{self.name} needs the package {_PACKAGES[backend]}, which is not installed: "
+                f"install it, or {f'set {fitting} there' if fitting else saved}"
+            )
         try:
-            results = self._transform(dict(info))
-            return None if results is None else results["img"]
+            return self._read(info)
         except MemoryError:
             raise
         except Exception as error:  # a transform may raise anything
             reason = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+            fitting = self.setting_that_fits(info, IN_COLOR)
             raise UserError(
-                f"the image {info['img_path']} cannot be read by {self.name}: {reason}: replace "
-                "the file, save it as PNG or JPEG of 8 bits, or choose another color_type or "
-                f"imdecode_backend of {self._class}"
+                f"the image {info['img_path']} cannot be read by {self.name}: {reason}: "
+                f"{f'set {fitting} there, ' if fitting else ''}replace the file, or save it as PNG "
+                "or JPEG of 8 bits"
             ) from error
 
-    def color_type_of_size(self, info: Mapping[str, Any], size: tuple[int, int]) -> str | None:
-        """Returns the ``color_type`` by which an image would have a size; None if there is none.
+    def _read(self, info: Mapping[str, Any]) -> NDArray[Any] | None:
+        results = self._transform(dict(info))
+        return None if results is None else results["img"]
+
+    def setting_that_fits(
+        self, info: Mapping[str, Any], tried: Sequence[Mapping[str, str]]
+    ) -> str | None:
+        """Returns settings by which an image loads as annotated and with channels for the model.
 
         Args:
             info: As for :meth:`load`.
-            size: Width and height.
+            tried: Settings, of which the first that fit are taken.
+
+        Returns:
+            The settings as a config has them; None if none fit.
         """
-        if not hasattr(self._transform, "color_type"):
-            return None
-        for color_type in ("color", "color_ignore_orientation"):
-            try:
-                pixels = Loader({**self._step, "color_type": color_type}).load(info)
-            except UserError:
+        for settings in tried:
+            if not all(hasattr(self._transform, name) for name in settings):
                 continue
-            if pixels is not None and size_of(pixels) == size:
-                return color_type
+            try:
+                pixels = Loader({**self._step, **settings})._read(info)
+            except Exception:  # a transform may raise anything
+                continue
+            if (
+                pixels is not None
+                and size_of(pixels) == (info["width"], info["height"])
+                and (self.channels is None or channels_of(pixels) in self.channels)
+                and lost_range(pixels, info["img_path"]) is None
+            ):
+                return ", ".join(
+                    f"{name}={value!r}"
+                    for name, value in settings.items()
+                    if getattr(self._transform, name) != value
+                )
         return None
+
+
+def accepted_channels(config: Config, split: str) -> range | None:
+    """Returns the numbers of channels that a model takes of the images that a split loads.
+
+    MMDetection's preprocessor wants as many as ``mean`` has values, where these are three. Turning
+    BGR into RGB takes the first three of any larger number.
+
+    Args:
+        config: The whole config.
+        split: ``train``, ``val`` or ``test``.
+
+    Returns:
+        The numbers; None if any will do, or a preprocessor or transform is not MMDetection's, which
+        may change them.
+    """
+    preprocessor = config.model.get("data_preprocessor") or config.get("data_preprocessor")
+    cls = class_of(preprocessor, MODELS)
+    if cls is None or getattr(cls, "forward", None) is not DetDataPreprocessor.forward:
+        return None
+    for _, part in parts(config[f"{split}_dataloader"]["dataset"], ""):
+        step = class_of(part, TRANSFORMS)
+        if step is None or loads_images(step):
+            continue
+        if issubclass(step, Albu) or step.__module__.partition(".")[0] not in _KNOWN:
+            return None
+    if any(setting_of(preprocessor, name) for name in ("bgr_to_rgb", "rgb_to_bgr")):
+        return range(3, sys.maxsize)
+    return range(3, 4) if len(setting_of(preprocessor, "mean") or ()) == 3 else None
+
+
+def channels_of(pixels: NDArray[Any]) -> int:
+    """Returns the number of channels of a loaded image."""
+    return 1 if pixels.ndim == 2 else pixels.shape[2]
 
 
 def size_of(pixels: NDArray[Any]) -> tuple[int, int]:
@@ -90,17 +171,19 @@ def size_of(pixels: NDArray[Any]) -> tuple[int, int]:
     return pixels.shape[1], pixels.shape[0]
 
 
-def lost_range(pixels: NDArray[Any], path: str) -> str | None:
+def lost_range(pixels: NDArray[Any], path: Any) -> str | None:
     """Returns how an image of more than 8 bits lost its values by being read as 8.
 
     Args:
         pixels: The loaded image, of any type.
-        path: Its file.
+        path: Its file; a list of files is not looked at.
 
     Returns:
         ``dark`` if 99.9 % of the values are below 64 of 255; ``white`` if a tenth of them or more
         are 255 that differ in the file; None if neither is so, or the file has 8 bits.
     """
+    if not isinstance(path, str):
+        return None
     sample = _sample(pixels)
     if not np.array_equal(sample, sample.astype(np.uint8)):
         return None

@@ -26,6 +26,7 @@ from .datasets import (
 )
 from .evaluators import evaluator_file, evaluators_of
 from .forms import check_forms
+from .loaded_images import accepted_channels
 from .model import check_heads, check_pretrained, check_thresholds
 from .pipelines import check_pipelines
 
@@ -84,7 +85,7 @@ def check_run(config: Config, splits: Sequence[str]) -> None:
         if use not in uses:  # several data sets may read one file
             check_annotations(checked, files[checked.path])
         uses.add(use)
-        check_dataset(checked, files)
+        check_dataset(checked, files, accepted_channels(config, checked.split))
     for file in files.values():
         file.warn_of_notes()
 

@@ -1,5 +1,7 @@
 """Checks that images exist and have their annotated sizes, against what mmcv reads of them."""
 
+import os
+import unicodedata
 from pathlib import Path
 
 import mmcv
@@ -50,6 +52,42 @@ def test_missing_files_are_named(root: Path) -> None:
     assert f"no such folder of images: {root}/train/" in refusal(make_config(root))
     (root / "val.json").unlink()
     assert f"no such annotation file: {root}/val.json" in refusal(make_config(root))
+
+
+@pytest.mark.skipif(os.sep != "/", reason="Windows knows the backslash")
+@pytest.mark.parametrize("name", [r"train\1.png", r"..\train\1.png", r"a\b\1.png"])
+def test_backslashes_of_windows(root: Path, name: str) -> None:
+    put(root, name)
+    message = refusal(make_config(root))
+    assert f"the first is {root}/train/{name}: write / instead of \\," in message
+
+
+@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
+@pytest.mark.parametrize("name", ["é.png", "größe/1.png", "größe/é.png", "한글.png"])
+def test_names_in_another_form_of_unicode(root: Path, name: str, on_disk: str) -> None:
+    (written,) = {"NFC", "NFD"} - {on_disk}
+    file = root / "train" / unicodedata.normalize(on_disk, name)
+    file.parent.mkdir(exist_ok=True)
+    Image.fromarray(PIXELS).save(file)
+    path = put(root, unicodedata.normalize(written, name))
+    if path.exists():
+        pytest.skip("this file system compares names as people do")
+    message = refusal(make_config(root))
+    assert f"the first is {path}: it is there under a name that looks the same" in message
+    assert f"unicodedata.normalize({on_disk!r}, name)" in message
+    put(root, unicodedata.normalize(on_disk, name))
+    check(make_config(root))
+    file.unlink()
+    assert refusal(make_config(root)).endswith(f"the first is {file}")
+
+
+def test_a_folder_in_another_form_of_unicode(root: Path) -> None:
+    config = make_config(root)
+    (root / "train").rename(root / unicodedata.normalize("NFD", "é"))
+    config.train_dataloader.dataset.data_prefix.img = "é/"
+    if (root / "é").exists():
+        pytest.skip("this file system compares names as people do")
+    assert "é/: it is there under a name that looks the same" in refusal(config)
 
 
 @pytest.mark.parametrize("broken", [b"", b"no image"])
@@ -193,9 +231,12 @@ def test_a_broken_image_is_skipped_only_in_training(
     (root / "train" / "1.png").write_bytes(b"no image")
     check(config)
     assert f"the first is {root}/train/1.png" in capsys.readouterr().err
-    (root / "train" / "1.png").unlink()
-    check(config)
-    assert "are missing or empty and are skipped" in capsys.readouterr().err
+    for change in (lambda path: path.write_bytes(b""), Path.unlink):
+        change(root / "train" / "1.png")
+        check(config)
+        warning = capsys.readouterr().err
+        assert "are missing or empty and are skipped" in warning
+        assert f"the first is {root}/train/1.png\n" in warning
     (root / "val" / "1.png").write_bytes(b"no image")
     assert f"the image {root}/val/1.png cannot be read by LoadImageFromFile" in refusal(config)
 

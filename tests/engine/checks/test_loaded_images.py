@@ -9,10 +9,12 @@ import mmcv
 import numpy as np
 import pytest
 from mmcv.transforms import BaseTransform, LoadImageFromFile
-from mmdet.registry import TRANSFORMS
+from mmdet.datasets.transforms import PackDetInputs
+from mmdet.registry import MODELS, TRANSFORMS
 from PIL import Image
 
 from msrcnn_mm.engine.checks import images as checked
+from msrcnn_mm.engine.checks import loaded_images
 from tests.support.checked_configs import check, edit, make_config, refusal
 from tests.support.checked_images import MASKS, PIXELS, put, with_loader
 from tests.support.coco_files import SIDE
@@ -101,6 +103,40 @@ def test_float_values_up_to_1(root: Path, capsys: pytest.CaptureFixture[str]) ->
         assert "save it as PNG or JPEG of 8 bits" in message
 
 
+@pytest.mark.parametrize(
+    ("kind", "highest"),
+    [(np.float32, 1), (np.float32, 200), (np.float32, 60000), (np.int32, 200), (np.int32, 60000)],
+)
+def test_only_settings_that_keep_the_values_are_named(root: Path, kind: type, highest: int) -> None:
+    path = put(root, "a.tif")
+    pixels = (WIDE / 65535 * highest).astype(kind)
+    cv2.imwrite(str(path), pixels)
+    if mmcv.imread(path) is not None:
+        pytest.skip("this OpenCV reads 32 bits in color")
+    message = refusal(make_config(root))
+    kept = np.allclose(mmcv.imread(path, backend="pillow")[..., 0], pixels, rtol=0, atol=1)
+    kept &= highest > 1
+    assert ("set imdecode_backend='pillow' there" in message) == kept
+    assert message.endswith("replace the file, or save it as PNG or JPEG of 8 bits")
+    by_unchanged = refusal(with_preprocessor(root, dict(color_type="unchanged")))
+    assert ("set color_type='color', imdecode_backend='pillow' there" in by_unchanged) == kept
+    if kept:
+        check(with_preprocessor(root, dict(imdecode_backend="pillow")))
+
+
+@pytest.mark.parametrize("ignore", [True, False])
+@pytest.mark.parametrize(
+    ("backend", "package"), [("tifffile", "tifffile"), ("turbojpeg", "PyTurboJPEG")]
+)
+def test_a_backend_that_is_not_installed(
+    root: Path, backend: str, package: str, ignore: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loaded_images, "find_spec", lambda name: None)
+    message = refusal(with_loader(root, imdecode_backend=backend, ignore_empty=ignore))
+    assert f"needs the package {package}, which is not installed: install it" in message
+    assert message.endswith(", or set imdecode_backend='cv2' there")
+
+
 @pytest.mark.parametrize("backend", ["cv2", "pillow"])
 def test_numbers_of_channels_that_differ(
     root: Path, backend: str, capsys: pytest.CaptureFixture[str]
@@ -113,6 +149,77 @@ def test_numbers_of_channels_that_differ(
     check(with_loader(root, color_type="unchanged", imdecode_backend=backend))
     warning = f"channels, 4 as in {path}, 3 as in {root}/train/2.png: a batch needs the same"
     assert warning in capsys.readouterr().err
+
+
+def with_preprocessor(root: Path, loader: dict, **settings: Any) -> Any:
+    config = with_loader(root, **loader)
+    three = dict(mean=[1.0, 2.0, 3.0], std=[1.0, 1.0, 1.0], **settings)
+    config.model.data_preprocessor = dict(type="DetDataPreprocessor", **three)
+    return config
+
+
+def takes(config: Any, path: Path) -> bool:
+    """Whether MMDetection's own preprocessor takes an image as the config loads it."""
+    loader = config.train_dataloader.dataset.pipeline[0]
+    pixels = TRANSFORMS.build(loader)(dict(img_path=str(path)))["img"]
+    packed = PackDetInputs(meta_keys=())(dict(img=pixels, img_shape=pixels.shape[:2]))
+    batch = dict(inputs=[packed["inputs"]], data_samples=[packed["data_samples"]])
+    try:
+        MODELS.build(config.model.data_preprocessor)(batch)
+    except (AssertionError, IndexError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("convert", [True, False])
+@pytest.mark.parametrize("backend", ["cv2", "pillow"])
+@pytest.mark.parametrize("flag", ["color", "grayscale", "unchanged"])
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_numbers_of_channels_that_the_model_takes(
+    root: Path, mode: str, flag: str, backend: str, convert: bool
+) -> None:
+    path = put(root, "a.png")
+    Image.fromarray(PIXELS).convert(mode).save(path)
+    loader = dict(color_type=flag, imdecode_backend=backend)
+    config = with_preprocessor(root, loader, bgr_to_rgb=convert)
+    if takes(config, path):
+        check(config)
+        return
+    message = refusal(config)
+    assert f"gives the image {path} " in message
+    assert "channel" in message
+    assert "but the model takes 3 (its data_preprocessor): set color_type='color' there" in message
+    check(with_preprocessor(root, {**loader, "color_type": "color"}, bgr_to_rgb=convert))
+
+
+def test_one_value_of_mean_takes_grey_images(root: Path) -> None:
+    for split in ("train", "val"):
+        for file in (root / split).iterdir():
+            Image.open(file).convert("L").save(file)
+    config = with_preprocessor(root, dict(color_type="unchanged"))
+    config.model.data_preprocessor.update(mean=[1.0], std=[1.0])
+    check(config)
+
+
+def test_a_transform_of_ones_own_may_change_the_channels(root: Path) -> None:
+    Image.fromarray(PIXELS).convert("L").save(put(root, "a.png"))
+    config = with_preprocessor(root, dict(color_type="unchanged"))
+    config.train_dataloader.dataset.pipeline.append(dict(type="ThreeChannels"))
+    check(config)
+
+
+def test_no_color_type_is_named_for_floats(root: Path) -> None:
+    path = put(root, "a.tif")
+    cv2.imwrite(str(path), WIDE.astype(np.float32) / 65535)
+    message = refusal(with_preprocessor(root, dict(color_type="unchanged")))
+    assert f"gives the image {path} 1 channel," in message
+    assert message.endswith(": save it as PNG or JPEG of 8 bits, in color")
+
+
+@TRANSFORMS.register_module()
+class ThreeChannels(BaseTransform):
+    def transform(self, results: dict) -> dict:
+        return {**results, "img": np.dstack([results["img"]] * 3)}
 
 
 @pytest.mark.parametrize("name", ["a.tif", "a.webp", "a.png"])
