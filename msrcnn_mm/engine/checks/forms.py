@@ -15,6 +15,7 @@ from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset, R
 from msrcnn_mm.errors import UserError, first_names, warn
 
 from ..config.walk import class_of, leaf_datasets, parts
+from .evaluators import EVALUATOR_OF_EACH, measures_each
 
 OLD_SETTINGS = {
     # of a run
@@ -87,9 +88,8 @@ def _check_loader(loader: Any, where: str) -> None:
     """Checks the form of a data loader and its data sets."""
     if isinstance(loader, list | tuple):
         raise UserError(
-            f"{where} is a list, and mmengine reads one loader: write dataset={_CONCAT} in one; "
-            "for val and test, an evaluator dict(type='MultiDatasetsEvaluator', metrics=[...], "
-            "dataset_prefixes=[...]) measures each data set"
+            f"{where} is a list, and mmengine reads one loader: write "
+            f"dataset={_concat(where)} in one"
         )
     _refuse_old(loader, (), where)
     if "dataset" not in loader:
@@ -102,9 +102,8 @@ def _check_evaluator(evaluator: Any, where: str) -> None:
     for path, part in parts(evaluator, where):
         if isinstance(part.get("ann_file"), list | tuple):
             raise UserError(
-                f"{path}.ann_file is a list, and a metric reads one: write "
-                "dict(type='MultiDatasetsEvaluator', metrics=[...], dataset_prefixes=[...]) with a "
-                "metric for each"
+                f"{path}.ann_file is a list, and a metric reads one: write {EVALUATOR_OF_EACH} "
+                "with a metric for each"
             )
 
 
@@ -114,18 +113,25 @@ def _warn_of_repeats(dataset: Mapping, evaluator: Any, split: str) -> None:
     repeated = any(issubclass(cls, RepeatDataset | ClassBalancedDataset) for cls in classes)
     leaves = [leaf for _, leaf in leaf_datasets(dataset, "")]
     files = {(leaf.get("data_root"), leaf.get("ann_file")) for leaf in leaves}
-    each = isinstance(evaluator, Mapping) and "dataset_prefixes" in evaluator
-    if repeated or (len(files) < len(leaves) and not each):
+    if repeated or (len(files) < len(leaves) and not measures_each(evaluator)):
         warn(
             f"{split}_dataloader.dataset has images more than once, and AP takes their further "
             "detections for false ones: test every data set once"
         )
 
 
+def _concat(where: str) -> str:
+    """Returns the form of several data sets, for val and test with that of their evaluator."""
+    split = where.partition("_")[0]
+    if split == "train":
+        return _CONCAT
+    return f"{_CONCAT} and {split}_evaluator = {EVALUATOR_OF_EACH}"
+
+
 def _check_dataset(dataset: Any, where: str) -> None:
     """Checks the form of a data set and of those inside it."""
     if isinstance(dataset, list | tuple):
-        raise UserError(f"{where} is a list: write {_CONCAT}")
+        raise UserError(f"{where} is a list: write {_concat(where)}")
     if not isinstance(dataset, Mapping) or "type" not in dataset:
         raise UserError(f"{where} must be a dict(type=..., ...), not {str(dataset)[:100]}")
     cls = class_of(dataset, DATASETS) or object
@@ -171,8 +177,8 @@ def _check_files(dataset: Mapping, cls: type, where: str) -> None:
     for key in ("ann_file", "data_root"):
         if isinstance(dataset.get(key), list | tuple):
             raise UserError(
-                f"{where}.{key} is a list, and MMDetection 3 reads one: write {_CONCAT} with a "
-                "data set for each"
+                f"{where}.{key} is a list, and MMDetection 3 reads one: write a data set for "
+                f"each, {_concat(where)}"
             )
     prefix = dataset.get("data_prefix", {})
     if not isinstance(prefix, Mapping):

@@ -89,7 +89,9 @@ def test_what_mmdetection_builds_passes_and_is_checked_in_every_leaf(root: Path,
 
 
 LIST = "is a list: write dict(type='ConcatDataset', datasets=[...])"
-READS_ONE = "is a list, and MMDetection 3 reads one: write dict(type='ConcatDataset'"
+READS_ONE = (
+    "is a list, and MMDetection 3 reads one: write a data set for each, dict(type='ConcatDataset'"
+)
 
 
 # the error by which MMDetection fails -> data sets, and what we say of each
@@ -219,6 +221,25 @@ def test_settings_that_nobody_reads_are_said(root: Path, capsys: pytest.CaptureF
     assert lines[0].endswith("write optim_wrapper = dict(optimizer=...)")
 
 
+@pytest.mark.parametrize("split", ["val", "test"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda loader: [loader, loader],
+        lambda loader: dict(loader, dataset=[loader.dataset] * 2),
+        lambda loader: dict(dataset=dict(loader.dataset, ann_file=["a.json", "b.json"])),
+    ],
+)
+def test_several_data_sets_of_a_test_need_an_evaluator_of_each(
+    root: Path, split: str, change: Any
+) -> None:
+    config = make_config(root)
+    config[f"{split}_dataloader"] = change(config[f"{split}_dataloader"])
+    message = refusal(config)
+    assert "dict(type='ConcatDataset', datasets=[...])" in message
+    assert f"{split}_evaluator = dict(type='MultiDatasetsEvaluator', metrics=[...]" in message
+
+
 def test_each_data_set_is_compared_with_its_own_metric(root: Path) -> None:
     def keep_one(content: dict) -> None:
         content["images"] = [image for image in content["images"] if image["id"] == 1]
@@ -234,7 +255,7 @@ def test_each_data_set_is_compared_with_its_own_metric(root: Path) -> None:
     config.test_evaluator = both
     check_run(config, ("test",))
     config.test_evaluator = dict(both, metrics=metrics[::-1])
-    assert "several data sets need a MultiDatasetsEvaluator" in refusal(config)
+    assert "and order metrics as the data sets" in refusal(config)
     metrics[1].metric = "mask"
     assert "no metric ('mask')" in refusal(config)
 
