@@ -1,4 +1,4 @@
-"""Checks of the form of a config: data sets, wrapped and in lists, and settings of MMDetection 2.
+"""Checks of the form of a config: data sets, wrapped and in lists, and what MMDetection 2 reads.
 
 mmengine does not read the settings of MMDetection 2 and says nothing about them.
 """
@@ -8,7 +8,8 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from mmdet.datasets import CocoDataset, MultiImageMixDataset
-from mmdet.registry import DATASETS
+from mmdet.datasets.transforms import Albu
+from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset, RepeatDataset
 
@@ -38,6 +39,40 @@ OLD_SETTINGS = {
     "separate_eval": "an evaluator dict(type='MultiDatasetsEvaluator', ...)",
 }
 """Settings of MMDetection 2, with what MMDetection 3 reads in their place."""
+
+_PACK = "dict(type='PackDetInputs') at the end of the pipeline, in the place of all that pack"
+
+OLD_TRANSFORMS = {
+    "BrightnessTransform": "dict(type='Brightness', ...)",
+    "Collect": _PACK,
+    "ContrastTransform": "dict(type='Contrast', ...)",
+    "DefaultFormatBundle": _PACK,
+    "EqualizeTransform": "dict(type='Equalize', ...)",
+    "ImageToTensor": _PACK,
+    "MultiScaleFlipAug": "its transforms in its place; for several sizes, tta_pipeline",
+    "Shear": "dict(type='ShearX', ...) or dict(type='ShearY', ...)",
+    "Translate": "dict(type='TranslateX', ...) or dict(type='TranslateY', ...)",
+}
+"""Transforms of MMDetection 2, with what MMDetection 3 has in their place."""
+
+_SIZES = "dict(type='RandomChoiceResize', scales=[...]) or dict(type='RandomResize', scale=[...])"
+
+OLD_TRANSFORM_SETTINGS = {
+    "bbox_clip_border": "clip_object_border=...",
+    "denorm_bbox": "the step without it",
+    "flip_ratio": "prob=...",
+    "img_fill_val": "img_border_value=...",
+    "img_scale": f"scale=(width, height); for several {_SIZES}",
+    "max_rotate_angle": "max_mag=...",
+    "min_bbox_size": "the step without it, and dict(type='FilterAnnotations', ...) after it",
+    "multiscale_mode": _SIZES,
+    "override": "the step without it",
+    "random_negative_prob": "reversal_prob=...",
+    "ratio_range": "dict(type='RandomResize', scale=..., ratio_range=...)",
+    "shift_ratio": "prob=...",
+    "skip_filter": "the step without it, and dict(type='FilterAnnotations', ...) after it",
+}
+"""Settings of MMDetection 2 in a step of a pipeline, with what MMDetection 3 reads instead."""
 
 _CONCAT = "dict(type='ConcatDataset', datasets=[...])"
 _WRAPPERS = {
@@ -76,6 +111,8 @@ def check_forms(config: Config, splits: Sequence[str]) -> None:
             if split != "train":
                 _check_evaluator(config.get(f"{split}_evaluator"), f"{split}_evaluator")
                 _warn_of_repeats(loader["dataset"], config.get(f"{split}_evaluator"), split)
+    for where, pipeline in _pipelines(config, splits):
+        _check_pipeline(pipeline, where, config)
     if "train" in splits:
         read = list(_values([config[key] for key in config if key not in OLD_SETTINGS]))
         found = [(key, key) for key in OLD_SETTINGS if config.get(key) not in (None, *read)]
@@ -135,14 +172,17 @@ def _check_dataset(dataset: Any, where: str) -> None:
     if not isinstance(dataset, Mapping) or "type" not in dataset:
         raise UserError(f"{where} must be a dict(type=..., ...), not {str(dataset)[:100]}")
     cls = class_of(dataset, DATASETS) or object
-    known = {name for base in inspect.getmro(cls) for name in inspect.signature(base).parameters}
+    known = _known(cls)
     _refuse_old(dataset, known, where)
     if "_delete_" in dataset:
         raise UserError(f"{where} has _delete_, and no base has a data set there: remove it")
     for wrapper, key in _WRAPPERS.items():
         if issubclass(cls, wrapper):
-            if key not in dataset:
-                raise UserError(f"{where} is a {cls.__name__} and has no {key}")
+            for name in (key, *_required(cls)):
+                if name not in dataset:
+                    raise UserError(
+                        f"{where} is a {cls.__name__} and has no {name}: write {name}=..."
+                    )
             others = [name for name in dataset if name not in {"type", "_scope_", *known}]
             if others and "kwargs" not in known:
                 raise UserError(
@@ -200,6 +240,60 @@ def _refuse_old(part: Mapping, known: Container[str], where: str) -> None:
     for key, instead in OLD_SETTINGS.items():
         if key in part and key not in known:
             raise UserError(f"{where}.{key} is of MMDetection 2: write {instead}")
+
+
+def _pipelines(config: Config, splits: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Yields the pipelines of loaders and of hooks that replace those, each with its key."""
+    for split in splits:
+        where = f"{split}_dataloader"
+        for path, part in parts(config.get(where), where):
+            if "pipeline" in part:
+                yield f"{path}.pipeline", part["pipeline"]
+    for path, hook in (
+        parts(config.get("custom_hooks"), "custom_hooks") if "train" in splits else ()
+    ):
+        if "switch_pipeline" in hook:
+            yield f"{path}.switch_pipeline", hook["switch_pipeline"]
+
+
+def _check_pipeline(pipeline: Any, where: str, config: Config) -> None:
+    """Refuses the steps of MMDetection 2; transforms of other libraries and own ones may be any."""
+    foreign: tuple[str, ...] = ()
+    for path, step in parts(pipeline, where):
+        if path.startswith(foreign):
+            continue
+        cls = class_of(step, TRANSFORMS)
+        if cls is not None and issubclass(cls, Albu):  # its steps are of Albumentations
+            foreign += (f"{path}.",)
+        if cls is not None and cls.__module__.partition(".")[0] not in ("mmcv", "mmdet"):
+            continue
+        name = str(step.get("type")).rpartition(".")[2] if cls is None else cls.__name__
+        if name in OLD_TRANSFORMS:
+            raise UserError(f"{path} is {name} of MMDetection 2: write {OLD_TRANSFORMS[name]}")
+        model = config.get("model") or {}
+        preprocessor = model.get("data_preprocessor") or config.get("data_preprocessor") or {}
+        if name == "Normalize" and preprocessor.get("mean") is not None:
+            raise UserError(
+                f"{path} is Normalize, as in MMDetection 2, and data_preprocessor normalizes the "
+                "images once more: remove the step, and write "
+                "model = dict(data_preprocessor=dict(mean=..., std=..., bgr_to_rgb=...))"
+            )
+        known = _known(cls) if cls is not None else step
+        for key, instead in OLD_TRANSFORM_SETTINGS.items():
+            if key in step and key not in known:
+                raise UserError(f"{path}.{key} is of MMDetection 2: write {instead}")
+
+
+def _known(cls: type) -> set[str]:
+    """Returns the settings that a class or one of its bases knows."""
+    return {name for base in inspect.getmro(cls) for name in inspect.signature(base).parameters}
+
+
+def _required(cls: type) -> list[str]:
+    """Returns the settings that a class cannot do without."""
+    found = inspect.signature(cls).parameters.values()
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in found if p.default is p.empty and p.kind not in several]
 
 
 def _files(part: Any) -> Iterator[str]:
