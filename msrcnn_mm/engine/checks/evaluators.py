@@ -1,5 +1,6 @@
 """Checks of evaluators: their metrics and their annotations."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from ..config.walk import as_list, class_of, is_local, setting_of
 METRIC_NAMES = ("bbox", "segm", "boundary", "proposal", "proposal_fast")
 """Metrics of ``MaskScoreMetric``; ``CocoMetric`` has all but Boundary IoU."""
 
+EVALUATOR_OF_EACH = "dict(type='MultiDatasetsEvaluator', metrics=[...], dataset_prefixes=[...])"
+"""The form of an evaluator that has a metric for each data set."""
+
 
 def coco_metrics(evaluator: Any) -> list[Any]:
     """Returns those of an evaluator's metrics that are a ``CocoMetric``."""
@@ -22,6 +26,11 @@ def coco_metrics(evaluator: Any) -> list[Any]:
         evaluator = evaluator["metrics"]
     found = [(metric, class_of(metric, METRICS)) for metric in as_list(evaluator)]
     return [metric for metric, cls in found if cls is not None and issubclass(cls, CocoMetric)]
+
+
+def measures_each(evaluator: Any) -> bool:
+    """Returns whether an evaluator has a metric for each data set: ``MultiDatasetsEvaluator``."""
+    return isinstance(evaluator, Mapping) and "dataset_prefixes" in evaluator
 
 
 def evaluators_of(evaluator: Any, number: int) -> list[Any]:
@@ -32,7 +41,7 @@ def evaluators_of(evaluator: Any, number: int) -> list[Any]:
             metric for each data set, any other measures all of them by each.
         number: The number of the data set among those of the split, from 0.
     """
-    if isinstance(evaluator, Mapping) and "dataset_prefixes" in evaluator:
+    if measures_each(evaluator):
         evaluator = as_list(evaluator["metrics"])[number : number + 1]
     return coco_metrics(evaluator)
 
@@ -96,5 +105,43 @@ def check_evaluator(
         raise UserError(
             f"{where}.ann_file is {path}, but the images come from {file.path}, and {absent} of "
             f"{len(file.images)} are not in it: give both the same file; several data sets need a "
-            "MultiDatasetsEvaluator with a metric for each"
+            f"MultiDatasetsEvaluator with a metric for each: {where} = {EVALUATOR_OF_EACH}"
         )
+
+
+def check_several(
+    datasets: list[tuple[str, AnnotationFile, list[Any]]], split: str, each: bool
+) -> None:
+    """Checks that no data set of a split is measured by the objects of another.
+
+    Files that number their images from 1 share ids and often names: the metric cannot tell their
+    images apart.
+
+    Args:
+        datasets: The key of each data set in the config, its annotations, its evaluators.
+        split: ``val`` or ``test``.
+        each: Whether the evaluator has a metric for each data set.
+
+    Raises:
+        UserError: Data sets of different annotation files have an image id in common, and one
+            metric measures both, or that of one names the file of the other.
+    """
+    name = f"{split}_evaluator"
+    for number, (where, file, evaluators) in enumerate(datasets):
+        for other, second, _ in datasets[:number] + datasets[number + 1 :] if evaluators else ():
+            mine, others = os.path.realpath(file.path), os.path.realpath(second.path)
+            shared = file.images.keys() & second.images.keys() if mine != others else ()
+            if not shared:
+                continue
+            if not each:
+                raise UserError(
+                    f"{name} measures {where} and {other} together, and {len(shared)} image ids "
+                    f"are in both {file.path} and {second.path}: give each a metric of its own, "
+                    f"{name} = {EVALUATOR_OF_EACH}"
+                )
+            judges = [evaluator_file(evaluator) for evaluator in evaluators]
+            if others in [os.path.realpath(path) for path in judges if path is not None]:
+                raise UserError(
+                    f"{name}: the metric of {where} names {second.path}, the file of {other}: "
+                    f"name {file.path}, and order metrics as the data sets"
+                )

@@ -1,4 +1,4 @@
-"""Checks of the form of a config: data sets, wrapped and in lists, and settings of MMDetection 2.
+"""Checks of the form of a config: data sets, wrapped and in lists, and what MMDetection 2 reads.
 
 mmengine does not read the settings of MMDetection 2 and says nothing about them.
 """
@@ -8,13 +8,15 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from mmdet.datasets import CocoDataset, MultiImageMixDataset
-from mmdet.registry import DATASETS
+from mmdet.datasets.transforms import Albu
+from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset, RepeatDataset
 
 from msrcnn_mm.errors import UserError, first_names, warn
 
 from ..config.walk import class_of, leaf_datasets, parts
+from .evaluators import EVALUATOR_OF_EACH, measures_each
 
 OLD_SETTINGS = {
     # of a run
@@ -37,6 +39,40 @@ OLD_SETTINGS = {
     "separate_eval": "an evaluator dict(type='MultiDatasetsEvaluator', ...)",
 }
 """Settings of MMDetection 2, with what MMDetection 3 reads in their place."""
+
+_PACK = "dict(type='PackDetInputs') at the end of the pipeline, in the place of all that pack"
+
+OLD_TRANSFORMS = {
+    "BrightnessTransform": "dict(type='Brightness', ...)",
+    "Collect": _PACK,
+    "ContrastTransform": "dict(type='Contrast', ...)",
+    "DefaultFormatBundle": _PACK,
+    "EqualizeTransform": "dict(type='Equalize', ...)",
+    "ImageToTensor": _PACK,
+    "MultiScaleFlipAug": "its transforms in its place; for several sizes, tta_pipeline",
+    "Shear": "dict(type='ShearX', ...) or dict(type='ShearY', ...)",
+    "Translate": "dict(type='TranslateX', ...) or dict(type='TranslateY', ...)",
+}
+"""Transforms of MMDetection 2, with what MMDetection 3 has in their place."""
+
+_SIZES = "dict(type='RandomChoiceResize', scales=[...]) or dict(type='RandomResize', scale=[...])"
+
+OLD_TRANSFORM_SETTINGS = {
+    "bbox_clip_border": "clip_object_border=...",
+    "denorm_bbox": "the step without it",
+    "flip_ratio": "prob=...",
+    "img_fill_val": "img_border_value=...",
+    "img_scale": f"scale=(width, height); for several {_SIZES}",
+    "max_rotate_angle": "max_mag=...",
+    "min_bbox_size": "the step without it, and dict(type='FilterAnnotations', ...) after it",
+    "multiscale_mode": _SIZES,
+    "override": "the step without it",
+    "random_negative_prob": "reversal_prob=...",
+    "ratio_range": "dict(type='RandomResize', scale=..., ratio_range=...)",
+    "shift_ratio": "prob=...",
+    "skip_filter": "the step without it, and dict(type='FilterAnnotations', ...) after it",
+}
+"""Settings of MMDetection 2 in a step of a pipeline, with what MMDetection 3 reads instead."""
 
 _CONCAT = "dict(type='ConcatDataset', datasets=[...])"
 _WRAPPERS = {
@@ -75,6 +111,8 @@ def check_forms(config: Config, splits: Sequence[str]) -> None:
             if split != "train":
                 _check_evaluator(config.get(f"{split}_evaluator"), f"{split}_evaluator")
                 _warn_of_repeats(loader["dataset"], config.get(f"{split}_evaluator"), split)
+    for where, pipeline in _pipelines(config, splits):
+        _check_pipeline(pipeline, where, config)
     if "train" in splits:
         read = list(_values([config[key] for key in config if key not in OLD_SETTINGS]))
         found = [(key, key) for key in OLD_SETTINGS if config.get(key) not in (None, *read)]
@@ -87,9 +125,8 @@ def _check_loader(loader: Any, where: str) -> None:
     """Checks the form of a data loader and its data sets."""
     if isinstance(loader, list | tuple):
         raise UserError(
-            f"{where} is a list, and mmengine reads one loader: write dataset={_CONCAT} in one; "
-            "for val and test, an evaluator dict(type='MultiDatasetsEvaluator', metrics=[...], "
-            "dataset_prefixes=[...]) measures each data set"
+            f"{where} is a list, and mmengine reads one loader: write "
+            f"dataset={_concat(where)} in one"
         )
     _refuse_old(loader, (), where)
     if "dataset" not in loader:
@@ -102,9 +139,8 @@ def _check_evaluator(evaluator: Any, where: str) -> None:
     for path, part in parts(evaluator, where):
         if isinstance(part.get("ann_file"), list | tuple):
             raise UserError(
-                f"{path}.ann_file is a list, and a metric reads one: write "
-                "dict(type='MultiDatasetsEvaluator', metrics=[...], dataset_prefixes=[...]) with a "
-                "metric for each"
+                f"{path}.ann_file is a list, and a metric reads one: write {EVALUATOR_OF_EACH} "
+                "with a metric for each"
             )
 
 
@@ -114,29 +150,39 @@ def _warn_of_repeats(dataset: Mapping, evaluator: Any, split: str) -> None:
     repeated = any(issubclass(cls, RepeatDataset | ClassBalancedDataset) for cls in classes)
     leaves = [leaf for _, leaf in leaf_datasets(dataset, "")]
     files = {(leaf.get("data_root"), leaf.get("ann_file")) for leaf in leaves}
-    each = isinstance(evaluator, Mapping) and "dataset_prefixes" in evaluator
-    if repeated or (len(files) < len(leaves) and not each):
+    if repeated or (len(files) < len(leaves) and not measures_each(evaluator)):
         warn(
             f"{split}_dataloader.dataset has images more than once, and AP takes their further "
             "detections for false ones: test every data set once"
         )
 
 
+def _concat(where: str) -> str:
+    """Returns the form of several data sets, for val and test with that of their evaluator."""
+    split = where.partition("_")[0]
+    if split == "train":
+        return _CONCAT
+    return f"{_CONCAT} and {split}_evaluator = {EVALUATOR_OF_EACH}"
+
+
 def _check_dataset(dataset: Any, where: str) -> None:
     """Checks the form of a data set and of those inside it."""
     if isinstance(dataset, list | tuple):
-        raise UserError(f"{where} is a list: write {_CONCAT}")
+        raise UserError(f"{where} is a list: write {_concat(where)}")
     if not isinstance(dataset, Mapping) or "type" not in dataset:
         raise UserError(f"{where} must be a dict(type=..., ...), not {str(dataset)[:100]}")
     cls = class_of(dataset, DATASETS) or object
-    known = {name for base in inspect.getmro(cls) for name in inspect.signature(base).parameters}
+    known = _known(cls)
     _refuse_old(dataset, known, where)
     if "_delete_" in dataset:
         raise UserError(f"{where} has _delete_, and no base has a data set there: remove it")
     for wrapper, key in _WRAPPERS.items():
         if issubclass(cls, wrapper):
-            if key not in dataset:
-                raise UserError(f"{where} is a {cls.__name__} and has no {key}")
+            for name in (key, *_required(cls)):
+                if name not in dataset:
+                    raise UserError(
+                        f"{where} is a {cls.__name__} and has no {name}: write {name}=..."
+                    )
             others = [name for name in dataset if name not in {"type", "_scope_", *known}]
             if others and "kwargs" not in known:
                 raise UserError(
@@ -171,8 +217,8 @@ def _check_files(dataset: Mapping, cls: type, where: str) -> None:
     for key in ("ann_file", "data_root"):
         if isinstance(dataset.get(key), list | tuple):
             raise UserError(
-                f"{where}.{key} is a list, and MMDetection 3 reads one: write {_CONCAT} with a "
-                "data set for each"
+                f"{where}.{key} is a list, and MMDetection 3 reads one: write a data set for "
+                f"each, {_concat(where)}"
             )
     prefix = dataset.get("data_prefix", {})
     if not isinstance(prefix, Mapping):
@@ -194,6 +240,60 @@ def _refuse_old(part: Mapping, known: Container[str], where: str) -> None:
     for key, instead in OLD_SETTINGS.items():
         if key in part and key not in known:
             raise UserError(f"{where}.{key} is of MMDetection 2: write {instead}")
+
+
+def _pipelines(config: Config, splits: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Yields the pipelines of loaders and of hooks that replace those, each with its key."""
+    for split in splits:
+        where = f"{split}_dataloader"
+        for path, part in parts(config.get(where), where):
+            if "pipeline" in part:
+                yield f"{path}.pipeline", part["pipeline"]
+    for path, hook in (
+        parts(config.get("custom_hooks"), "custom_hooks") if "train" in splits else ()
+    ):
+        if "switch_pipeline" in hook:
+            yield f"{path}.switch_pipeline", hook["switch_pipeline"]
+
+
+def _check_pipeline(pipeline: Any, where: str, config: Config) -> None:
+    """Refuses the steps of MMDetection 2; transforms of other libraries and own ones may be any."""
+    foreign: tuple[str, ...] = ()
+    for path, step in parts(pipeline, where):
+        if path.startswith(foreign):
+            continue
+        cls = class_of(step, TRANSFORMS)
+        if cls is not None and issubclass(cls, Albu):  # its steps are of Albumentations
+            foreign += (f"{path}.",)
+        if cls is not None and cls.__module__.partition(".")[0] not in ("mmcv", "mmdet"):
+            continue
+        name = str(step.get("type")).rpartition(".")[2] if cls is None else cls.__name__
+        if name in OLD_TRANSFORMS:
+            raise UserError(f"{path} is {name} of MMDetection 2: write {OLD_TRANSFORMS[name]}")
+        model = config.get("model") or {}
+        preprocessor = model.get("data_preprocessor") or config.get("data_preprocessor") or {}
+        if name == "Normalize" and preprocessor.get("mean") is not None:
+            raise UserError(
+                f"{path} is Normalize, as in MMDetection 2, and data_preprocessor normalizes the "
+                "images once more: remove the step, and write "
+                "model = dict(data_preprocessor=dict(mean=..., std=..., bgr_to_rgb=...))"
+            )
+        known = _known(cls) if cls is not None else step
+        for key, instead in OLD_TRANSFORM_SETTINGS.items():
+            if key in step and key not in known:
+                raise UserError(f"{path}.{key} is of MMDetection 2: write {instead}")
+
+
+def _known(cls: type) -> set[str]:
+    """Returns the settings that a class or one of its bases knows."""
+    return {name for base in inspect.getmro(cls) for name in inspect.signature(base).parameters}
+
+
+def _required(cls: type) -> list[str]:
+    """Returns the settings that a class cannot do without."""
+    found = inspect.signature(cls).parameters.values()
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in found if p.default is p.empty and p.kind not in several]
 
 
 def _files(part: Any) -> Iterator[str]:

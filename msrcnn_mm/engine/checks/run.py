@@ -24,7 +24,7 @@ from .datasets import (
     read_file,
     reads_as_coco,
 )
-from .evaluators import evaluator_file, evaluators_of
+from .evaluators import check_several, evaluator_file, evaluators_of, measures_each
 from .forms import check_forms
 from .loaded_images import accepted_channels
 from .model import check_heads, check_pretrained, check_thresholds
@@ -79,6 +79,10 @@ def check_run(config: Config, splits: Sequence[str]) -> None:
                 f"{declared[0][0]} has ({first_names(declared[0][1], 10, repr)}): they must be the "
                 "same, in the same order"
             )
+    for split in splits:
+        if split != "train":
+            several = [(d.where, files[d.path], d.evaluators) for d in found if d.split == split]
+            check_several(several, split, measures_each(config.get(f"{split}_evaluator")))
     uses: set[tuple[str, bool]] = set()
     for checked in found:
         use = (checked.path, checked.split == "train")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from mmdet.datasets import CocoDataset
-from mmdet.registry import DATASETS
+from mmdet.registry import DATASETS, TRANSFORMS
+from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 
 from msrcnn_mm.engine.checks.run import check_run
@@ -21,6 +22,14 @@ class FolderListDataset(CocoDataset):
         super().__init__(data_prefix=dict(img=img_prefix), **kwargs)
 
     load_data_list = CocoDataset.load_data_list
+
+
+@TRANSFORMS.register_module()
+class ContrastTransform:
+    """A transform of one's own with a name and a setting of MMDetection 2."""
+
+    def __init__(self, img_scale: Any) -> None:
+        self.img_scale = img_scale
 
 
 def data_set(root: Path, **changes: Any) -> dict:
@@ -89,7 +98,9 @@ def test_what_mmdetection_builds_passes_and_is_checked_in_every_leaf(root: Path,
 
 
 LIST = "is a list: write dict(type='ConcatDataset', datasets=[...])"
-READS_ONE = "is a list, and MMDetection 3 reads one: write dict(type='ConcatDataset'"
+READS_ONE = (
+    "is a list, and MMDetection 3 reads one: write a data set for each, dict(type='ConcatDataset'"
+)
 
 
 # the error by which MMDetection fails -> data sets, and what we say of each
@@ -102,6 +113,9 @@ NOT_BUILT: dict[type[Exception], list[tuple[Any, str]]] = {
         (lambda a: wrap("ConcatDataset", a), "dataset.datasets must be a list of data sets"),
         (lambda a: dict(type="ConcatDataset", dataset=[a]), "ConcatDataset and has no datasets"),
         (lambda a: dict(type="RepeatDataset", times=2), "is a RepeatDataset and has no dataset"),
+        (lambda a: wrap("RepeatDataset", a), "is a RepeatDataset and has no times: write times="),
+        (lambda a: wrap("ClassBalancedDataset", a), "has no oversample_thr: write oversample_thr="),
+        (lambda a: wrap("MultiImageMixDataset", a), "has no pipeline: write pipeline=..."),
         (lambda a: "coco", "train_dataloader.dataset must be a dict(type=..., ...), not coco"),
         (lambda a: concat(a, None), "datasets[1] must be a dict(type=..., ...), not None"),
         (lambda a: dict(a, ann_file=["a", "b"]), f"train_dataloader.dataset.ann_file {READS_ONE}"),
@@ -219,6 +233,25 @@ def test_settings_that_nobody_reads_are_said(root: Path, capsys: pytest.CaptureF
     assert lines[0].endswith("write optim_wrapper = dict(optimizer=...)")
 
 
+@pytest.mark.parametrize("split", ["val", "test"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda loader: [loader, loader],
+        lambda loader: dict(loader, dataset=[loader.dataset] * 2),
+        lambda loader: dict(dataset=dict(loader.dataset, ann_file=["a.json", "b.json"])),
+    ],
+)
+def test_several_data_sets_of_a_test_need_an_evaluator_of_each(
+    root: Path, split: str, change: Any
+) -> None:
+    config = make_config(root)
+    config[f"{split}_dataloader"] = change(config[f"{split}_dataloader"])
+    message = refusal(config)
+    assert "dict(type='ConcatDataset', datasets=[...])" in message
+    assert f"{split}_evaluator = dict(type='MultiDatasetsEvaluator', metrics=[...]" in message
+
+
 def test_each_data_set_is_compared_with_its_own_metric(root: Path) -> None:
     def keep_one(content: dict) -> None:
         content["images"] = [image for image in content["images"] if image["id"] == 1]
@@ -234,7 +267,8 @@ def test_each_data_set_is_compared_with_its_own_metric(root: Path) -> None:
     config.test_evaluator = both
     check_run(config, ("test",))
     config.test_evaluator = dict(both, metrics=metrics[::-1])
-    assert "several data sets need a MultiDatasetsEvaluator" in refusal(config)
+    assert "and order metrics as the data sets" in refusal(config)
+    config.test_evaluator = both
     metrics[1].metric = "mask"
     assert "no metric ('mask')" in refusal(config)
 
@@ -262,3 +296,93 @@ def test_several_files_of_one_metric(root: Path) -> None:
     config.test_evaluator = [dict(config.test_evaluator, ann_file=["a.json", "b.json"])]
     message = refusal(config)
     assert message.startswith("test_evaluator[0].ann_file is a list, and a metric reads one: write")
+
+
+IMG_NORM = dict(mean=[123.7, 116.3, 103.5], std=[58.4, 57.1, 57.4], to_rgb=True)
+
+OLD_STEPS: list[tuple[dict, str]] = [
+    (dict(type="Resize", img_scale=(96, 96)), ".img_scale is of MMDetection 2: write scale=(width"),
+    (dict(type="Resize", scale=(9, 9), multiscale_mode="value"), "write dict(type='RandomChoiceRe"),
+    (
+        dict(type="Resize", scale=(9, 9), ratio_range=(1, 2)),
+        "write dict(type='RandomResize', scale",
+    ),
+    (dict(type="Resize", scale=(9, 9), bbox_clip_border=True), "write clip_object_border=..."),
+    (dict(type="Resize", scale=(9, 9), override=True), ".override is of MMDetection 2"),
+    (dict(type="RandomFlip", flip_ratio=0.5), ".flip_ratio is of MMDetection 2: write prob=..."),
+    (dict(type="LoadAnnotations", denorm_bbox=True), ".denorm_bbox is of MMDetection 2"),
+    (dict(type="RandomShift", shift_ratio=0.5), ".shift_ratio is of MMDetection 2: write prob=..."),
+    (dict(type="CachedMosaic", skip_filter=False), "FilterAnnotations"),
+    (dict(type="CachedMixUp", min_bbox_size=2), "FilterAnnotations"),
+    (dict(type="Rotate", max_rotate_angle=30), "write max_mag=..."),
+    (
+        dict(type="DefaultFormatBundle"),
+        " is DefaultFormatBundle of MMDetection 2: write dict(type=",
+    ),
+    (dict(type="Collect", keys=["img"]), " is Collect of MMDetection 2: write dict(type='PackDet"),
+    (dict(type="mmdet.DefaultFormatBundle"), " is DefaultFormatBundle of MMDetection 2"),
+    (dict(type="Translate", level=3), " is Translate of MMDetection 2: write dict(type='Translate"),
+    (dict(type="Shear", level=3), " is Shear of MMDetection 2: write dict(type='ShearX'"),
+    (
+        dict(type="MultiScaleFlipAug", img_scale=(96, 96), flip=False, transforms=[]),
+        " is MultiScaleFlipAug of MMDetection 2: write its transforms in its place",
+    ),
+]
+
+
+@pytest.mark.parametrize(("step", "says"), OLD_STEPS)
+def test_a_step_of_mmdetection_2_is_one_line_with_its_key(
+    root: Path, step: dict, says: str
+) -> None:
+    init_default_scope("mmdet")
+    with pytest.raises((TypeError, KeyError)):
+        Compose([deepcopy(step)])
+    for split in ("train", "val", "test"):
+        config = make_config(root)
+        config[f"{split}_dataloader"].dataset.pipeline.append(step)
+        message = refusal(config)
+        assert message.startswith(f"{split}_dataloader.dataset.pipeline[2]")
+        assert says in message
+    config = make_config(root)
+    inner = dict(type="RandomApply", transforms=[step])
+    config.train_dataloader.dataset.pipeline.append(inner)
+    assert refusal(config).startswith("train_dataloader.dataset.pipeline[2].transforms[0]")
+    config = make_config(root)
+    config.custom_hooks = [dict(type="PipelineSwitchHook", switch_epoch=1, switch_pipeline=[step])]
+    assert refusal(config).startswith("custom_hooks[0].switch_pipeline[0]")
+    config = make_config(root)
+    config.train_dataloader.dataset = mix(config.train_dataloader.dataset) | dict(pipeline=[step])
+    assert refusal(config).startswith("train_dataloader.dataset.pipeline[0]")
+
+
+def test_what_packs_in_mmdetection_2_is_pack_det_inputs(root: Path) -> None:
+    config = make_config(root)
+    config.test_dataloader.dataset.pipeline.append(dict(type="ImageToTensor", keys=["img"]))
+    message = refusal(config)
+    assert message.startswith("test_dataloader.dataset.pipeline[2] is ImageToTensor of MMDetection")
+    assert "write dict(type='PackDetInputs')" in message
+
+
+def test_images_are_normalized_once(root: Path) -> None:
+    config = make_config(root)
+    config.train_dataloader.dataset.pipeline.append(dict(type="Normalize", **IMG_NORM))
+    check(config)
+    config.model.data_preprocessor = dict(type="DetDataPreprocessor", mean=None)
+    check(config)
+    config.model.data_preprocessor.mean = IMG_NORM["mean"]
+    assert refusal(config).startswith("train_dataloader.dataset.pipeline[2] is Normalize, as in")
+
+
+def test_steps_that_mmdetection_3_or_another_library_knows_pass(root: Path) -> None:
+    config = make_config(root)
+    config.train_dataloader.dataset.pipeline += [
+        dict(type="CachedMosaic", img_scale=(96, 96)),
+        dict(type="CachedMixUp", img_scale=(96, 96), flip_ratio=0.5, ratio_range=(1, 2)),
+        dict(type="RandomCrop", crop_size=(9, 9), bbox_clip_border=False),
+        dict(type="Pad", size_divisor=32),
+        dict(type="Albu", transforms=[dict(type="Normalize"), dict(type="Translate", override=1)]),
+        dict(type=ContrastTransform, img_scale=1),
+        dict(type="ContrastTransform", img_scale=1),
+    ]
+    config.model.data_preprocessor = dict(type="DetDataPreprocessor", mean=[1, 2, 3])
+    check(config)
