@@ -166,6 +166,18 @@ class Detections:
             boxes[index] = mask_utils.toBbox(self.masks[index])
         return replace(self, boxes=boxes)
 
+    def with_entries(self, columns: Mapping[str, Column]) -> "Detections":
+        """Returns the detections with more entries in their rows.
+
+        Args:
+            columns: Entry -> (D,); NaN for a detection without it.
+        """
+        extras = [dict(one) for one in self.extras or [{}] * len(self)]
+        for name, column in columns.items():
+            for place in np.flatnonzero(~np.isnan(column)).tolist():
+                extras[place][name] = float(column[place])
+        return replace(self, extras=extras)
+
     @property
     def maskness(self) -> Column | None:
         """(D,), class score x mean foreground probability; None if no detection has one."""

@@ -1,0 +1,74 @@
+"""Measures how well each mask is found again in other views of its image.
+
+    python -m msrcnn_mm agree RESULTS.json --flipped FLIPPED.json --scaled SMALL.json --out OUT.json
+
+A view is the image mirrored or at another size, tested by the same detector. The output is the
+results with three more entries: agreement, agreement_score and consensus. The last two are scores
+that rank masks and need no fitting.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from msrcnn_mm.coco.results_file import load_results, write_results
+from msrcnn_mm.errors import UserError
+from msrcnn_mm.evaluation.summaries import text_table
+from msrcnn_mm.rescoring.agreement import AGREEMENT, agreement, agreement_scores
+from msrcnn_mm.rescoring.views import CONFIDENT, FOUND_IOU, check_view, found_again
+
+from .arguments import OneLineParser
+from .output_paths import refuse_inputs
+from .view_arguments import add_views, load_views
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parses the command line."""
+    parser = OneLineParser(
+        prog="python -m msrcnn_mm agree",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "results", metavar="RESULTS.json", type=Path, help="results file in COCO's format"
+    )
+    add_views(parser)
+    parser.add_argument(
+        "--out", required=True, metavar="OUT.json", type=Path, help="results file to write"
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Writes the results with their agreement.
+
+    Raises:
+        UserError: An input cannot be read, a view does not fit, or the output cannot be written.
+    """
+    args = parse_args(argv)
+    refuse_inputs(args.out, "--out", args.results, *args.flipped, *args.scaled)
+    if not args.flipped + args.scaled:
+        raise UserError("there is no view: give results of one by --flipped or --scaled")
+    detections = load_results(args.results)
+    rows = []
+    found = []
+    for view in load_views(args):
+        brought_back = check_view(detections, view)
+        columns = agreement(detections, brought_back)
+        confident = detections.class_scores >= CONFIDENT
+        mean = f"{columns[AGREEMENT][confident].mean():.3f}" if confident.any() else "-"
+        again = found_again(detections, brought_back)
+        rows.append([view.name, f"{again.confident:,}", f"{again.share:.1%}", mean])
+        found.append(columns)
+    agreed, consensus = agreement_scores(detections, found)
+    mean_agreement = np.mean([columns[AGREEMENT] for columns in found], axis=0)
+    columns = {"agreement": mean_agreement, "agreement_score": agreed, "consensus": consensus}
+    write_results(detections.with_entries(columns), args.out)
+    print(text_table(["view", "masks", "found again", "agreement"], rows))
+    print(
+        f"masks: of class score >= {CONFIDENT}; found again: with IoU >= {FOUND_IOU}, whatever the"
+        " class; agreement: mean IoU with masks of the class"
+    )
+    print(f"{args.out}: {len(detections):,} detections with {', '.join(columns)}")

@@ -1,0 +1,140 @@
+"""Fits a re-scorer to results with known ground truth, and applies it to other results.
+
+    python -m msrcnn_mm rescore try VAL.json VAL_ANNOTATIONS.json --flipped VAL_FLIPPED.json
+    python -m msrcnn_mm rescore fit VAL.json VAL_ANNOTATIONS.json --out R.json --flipped ...
+    python -m msrcnn_mm rescore apply TEST.json --rescorer R.json --out OUT.json --flipped ...
+
+The re-scorer gives each detection its expected TP share: the share of COCO's ten IoU thresholds at
+which it is matched. The detector stays as it is. "try" tells by cross-fitting over images what a
+re-scorer would gain, and whether more labelled images would help.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from msrcnn_mm.coco.annotations import load_annotations
+from msrcnn_mm.coco.results_file import load_results, write_results
+from msrcnn_mm.evaluation.average_precision import average_precisions
+from msrcnn_mm.evaluation.protocol import coco_protocol, words
+from msrcnn_mm.evaluation.summaries import percent, text_table
+from msrcnn_mm.rescoring.cross_fitting import FOLDS, cross_fit
+from msrcnn_mm.rescoring.features import BASES, features_of
+from msrcnn_mm.rescoring.image_groups import numbered
+from msrcnn_mm.rescoring.rescorer import read_rescorer
+from msrcnn_mm.rescoring.rescorer_fit import check_enough, fit_rescorer, targets_of
+
+from .arguments import OneLineParser, add_inputs
+from .output_paths import refuse_inputs
+from .view_arguments import add_views, load_views
+
+CURVE = (25, 50, 100, 200, 400, 800, 1600)
+"""Numbers of images of the learning curve."""
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parses the command line."""
+    parser = OneLineParser(
+        prog="python -m msrcnn_mm rescore",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="try|fit|apply")
+    attempt = commands.add_parser("try", help="tell what a re-scorer would gain")
+    fit = commands.add_parser("fit", help="fit a re-scorer and write it")
+    apply = commands.add_parser("apply", help="add re-scored scores to results")
+    for command in (attempt, fit):
+        add_inputs(command)
+        command.add_argument(
+            "--max-dets",
+            type=int,
+            default=100,
+            metavar="N",
+            help="greatest number of detections of a class in an image that count [100, as in"
+            " COCO]",
+        )
+    apply.add_argument(
+        "results", metavar="RESULTS.json", type=Path, help="results file in COCO's format"
+    )
+    apply.add_argument(
+        "--rescorer", required=True, metavar="R.json", type=Path, help="file that fit wrote"
+    )
+    apply.add_argument(
+        "--same-images",
+        action="store_true",
+        help="allow images on which the re-scorer was fitted; its scores are too good there",
+    )
+    for command, what in ((fit, "re-scorer"), (apply, "results file")):
+        command.add_argument(
+            "--out", required=True, metavar="OUT.json", type=Path, help=f"{what} to write"
+        )
+    for command in (attempt, fit, apply):
+        add_views(command)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Tries, fits or applies a re-scorer.
+
+    Raises:
+        UserError: An input cannot be read or does not fit the others, or the output cannot be
+            written.
+    """
+    args = parse_args(argv)
+    {"try": attempt, "fit": fit, "apply": apply}[args.command](args)
+
+
+def attempt(args: argparse.Namespace) -> None:
+    """Prints AP by the scores that there are and by re-scorers fitted on more and more images."""
+    coco = load_annotations(args.annotations)
+    detections = load_results(args.results, coco)
+    protocol = coco_protocol(coco, args.max_dets)
+    features = features_of(detections, load_views(args))
+    targets = targets_of(coco, detections, protocol)
+    check_enough(coco, detections, targets)
+    images = numbered(detections.image_ids)
+    scores = {
+        words(name): features.values[:, features.names.index(name)]
+        for name in reversed(BASES)
+        if name in features.names
+    }
+    total = int(images.max()) + 1
+    outside = total - -(-total // FOLDS)  # the largest fold
+    for size in (*(n for n in CURVE if n < outside), None):
+        fitted = cross_fit(features.values, targets.tp_shares, images, features.base, size)
+        scores[f"re-scored, fitted on {size or outside} images"] = fitted.scores
+    rows = []
+    for name, values in scores.items():
+        ap, ap50, ap75, *_ = average_precisions(coco, detections, values, protocol)
+        rows.append([name, percent(ap), percent(ap50), percent(ap75)])
+    print(text_table(["ranked by", "AP", "AP50", "AP75"], rows))
+    print(f"each of {total:,} images is scored by a re-scorer that was fitted on others")
+
+
+def fit(args: argparse.Namespace) -> None:
+    """Fits a re-scorer and writes it."""
+    refuse_inputs(args.out, "--out", args.results, args.annotations, *args.flipped, *args.scaled)
+    coco = load_annotations(args.annotations)
+    detections = load_results(args.results, coco)
+    protocol = coco_protocol(coco, args.max_dets)
+    rescorer = fit_rescorer(detections, coco, args.annotations.name, load_views(args), protocol)
+    rescorer.write(args.out)
+    print(
+        f"{args.out}: re-scorer with {len(rescorer.names)} features, fitted on"
+        f" {rescorer.detections:,} detections in {len(rescorer.images):,} images"
+    )
+
+
+def apply(args: argparse.Namespace) -> None:
+    """Writes the results with re-scored scores."""
+    refuse_inputs(args.out, "--out", args.results, args.rescorer, *args.flipped, *args.scaled)
+    rescorer = read_rescorer(args.rescorer)
+    detections = load_results(args.results)
+    rescored = rescorer.apply(detections, load_views(args), args.same_images)
+    columns = {
+        "rescored_score": rescored.scores,
+        "expected_iou": rescored.ious,
+        "expected_precision": rescored.precisions,
+    }
+    write_results(detections.with_entries(columns), args.out)
+    print(f"{args.out}: {len(detections):,} detections with {', '.join(columns)}")

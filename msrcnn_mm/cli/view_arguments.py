@@ -1,0 +1,58 @@
+"""Adds the options that name results of views, and reads these."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from msrcnn_mm.coco.results_file import load_results
+from msrcnn_mm.rescoring.views import View
+
+
+def add_views(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--flipped``, ``--scaled`` and ``--swap``."""
+    parser.add_argument(
+        "--flipped",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="F.json",
+        help="results of the images mirrored left to right, as the detector wrote them: masks in"
+        " the mirrored image",
+    )
+    parser.add_argument(
+        "--scaled",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="S.json",
+        help="results of the images at another size, masks at the images' own size",
+    )
+    parser.add_argument(
+        "--swap",
+        nargs="+",
+        default=[],
+        type=_pair,
+        metavar="A=B",
+        help="category ids that a mirror swaps, such as those of left and right door",
+    )
+
+
+def load_views(args: argparse.Namespace) -> list[View]:
+    """Reads the results that the options name.
+
+    Raises:
+        UserError: A file cannot be read.
+    """
+    views = [View(str(path), load_results(path), True, dict(args.swap)) for path in args.flipped]
+    return views + [View(str(path), load_results(path)) for path in args.scaled]
+
+
+def _pair(text: str) -> tuple[Any, Any]:
+    one, equals, other = text.partition("=")
+    if not (one and equals and other):
+        raise argparse.ArgumentTypeError(f"must be two category ids, A=B, not {text!r}")
+    return _category(one), _category(other)
+
+
+def _category(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text

@@ -1,0 +1,82 @@
+"""Computes features of a detection among the others of its image.
+
+Shape shorthand: D detections, n of one image.
+"""
+
+import numpy as np
+
+from msrcnn_mm.coco.detections import Column, Detections
+from msrcnn_mm.evaluation.overlaps import Floats, Ints, mask_areas, progress
+
+from .image_groups import by_image, mask_ious_within, numbered
+
+NAMES = (
+    "best_iou_above_same",
+    "best_iou_above",
+    "best_iou_any",
+    "covered_above",
+    "covered_any",
+    "sum_iou_above_same",
+    "rank",
+    "rank_same",
+    "count",
+    "count_same",
+    "neighbours",
+    "neighbour_score",
+)
+
+NEAR = 0.1
+"""IoU from which on another detection is a neighbour."""
+
+
+def context_features(detections: Detections) -> dict[str, Column]:
+    """Computes the features of each detection among those of its image.
+
+    "Above" are the detections of a higher class score, of equal ones the first; "same" are those
+    of the same class.
+
+    Args:
+        detections: D detections with masks.
+
+    Returns:
+        Name -> (D,).
+    """
+    assert detections.masks is not None
+    columns = np.zeros((len(NAMES), len(detections)))
+    classes = numbered(detections.category_ids)
+    areas = mask_areas(detections.masks)
+    images = by_image(detections.image_ids).values()
+    for where in progress(images, "context", len(images)):
+        order = np.argsort(-detections.class_scores[where], kind="stable")
+        where = where[order]
+        masks = [detections.masks[i] for i in where]
+        columns[:, where] = _of_image(
+            mask_ious_within(masks), areas[where], classes[where], detections.class_scores[where]
+        )
+    return dict(zip(NAMES, columns, strict=True))
+
+
+def _of_image(ious: Floats, areas: Floats, classes: Ints, scores: Floats) -> Floats:
+    """Returns the (F, n) features of n detections in the order of their scores."""
+    np.fill_diagonal(ious, 0)
+    same = classes[:, None] == classes
+    above = np.tri(len(ious), k=-1, dtype=bool)
+    intersections = ious / (1 + ious) * (areas[:, None] + areas)
+    covered = intersections / np.maximum(areas, 1)[:, None]
+    closest = ious.argmax(axis=1)
+    return np.stack(
+        [
+            (ious * (above & same)).max(axis=1),
+            (ious * above).max(axis=1),
+            ious.max(axis=1),
+            (covered * above).max(axis=1),
+            covered.max(axis=1),
+            (ious * (above & same)).sum(axis=1),
+            np.arange(len(ious)),
+            (above & same).sum(axis=1),
+            np.full(len(ious), len(ious)),
+            same.sum(axis=1),
+            (ious > NEAR).sum(axis=1),
+            np.where(ious.max(axis=1) > 0, scores[closest], 0),
+        ]
+    )

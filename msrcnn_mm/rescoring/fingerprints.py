@@ -1,0 +1,92 @@
+"""Describes results in a few numbers: to tell another detector apart, or the same images.
+
+Shape shorthand: D detections, Q quantiles.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.coco.shapes import is_number
+from msrcnn_mm.evaluation.overlaps import Floats
+
+from .image_groups import by_image, masks_of
+
+_SHARES = np.linspace(0, 1, 21)
+
+MOST_DISTANCE = 0.4
+"""Greatest difference of the shares of detections below some class score (Kolmogorov-Smirnov).
+
+Two data sets of one detector differ by less; it is for another detector or score threshold.
+"""
+
+MOST_RATIO = 4.0
+"""Greatest ratio of the mean numbers of detections an image."""
+
+
+@dataclass(frozen=True)
+class DetectorFingerprint:
+    """Class scores and numbers of detections of a detector.
+
+    Attributes:
+        score_quantiles: 21 quantiles of the class score, ascending, from the least to the greatest.
+        detections_per_image: Mean over images with detections.
+    """
+
+    score_quantiles: list[float]
+    detections_per_image: float
+
+    def __post_init__(self) -> None:
+        quantiles = np.array(self.score_quantiles)
+        if quantiles.shape != _SHARES.shape or not np.isfinite(quantiles.astype(float)).all():
+            raise ValueError(f"score_quantiles are not {len(_SHARES)} numbers")
+        if not is_number(self.detections_per_image):
+            raise ValueError("detections_per_image is not a number")
+
+    @classmethod
+    def of(cls, detections: Detections) -> "DetectorFingerprint":
+        """Describes D >= 1 detections."""
+        quantiles = np.quantile(detections.class_scores, _SHARES)
+        images = len(set(detections.image_ids))
+        return cls(quantiles.round(6).tolist(), round(len(detections) / images, 3))
+
+    def difference(self, other: "DetectorFingerprint") -> str | None:
+        """Returns how another detector's results differ, in words; None if they may be of one."""
+        mine, theirs = np.array(self.score_quantiles), np.array(other.score_quantiles)
+        at = np.union1d(mine, theirs)
+        gaps = np.abs(_share_below(mine, at) - _share_below(theirs, at))
+        if gaps.max() > MOST_DISTANCE:
+            here = at[gaps.argmax(), None]
+            (share,), (known,) = _share_below(theirs, here), _share_below(mine, here)
+            return f"{share:.0%} of the class scores are up to {here[0]:.3g}, not {known:.0%}"
+        pair = sorted((self.detections_per_image, other.detections_per_image))
+        if pair[1] > MOST_RATIO * pair[0]:
+            return (
+                f"images have {other.detections_per_image:.0f} detections on average, not"
+                f" {self.detections_per_image:.0f}"
+            )
+        return None
+
+
+def result_fingerprints(detections: Detections) -> list[str]:
+    """Returns a fingerprint of each image's results, sorted.
+
+    It is made of the mask of the highest class score: a results file has no file names, and image
+    ids start anew in each data set.
+    """
+    masks = masks_of(detections)
+    prints = []
+    for where in by_image(detections.image_ids).values():
+        best = where[detections.class_scores[where].argmax()]
+        known_by: list[Any] = [detections.category_ids[best], *masks[best]["size"]]
+        text = f"{known_by} {masks[best]['counts']}"
+        prints.append(hashlib.sha256(text.encode()).hexdigest()[:12])
+    return sorted(set(prints))
+
+
+def _share_below(quantiles: Floats, at: Floats) -> Floats:
+    shares: Floats = np.interp(at, quantiles, _SHARES, left=0, right=1)
+    return shares

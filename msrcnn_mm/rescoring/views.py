@@ -1,0 +1,197 @@
+"""Brings the results of a view back to the image, and checks that they are of the same images.
+
+A view is the image mirrored or at another size, tested by the same detector. Its results have
+masks of the image's size; those of mirrored images are in the mirrored image.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.coco.runs import mirror
+from msrcnn_mm.errors import UserError, first_names, warn
+
+from .image_groups import by_image, mask_ious, masks_of, numbered
+
+CONFIDENT = 0.5
+"""Class score from which on a mask should be found again in a view."""
+
+FOUND_IOU = 0.5
+"""IoU from which on a mask is found again."""
+
+LEAST_FOUND = 0.4
+"""Share of confident masks that a view of the same detector and images finds again at least."""
+
+MOST_MISSING = 0.1
+"""Share of the images with confident masks in which a view may be without detections."""
+
+SWAPPED = 0.5
+"""Share of a class's masks found again that are of one other class, from which on it is named."""
+
+_FEW = 10  # confident masks, from which on a share says something
+
+
+@dataclass(frozen=True)
+class View:
+    """Results of the same images in another view.
+
+    Attributes:
+        name: The file's name, for messages.
+        detections: As the detector wrote them.
+        mirrored: Whether the images were mirrored left to right, and the masks are too.
+        pairs: Category -> the category that a mirrored object of it is taken for, such as a left
+            door's right door; each pair once is enough.
+    """
+
+    name: str
+    detections: Detections
+    mirrored: bool = False
+    pairs: Mapping[Any, Any] = field(default_factory=dict)
+
+    def brought_back(self) -> Detections:
+        """Returns the detections as of the image itself: masks mirrored back, classes paired.
+
+        Raises:
+            UserError: The detections have no masks.
+        """
+        detections = self.detections
+        masks = masks_of(detections)
+        if not self.mirrored:
+            return detections
+        pairs = {b: a for a, b in self.pairs.items()} | dict(self.pairs)
+        return replace(
+            detections,
+            masks=mirror(masks),
+            boxes=None,
+            category_ids=[pairs.get(one, one) for one in detections.category_ids],
+        )
+
+
+@dataclass(frozen=True)
+class FoundAgain:
+    """How the confident masks of results are found again in a view, whatever the class.
+
+    Attributes:
+        confident: Number of masks of class score >= :data:`CONFIDENT`.
+        found: Number of those with an IoU >= :data:`FOUND_IOU` in the view.
+        partners: Category -> numbers of its found masks by the category that they are found in:
+            their own, or else that of the mask that fits best.
+    """
+
+    confident: int
+    found: int
+    partners: dict[Any, Counter[Any]]
+
+    @property
+    def share(self) -> float:
+        """Share of the confident masks that are found again; 1 without any."""
+        return self.found / self.confident if self.confident else 1.0
+
+    def swapped(self) -> dict[Any, Any]:
+        """Returns the pairs of classes whose masks are mostly found again as the other, both ways.
+
+        One way only is a class that the detector takes for another, such as trucks for cars.
+        """
+        mostly = {}
+        for category, partners in self.partners.items():
+            partner, many = partners.most_common(1)[0]
+            total = partners.total()
+            if partner != category and total >= _FEW and many > SWAPPED * total:
+                mostly[category] = partner
+        return {a: b for a, b in mostly.items() if mostly.get(b) == a}
+
+
+def found_again(detections: Detections, view: Detections) -> FoundAgain:
+    """Looks for each confident mask in a view.
+
+    Args:
+        detections: With masks.
+        view: With masks, see :meth:`View.brought_back`.
+    """
+    masks, others = masks_of(detections), masks_of(view)
+    there = by_image(view.image_ids)
+    confident = found = 0
+    partners: dict[Any, Counter[Any]] = {}
+    sure = view.class_scores >= CONFIDENT / 2
+    numbers: dict[Any, int] = {}
+    classes = numbered(detections.category_ids, numbers)
+    view_classes = numbered(view.category_ids, numbers)
+    for image_id, where in by_image(detections.image_ids).items():
+        here = where[detections.class_scores[where] >= CONFIDENT]
+        near = there.get(image_id, np.zeros(0, np.int64))
+        near = near[sure[near]]
+        confident += len(here)
+        if not len(here) or not len(near):
+            continue
+        ious = mask_ious([masks[i] for i in here], [others[i] for i in near])
+        again = ious.max(axis=1) >= FOUND_IOU
+        found += int(again.sum())
+        # a mask of its own class that is found again goes before all others
+        best = near[
+            (ious + ((classes[here][:, None] == view_classes[near]) & (ious >= FOUND_IOU))).argmax(
+                axis=1
+            )
+        ]
+        for i, j in zip(here[again].tolist(), best[again].tolist(), strict=True):
+            of_class = partners.setdefault(detections.category_ids[i], Counter())
+            of_class[view.category_ids[j]] += 1
+    return FoundAgain(confident, found, partners)
+
+
+def check_view(detections: Detections, view: View) -> Detections:
+    """Checks that a view is of the images and the detector of the results.
+
+    Warns of classes that the view swaps.
+
+    Returns:
+        The view's detections, brought back.
+
+    Raises:
+        UserError: Its images are others, its masks have another size, or few masks are found again.
+    """
+    _check_images(detections, view)
+    brought_back = view.brought_back()
+    found = found_again(detections, brought_back)
+    if found.confident >= _FEW and found.share < LEAST_FOUND:
+        other = replace(view, mirrored=not view.mirrored)
+        share = found_again(detections, other.brought_back()).share
+        reason = "it is of another detector or of other images"
+        if share >= LEAST_FOUND:
+            given = "as mirrored images, which it is not" if view.mirrored else "without --flipped"
+            reason = f"it was given {given}"
+        raise UserError(
+            f"{view.name}: {found.found:,} of the {found.confident:,} masks with a class score of"
+            f" {CONFIDENT} or more are found again (IoU >= {FOUND_IOU}): {reason}"
+        )
+    swapped = found.swapped() if view.mirrored else {}
+    if swapped:
+        pairs = [f"{a} as {b}" for a, b in swapped.items()]
+        warn(
+            f"{view.name}: masks of {first_names(pairs)} are found again as another class: give"
+            " the classes that a mirror swaps by --swap, or leave this view out"
+        )
+    return brought_back
+
+
+def _check_images(detections: Detections, view: View) -> None:
+    sizes = dict(zip(view.detections.image_ids, masks_of(view.detections), strict=True))
+    confident = np.flatnonzero(detections.class_scores >= CONFIDENT)
+    images = {detections.image_ids[i] for i in confident}
+    missing = [one for one in images if one not in sizes]
+    if len(missing) > MOST_MISSING * len(images):
+        raise UserError(
+            f"{view.name} has no detection in {len(missing)} of the {len(images)} images with masks"
+            f" of class score >= {CONFIDENT}, {missing[0]!r} for one: give results of the"
+            " same images"
+        )
+    for image_id, mask in zip(detections.image_ids, masks_of(detections), strict=True):
+        if image_id in sizes and list(mask["size"]) != list(sizes[image_id]["size"]):
+            raise UserError(
+                f"{view.name}: masks of image {image_id!r} have the height, width"
+                f" {sizes[image_id]['size']} and in the results {mask['size']}: write the masks of"
+                " a view at the size of the image"
+            )

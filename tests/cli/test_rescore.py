@@ -1,0 +1,121 @@
+"""Tests the commands agree and rescore on files."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from msrcnn_mm.cli import agree, rescore
+from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.coco.runs import mirror
+from msrcnn_mm.errors import UserError
+from msrcnn_mm.rescoring.agreement import agreement, agreement_scores
+from msrcnn_mm.rescoring.rescorer import read_rescorer
+from msrcnn_mm.rescoring.views import View
+from tests.support.coco_scenes import coco_dict, random_scene
+
+IMAGES = 30
+FIT, OTHER = random_scene(3, IMAGES), random_scene(8, IMAGES)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("files")
+    for name, (annotations, rows) in (("fit", FIT), ("other", OTHER)):
+        (folder / f"{name}_gt.json").write_text(json.dumps(coco_dict(annotations, IMAGES)))
+        (folder / f"{name}.json").write_text(json.dumps(rows))
+        (folder / f"{name}_f.json").write_text(json.dumps(flipped(rows)))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+
+
+def flipped(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    detections = Detections.from_rows(rows)
+    assert detections.masks is not None
+    return replace(detections, masks=mirror(detections.masks), boxes=None).to_rows()
+
+
+def read(name: str) -> Any:
+    return json.loads(Path(name).read_text())
+
+
+def test_fit_and_apply(capsys: pytest.CaptureFixture[str]) -> None:
+    rescore.main(["fit", "fit.json", "fit_gt.json", "--out", "r.json", "--flipped", "fit_f.json"])
+    assert "r.json: re-scorer with" in capsys.readouterr().out
+    rescore.main(
+        [
+            "apply",
+            "other.json",
+            "--rescorer",
+            "r.json",
+            "--out",
+            "out.json",
+            "--flipped",
+            "other_f.json",
+        ]
+    )
+    expected = read_rescorer("r.json").apply(
+        Detections.from_rows(OTHER[1]),
+        [View("f", Detections.from_rows(flipped(OTHER[1])), mirrored=True)],
+    )
+    written = read("out.json")
+    assert [row["rescored_score"] for row in written] == expected.scores.tolist()
+    assert [row["expected_iou"] for row in written] == expected.ious.tolist()
+    assert [row["expected_precision"] for row in written] == expected.precisions.tolist()
+    assert [{k: row[k] for k in OTHER[1][0]} for row in written] == OTHER[1]
+
+
+def test_images_fitted_on(capsys: pytest.CaptureFixture[str]) -> None:
+    rescore.main(["fit", "fit.json", "fit_gt.json", "--out", "bare.json"])
+    apply = ["apply", "fit.json", "--rescorer", "bare.json", "--out", "again.json"]
+    with pytest.raises(UserError, match="--same-images"):
+        rescore.main(apply)
+    rescore.main([*apply, "--same-images"])
+    assert len(read("again.json")) == len(FIT[1])
+
+
+def test_try_prints_all_scores_and_the_learning_curve(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rescore, "CURVE", (10, 5000))
+    rescore.main(["try", "fit.json", "fit_gt.json", "--flipped", "fit_f.json"])
+    printed = capsys.readouterr().out
+    for name in ("class score", "maskness", "consensus", "fitted on 10 images"):
+        assert name in printed
+    assert "5000" not in printed
+    assert printed.count("re-scored") == 2
+
+
+def test_agree(capsys: pytest.CaptureFixture[str]) -> None:
+    agree.main(["fit.json", "--flipped", "fit_f.json", "--out", "a.json"])
+    printed = capsys.readouterr().out
+    assert "100.0%" in printed
+    detections = Detections.from_rows(FIT[1])
+    columns = agreement(detections, detections)  # the view has the same masks
+    agreed, consensus = agreement_scores(detections, [columns])
+    written = read("a.json")
+    assert [row["agreement"] for row in written] == columns["agreement"].tolist()
+    assert [row["agreement_score"] for row in written] == agreed.tolist()
+    assert [row["consensus"] for row in written] == consensus.tolist()
+
+
+@pytest.mark.parametrize(
+    ("command", "line", "message"),
+    [
+        (agree, "fit.json --out a.json", "there is no view: give results of one by --flipped"),
+        (agree, "fit.json --scaled fit_f.json --out a.json", "without --flipped"),
+        (agree, "fit.json --flipped fit_f.json --out fit_f.json", "is read as well"),
+        (agree, "fit.json --flipped fit_f.json --swap 3 --out a.json", "two category ids, A=B"),
+        (rescore, "fit fit.json fit_gt.json --out fit_gt.json", "is read as well"),
+        (rescore, "apply fit.json --rescorer fit_gt.json --out o.json", "is not a re-scorer"),
+    ],
+)
+def test_refused(command: Any, line: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        command.main(line.split())

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.rescoring.fingerprints import DetectorFingerprint, result_fingerprints
+from tests.support.rescoring_scenes import random_results
+
+
+def fingerprint(scores: np.ndarray, images: int) -> DetectorFingerprint:
+    return DetectorFingerprint.of(
+        Detections(
+            image_ids=[i % images for i in range(len(scores))],
+            category_ids=[1] * len(scores),
+            class_scores=scores,
+        )
+    )
+
+
+def drawn(seed: int, many: int) -> np.ndarray:
+    return np.random.default_rng(seed).beta(0.4, 2, many)
+
+
+def test_results_of_one_detector_may_be_of_one():
+    many = fingerprint(drawn(0, 5000), 100)
+    assert many.difference(fingerprint(drawn(1, 5000), 100)) is None
+    assert many.difference(fingerprint(drawn(2, 500), 10)) is None
+    assert many.difference(fingerprint(drawn(3, 1), 1)) is not None
+
+
+@pytest.mark.parametrize(
+    ("scores", "images", "message"),
+    [
+        (drawn(1, 5000)[drawn(1, 5000) > 0.3], 100, "of the class scores are up to"),
+        (drawn(1, 5000) ** 0.2, 100, "of the class scores are up to"),
+        (drawn(1, 5000), 10, "images have 500 detections on average, not 50"),
+    ],
+)
+def test_other_detectors_are_told_apart(scores, images, message):
+    difference = fingerprint(drawn(0, 5000), 100).difference(fingerprint(scores, images))
+    assert difference is not None and message in difference
+
+
+def test_equal_scores():
+    same = fingerprint(np.full(100, 0.5), 10)
+    assert same.difference(same) is None
+    assert same.difference(fingerprint(np.full(100, 0.6), 10)) is not None
+
+
+def test_each_image_is_known_by_its_results():
+    rows, _ = random_results(0, images=6)
+    prints = result_fingerprints(Detections.from_rows(rows))
+    images = {row["image_id"] for row in rows}
+    assert len(prints) == len(images)
+    # ids that start anew and another order of the rows change nothing but ties
+    unique = [row | {"score": (i + 1) / 100} for i, row in enumerate(rows)]
+    renamed = [row | {"image_id": f"x{row['image_id']}"} for row in reversed(unique)]
+    assert result_fingerprints(Detections.from_rows(unique)) == result_fingerprints(
+        Detections.from_rows(renamed)
+    )
+    others, _ = random_results(1, images=6)
+    assert not set(prints) & set(result_fingerprints(Detections.from_rows(others)))
