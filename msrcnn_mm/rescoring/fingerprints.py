@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.coco.shapes import is_number
+from msrcnn_mm.coco.json_values import is_number
 from msrcnn_mm.evaluation.overlaps import Floats
 
 from .image_groups import by_image, masks_of
