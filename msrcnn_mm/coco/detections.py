@@ -86,7 +86,7 @@ class Detections:
 
         Args:
             rows: D mappings with ``image_id``, ``category_id``, ``score`` and, all or none of them,
-                ``segmentation``; ``bbox`` and the entries of :data:`SCORE_ENTRIES` where a detection
+                ``segmentation``; ``bbox`` and entries of :data:`SCORE_ENTRIES` where a detection
                 has them. Their types have been checked.
 
         Raises:

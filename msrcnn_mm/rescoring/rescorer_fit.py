@@ -16,6 +16,7 @@ from msrcnn_mm.evaluation.overlaps import find_overlaps
 from msrcnn_mm.evaluation.protocol import AREA_RANGES, CORRECT_IOU, Protocol, coco_protocol
 from msrcnn_mm.evaluation.rankings import in_unit_interval
 
+from .calibration_file import fingerprints
 from .cross_fitting import cross_fit
 from .features import Features, features_of
 from .fingerprints import DetectorFingerprint, result_fingerprints
@@ -124,8 +125,10 @@ def fit_rescorer(
         iou_curve=Isotonic.fit(fitted.scores[known], targets.ious[known]),
         precision_curve=Isotonic.fit(fitted.scores[counts], targets.correct[counts]),
         categories=coco.getCatIds(),
+        classes=[str(coco.cats[i]["name"]) for i in coco.getCatIds()],
         detector=DetectorFingerprint.of(detections),
         annotations=annotations,
         detections=int((~np.isnan(targets.tp_shares)).sum()),
         images=result_fingerprints(detections),
+        annotated=sorted(fingerprints(coco)),
     )

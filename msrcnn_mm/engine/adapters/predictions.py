@@ -1,12 +1,10 @@
 """Changes the predictions of MMDetection's models, and turns them into detections."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from mmdet.structures import DetDataSample
 from mmdet.structures.mask import encode_mask_results
 from mmengine.model import is_model_wrapper
 from torch import nn
@@ -14,7 +12,6 @@ from torch.utils.hooks import RemovableHandle
 
 from msrcnn_mm.coco.detections import SCORE_ENTRIES, Detections, Rle
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.rescoring.calibration_file import CalibrationFile
 
 
 def bare_model(model: Any) -> nn.Module:
@@ -46,37 +43,13 @@ def change_predictions(model: nn.Module, change: Callable[[Any], None]) -> Remov
     return bare_model(model).register_forward_hook(hook, with_kwargs=True)
 
 
-def calibration_of(model: nn.Module) -> str | Path | None:
-    """Returns the calibration file that a model's ``test_cfg.calibration`` names."""
-    settings: Any = getattr(model, "test_cfg", None) or {}
-    return settings.get("calibration")
-
-
-def add_calibrated_scores(sample: DetDataSample, calibration: CalibrationFile) -> None:
-    """Sets ``calibrated_scores``, (D,) in double precision, of one image's D predictions.
-
-    Raises:
-        UserError: The model predicts no instances, or lacks a score that the calibration needs.
-    """
-    if "pred_instances" not in sample:
-        raise UserError("test_cfg.calibration: this model predicts no instances")
-    instances = sample.pred_instances
-    fields = ("scores", *(field for field in SCORE_ENTRIES if field in instances))
-    scores, *others = (instances[field].double().cpu().numpy() for field in fields)
-    unknown = [None] * len(scores)
-    columns = dict(zip(fields[1:], others, strict=True))
-    values = calibration.apply(Detections(unknown, unknown, scores, **columns))
-    # In double precision: rounding would tie scores that the calibrator keeps apart.
-    instances.calibrated_scores = torch.from_numpy(values).to(instances.scores.device)
-
-
 def to_arrays(prediction: Mapping[str, Any]) -> dict[str, Any]:
     """Takes what evaluation needs from one image's ``pred_instances`` off its device.
 
     Args:
         prediction: ``bboxes`` (D, 4) as ``x1, y1, x2, y2`` in pixels, ``labels`` (D,), ``scores``
-            (D,) and, optionally, ``masks`` (D, H, W) or a list of D RLEs, and ``mask_ious``,
-            ``mask_scores``, ``foreground_probs`` and ``calibrated_scores``, each (D,).
+            (D,) and, optionally, ``masks`` (D, H, W) or a list of D RLEs, and scores
+            that are keys of :data:`SCORE_ENTRIES`, each (D,).
 
     Returns:
         The same fields as NumPy arrays, ``masks`` as a list of D RLEs.
