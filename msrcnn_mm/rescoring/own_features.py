@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from msrcnn_mm.coco.detections import Column, Detections
+from msrcnn_mm.coco.json_values import is_number
 from msrcnn_mm.coco.runs import Segments, segments
+from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats
 
 MASK_STATISTICS = (
@@ -41,6 +43,9 @@ def own_features(detections: Detections) -> dict[str, Column]:
         Name -> (D,), NaN for a detection that lacks what it is computed from; absent are features
         of a box, score or statistic that no detection has. So the results of one image have the
         features of the whole.
+
+    Raises:
+        UserError: A mask statistic is no number.
     """
     assert detections.masks is not None
     shapes = _shapes(detections)
@@ -133,5 +138,14 @@ def _or_class_score(scores: Column | None, detections: Detections) -> Column | N
 
 def _statistic(extras: Sequence[dict[str, Any]], name: str) -> Column | None:
     """Returns (D,) values of a mask statistic; None if no row has it."""
-    values = [extra.get("mask_statistics", {}).get(name) for extra in extras]
+    values = []
+    for index, extra in enumerate(extras):
+        statistics = extra.get("mask_statistics", {})
+        value = statistics.get(name) if isinstance(statistics, dict) else statistics
+        if value is not None and not is_number(value):
+            raise UserError(
+                f"detection {index} has 'mask_statistics' whose {name} is no number: write numbers"
+                " by name, or leave them out"
+            )
+        values.append(value)
     return np.array(values, float) if any(v is not None for v in values) else None

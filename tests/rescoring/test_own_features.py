@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.errors import UserError
 from msrcnn_mm.rescoring.own_features import MASK_STATISTICS, own_features
 from tests.support.rescoring_scenes import random_results
 
@@ -80,3 +81,11 @@ def test_scores_and_statistics_are_taken_from_the_rows():
         assert columns[name][0] == value
         assert np.isnan(columns[name][1:]).all()
     assert [name for name in MASK_STATISTICS if name in columns] == ["entropy"]
+
+
+@pytest.mark.parametrize("statistics", [[0.5], "high", {"entropy": "high"}, {"entropy": True}])
+def test_statistics_that_are_no_numbers(statistics):
+    rows, _ = random_results(1)
+    rows[2]["mask_statistics"] = statistics
+    with pytest.raises(UserError, match=r"detection 2 has .* whose .* is no number"):
+        own_features(Detections.from_rows(rows))

@@ -7,11 +7,13 @@ import numpy as np
 import torch
 from mmdet.structures.mask import encode_mask_results
 from mmengine.model import is_model_wrapper
+from numpy.typing import NDArray
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from msrcnn_mm.coco.detections import SCORE_ENTRIES, Detections, Rle
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.models.scorers.mask_statistics import NAMES
 
 
 def bare_model(model: Any) -> nn.Module:
@@ -49,12 +51,13 @@ def to_arrays(prediction: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         prediction: ``bboxes`` (D, 4) as ``x1, y1, x2, y2`` in pixels, ``labels`` (D,), ``scores``
             (D,) and, optionally, ``masks`` (D, H, W) or a list of D RLEs, and scores
-            that are keys of :data:`SCORE_ENTRIES`, each (D,).
+            that are keys of :data:`SCORE_ENTRIES`, each (D,), and ``mask_statistics`` (D, S), see
+            :func:`msrcnn_mm.models.scorers.mask_statistics.mask_statistics`.
 
     Returns:
         The same fields as NumPy arrays, ``masks`` as a list of D RLEs.
     """
-    fields = ("bboxes", "labels", "scores", *SCORE_ENTRIES)
+    fields = ("bboxes", "labels", "scores", *SCORE_ENTRIES, "mask_statistics")
     arrays = {name: prediction[name].cpu().numpy() for name in fields if name in prediction}
     if "masks" in prediction:
         masks = prediction["masks"]
@@ -98,7 +101,14 @@ def to_detections(
         masks=[_with_text_counts(rle) for rle in arrays["masks"]] if "masks" in arrays else None,
         boxes=boxes,
         **columns,
+        extras=_statistics(arrays["mask_statistics"]) if "mask_statistics" in arrays else None,
     )
+
+
+def _statistics(values: NDArray[np.float32]) -> list[dict[str, Any]]:
+    """Returns the entries of D rows for (D, S) mask statistics, to four decimals."""
+    rounded = values.astype(float).round(4).tolist()
+    return [{"mask_statistics": dict(zip(NAMES, row, strict=True))} for row in rounded]
 
 
 def _with_text_counts(rle: Mapping[str, Any]) -> Rle:
