@@ -9,10 +9,10 @@ from .versions import check_versions
 
 _MODULES = (
     "mmdet.models",  # first, so that our classes replace its, not the reverse
-    "msrcnn_mm.engine.hooks.calibration",
     "msrcnn_mm.engine.hooks.checkpoint_fit",
     "msrcnn_mm.engine.hooks.oracle",
     "msrcnn_mm.engine.hooks.overwrite_guard",
+    "msrcnn_mm.engine.hooks.rescorer",
     "msrcnn_mm.engine.hooks.resume",
     "msrcnn_mm.engine.hooks.run_checks",
     "msrcnn_mm.engine.hooks.visualization",

@@ -11,6 +11,7 @@ re-scorer would gain, and whether more labelled images would help.
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from msrcnn_mm.coco.annotations import load_annotations
@@ -138,10 +139,8 @@ def apply(args: argparse.Namespace) -> None:
     rescorer = read_rescorer(args.rescorer)
     detections = load_results(args.results)
     rescored = rescorer.apply(detections, load_views(args), args.same_images)
-    columns = {
-        "rescored_score": rescored.scores,
-        "expected_iou": rescored.ious,
-        "expected_precision": rescored.precisions,
-    }
-    write_results(detections.with_entries(columns), args.out)
-    print(f"{args.out}: {len(detections):,} detections with {', '.join(columns)}")
+    detections = replace(detections, rescored_scores=rescored.scores)
+    expected = {"expected_iou": rescored.ious, "expected_precision": rescored.precisions}
+    write_results(detections.with_entries(expected), args.out)
+    names = ", ".join(("rescored_score", *expected))
+    print(f"{args.out}: {len(detections):,} detections with {names}")

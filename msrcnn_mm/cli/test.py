@@ -14,12 +14,13 @@ from msrcnn_mm.engine.config.walk import annotation_files
 from msrcnn_mm.engine.runs.runner import checked_run
 from msrcnn_mm.engine.runs.testing import (
     DUMPS,
+    FITTED,
     add_dump,
-    calibration_file,
-    check_calibration,
+    check_fitted_files,
     draw_into,
+    fitted_files,
     oracle_hook,
-    set_calibration,
+    set_fitted_file,
     set_metrics,
 )
 from msrcnn_mm.errors import UserError, warn
@@ -57,9 +58,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="add calibrated scores by a file of python -m msrcnn_mm calibrate fit",
     )
     parser.add_argument(
+        "--rescorer",
+        metavar="FILE",
+        help="add rescored scores by a file of python -m msrcnn_mm rescore fit",
+    )
+    parser.add_argument(
         "--same-images",
         action="store_true",
-        help="test on images that the calibration was fitted on, where it looks too good",
+        help="test on images that these were fitted on, where they look too good",
     )
     parser.add_common_arguments()
     args = parser.parse_args(argv)
@@ -83,15 +89,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     config.resume = False
     if args.eval is not None:
         set_metrics(config, args.eval)
-    if args.calibration is not None:
-        set_calibration(config, args.calibration)
+    for name in FITTED:
+        if getattr(args, name) is not None:
+            set_fitted_file(config, name, getattr(args, name))
     if args.show_dir is not None:
         draw_into(config, writable_folder(args.show_dir, "--show-dir"))
     if args.out is not None:
         add_dump(config, _out_path(args.out, config))
     writable_folder(config.work_dir, "--work-dir")
     hooks = [oracle_hook(config)] if args.oracle else []
-    check_calibration(config, args.same_images)
+    check_fitted_files(config, args.same_images)
     with checked_run(config, args.config, args.cfg_options or (), ("test",), *hooks) as runner:
         runner.test()
 
@@ -104,6 +111,6 @@ def _out_path(out: str, config: Config) -> Path:
     if path.is_dir():
         raise UserError(f"--out {out}: is a folder")
     writable_folder(path.parent, "--out")
-    inputs = (config.filename, config.load_from, calibration_file(config))
+    inputs = (config.filename, config.load_from, *fitted_files(config).values())
     refuse_inputs(path, "--out", *inputs, *annotation_files(config))
     return path

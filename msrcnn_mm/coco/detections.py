@@ -23,6 +23,7 @@ SCORE_ENTRIES = {
     "mask_scores": "mask_score",
     "foreground_probs": "foreground_prob",
     "calibrated_scores": "calibrated_score",
+    "rescored_scores": "rescored_score",
 }
 """Column -> its entry in a row of a results file, of the scores beside ``score``."""
 
@@ -50,6 +51,7 @@ class Detections:
         foreground_probs: (D,), mean probability of the mask's foreground, in [0, 1]; None if no
             detection has one.
         calibrated_scores: (D,), in [0, 1]; None if no detection has one.
+        rescored_scores: (D,), in [0, 1], a re-scorer's; None if no detection has one.
         extras: D mappings with the other entries of the rows, which :meth:`to_rows` gives back;
             None if no row has any.
     """
@@ -63,6 +65,7 @@ class Detections:
     mask_scores: Column | None = None
     foreground_probs: Column | None = None
     calibrated_scores: Column | None = None
+    rescored_scores: Column | None = None
     extras: list[dict[str, Any]] | None = None
 
     def __post_init__(self) -> None:
@@ -83,8 +86,8 @@ class Detections:
 
         Args:
             rows: D mappings with ``image_id``, ``category_id``, ``score`` and, all or none of them,
-                ``segmentation``; ``bbox``, ``mask_iou``, ``mask_score``, ``foreground_prob`` and
-                ``calibrated_score`` where a detection has them. Their types have been checked.
+                ``segmentation``; ``bbox`` and entries of :data:`SCORE_ENTRIES` where a detection
+                has them. Their types have been checked.
 
         Raises:
             UserError: Some rows have a ``segmentation`` and others have none.

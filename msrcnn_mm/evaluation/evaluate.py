@@ -137,6 +137,7 @@ def evaluate_scores(
             mask_scores=detections.mask_scores,
             maskness=detections.maskness,
             calibrated_scores=detections.calibrated_scores,
+            rescored_scores=detections.rescored_scores,
             true_ious=true_ious,
             tp_shares=shares,
             areas=overlaps.spread(overlaps.areas, len(detections)),

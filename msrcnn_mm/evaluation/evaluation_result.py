@@ -28,6 +28,7 @@ class DetectionColumns:
         mask_scores: s_cls * s_iou; None if no detection has one.
         maskness: s_cls * mean foreground probability; None if no detection has one.
         calibrated_scores: One of these after calibration; None if no detection has one.
+        rescored_scores: A re-scorer's; None if no detection has one.
         true_ious: IoU of the mask with the instance of its class that it fits best; 0 without one.
             NaN where the class or image does not count.
         tp_shares: Share of the IoU thresholds at which the mask is matched in class-score order;
@@ -45,6 +46,7 @@ class DetectionColumns:
     mask_scores: Column | None
     maskness: Column | None
     calibrated_scores: Column | None
+    rescored_scores: Column | None
     true_ious: Column
     tp_shares: Column
     areas: Column

@@ -14,6 +14,7 @@ CLASS_SCORE = "class_score"
 MASK_SCORE = "mask_score"
 MASKNESS = "maskness"
 CALIBRATED_SCORE = "calibrated_score"
+RESCORED_SCORE = "rescored_score"
 QUALITY_ORACLE = "quality_oracle"
 ORACLE = "oracle"
 TP_SHARE = "tp_share"
@@ -21,8 +22,8 @@ TP_SHARE = "tp_share"
 DETECTOR_SCORES = (CLASS_SCORE, MASK_SCORE, MASKNESS)
 """Scores that a detector can give a mask."""
 
-SCORES = (*DETECTOR_SCORES, CALIBRATED_SCORE)
-"""All scores: those of detectors, and the calibrated score."""
+SCORES = (*DETECTOR_SCORES, CALIBRATED_SCORE, RESCORED_SCORE)
+"""All scores: those of detectors, the calibrated and the rescored score."""
 
 REFERENCES = (QUALITY_ORACLE, ORACLE, TP_SHARE)
 """Rankings that know the ground truth: what scores could reach on the same masks."""

@@ -15,6 +15,7 @@ from .protocol import (
     ORACLE,
     QUALITY_ORACLE,
     REFERENCES,
+    RESCORED_SCORE,
     TP_SHARE,
     words,
 )
@@ -33,6 +34,7 @@ def score_columns(detections: Detections) -> dict[str, Column]:
         MASK_SCORE: detections.mask_scores,
         MASKNESS: detections.maskness,
         CALIBRATED_SCORE: detections.calibrated_scores,
+        RESCORED_SCORE: detections.rescored_scores,
     }
     return {name: values for name, values in columns.items() if values is not None}
 

@@ -10,6 +10,7 @@ from msrcnn_mm.evaluation.protocol import (
     MASKNESS,
     ORACLE,
     QUALITY_ORACLE,
+    RESCORED_SCORE,
     TP_SHARE,
 )
 
@@ -62,6 +63,13 @@ STYLES = {
         "#cc79a7",
         (0, (5, 1, 1, 1, 1, 1)),
         "v",
+    ),
+    RESCORED_SCORE: ScoreStyle(
+        "rescored score",
+        "the TP share that a re-scorer, fitted on other images, expects of the mask",
+        "#8a4f00",
+        (0, (6, 1)),
+        "X",
     ),
     QUALITY_ORACLE: ScoreStyle(
         "quality oracle",

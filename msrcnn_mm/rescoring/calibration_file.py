@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -88,15 +89,29 @@ class CalibrationFile:
         Raises:
             UserError: An image is among those.
         """
-        prints = fingerprints(coco)
-        common = set(self.images) & prints.keys()
-        if common:
-            names = sorted(prints[one] for one in common)
-            raise UserError(
-                f"{len(common)} of the {len(coco.imgs)} images, {names[0]} for one, are among those"
-                f" that the calibration was fitted on ({self.annotations}), so its figures would be"
-                f" too good: take other images, or add --same-images"
-            )
+        refuse_same_images(self.images, f"calibration was fitted on ({self.annotations})", coco)
+
+
+def refuse_same_images(fitted: Collection[str], what: str, coco: COCO) -> None:
+    """Refuses annotations of images that something was fitted on.
+
+    Args:
+        fitted: Fingerprints of those images.
+        what: What was fitted, and on which annotations, for the message.
+        coco: The annotations to evaluate by.
+
+    Raises:
+        UserError: An image is among those.
+    """
+    prints = fingerprints(coco)
+    common = set(fitted) & prints.keys()
+    if common:
+        names = sorted(prints[one] for one in common)
+        raise UserError(
+            f"{len(common)} of the {len(coco.imgs)} images, {names[0]} for one, are among those"
+            f" that the {what}, so its figures would be too good: take other images, or add"
+            " --same-images"
+        )
 
 
 def fingerprints(coco: COCO) -> dict[str, str]:

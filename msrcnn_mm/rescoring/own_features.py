@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from msrcnn_mm.coco.detections import Column, Detections
+from msrcnn_mm.coco.json_values import is_number
 from msrcnn_mm.coco.runs import Segments, segments
+from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats
 
 MASK_STATISTICS = (
@@ -25,6 +27,9 @@ MASK_STATISTICS = (
 )
 """Entries of ``mask_statistics`` of a row of a results file, of the mask's probabilities."""
 
+OF_BOXES = ("box_fill", "box_iou")
+"""Features that need the detector's boxes."""
+
 _AT_ONCE = 250  # masks, whose arrays stay in the cache
 
 
@@ -35,19 +40,26 @@ def own_features(detections: Detections) -> dict[str, Column]:
         detections: D detections with masks.
 
     Returns:
-        Name -> (D,), NaN for a detection that lacks what it is computed from; what no detection has
-        is absent.
+        Name -> (D,), NaN for a detection that lacks what it is computed from; absent are features
+        of a box, score or statistic that no detection has. So the results of one image have the
+        features of the whole.
+
+    Raises:
+        UserError: A mask statistic is no number.
     """
     assert detections.masks is not None
+    shapes = _shapes(detections)
+    if detections.boxes is None:
+        shapes = {name: column for name, column in shapes.items() if name not in OF_BOXES}
     columns: dict[str, Column | None] = {
         "class_score": detections.class_scores,
-        **_shapes(detections),
+        **shapes,
         "mask_iou": detections.implied_mask_ious,
         "foreground_prob": detections.foreground_probs,
         "maskness": _or_class_score(detections.maskness, detections),
         **{name: _statistic(detections.extras or [], name) for name in MASK_STATISTICS},
     }
-    return {name: c for name, c in columns.items() if c is not None and not np.isnan(c).all()}
+    return {name: column for name, column in columns.items() if column is not None}
 
 
 def _shapes(detections: Detections) -> dict[str, Column]:
@@ -126,5 +138,14 @@ def _or_class_score(scores: Column | None, detections: Detections) -> Column | N
 
 def _statistic(extras: Sequence[dict[str, Any]], name: str) -> Column | None:
     """Returns (D,) values of a mask statistic; None if no row has it."""
-    values = [extra.get("mask_statistics", {}).get(name, np.nan) for extra in extras]
-    return np.array(values, float) if values else None
+    values = []
+    for index, extra in enumerate(extras):
+        statistics = extra.get("mask_statistics", {})
+        value = statistics.get(name) if isinstance(statistics, dict) else statistics
+        if value is not None and not is_number(value):
+            raise UserError(
+                f"detection {index} has 'mask_statistics' whose {name} is no number: write numbers"
+                " by name, or leave them out"
+            )
+        values.append(value)
+    return np.array(values, float) if any(v is not None for v in values) else None

@@ -8,10 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from pycocotools.coco import COCO
+
 from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.coco.json_files import read_json, write_json
 from msrcnn_mm.errors import UserError, first_names
 
+from .calibration_file import refuse_same_images
 from .features import Features, features_of
 from .fingerprints import DetectorFingerprint, result_fingerprints
 from .isotonic import Isotonic
@@ -47,10 +51,13 @@ class Rescorer:
         iou_curve: Score -> IoU with the instance found.
         precision_curve: Score -> precision at IoU 0.5.
         categories: Category ids of the annotations, those without detections too.
+        classes: Their names, in the same order.
         detector: Fingerprint of the results.
         annotations: Name of the annotation file.
         detections: Number of detections fitted to.
         images: Fingerprint of each image's results, sorted.
+        annotated: Fingerprint of each annotated image, see :func:`.calibration_file.fingerprints`,
+            sorted.
     """
 
     trees: list[Trees]
@@ -59,10 +66,12 @@ class Rescorer:
     iou_curve: Isotonic
     precision_curve: Isotonic
     categories: list[Any]
+    classes: list[str]
     detector: DetectorFingerprint
     annotations: str
     detections: int
     images: list[str]
+    annotated: list[str]
 
     def apply(
         self, detections: Detections, views: Sequence[View] = (), same_images: bool = False
@@ -116,6 +125,43 @@ class Rescorer:
                     " be too good: take other images, or add --same-images"
                 )
 
+    def check_model(self, classes: Sequence[str] | None) -> None:
+        """Checks that a model's predictions of one image at a time can be scored.
+
+        Args:
+            classes: Names of the model's classes; None if they are not known.
+
+        Raises:
+            UserError: The re-scorer was fitted with views, or on other classes.
+        """
+        if self.views:
+            raise UserError(
+                f"the re-scorer was fitted with {_words(self.views)}, which a test does not have:"
+                " fit one without --flipped and --scaled"
+            )
+        unknown = [name for name in classes or () if name not in self.classes]
+        if unknown:
+            raise UserError(
+                f"the re-scorer was not fitted on the model's {first_names(unknown)}, but on"
+                f" {first_names(self.classes)}: fit one on results with the same classes"
+            )
+
+    def score_image(self, detections: Detections) -> Column:
+        """Returns (D,) scores of one image's detections, which :meth:`check_model` allows.
+
+        Raises:
+            UserError: The detections have no masks or lack features.
+        """
+        return self.score(features_of(detections)).scores if len(detections) else np.zeros(0)
+
+    def refuse_same_images(self, coco: COCO) -> None:
+        """Refuses annotations of images that the re-scorer was fitted on.
+
+        Raises:
+            UserError: An image is among those.
+        """
+        refuse_same_images(self.annotated, f"re-scorer was fitted on ({self.annotations})", coco)
+
     def score(self, features: Features) -> Rescored:
         """Scores detections by their features.
 
@@ -149,8 +195,10 @@ class Rescorer:
             "fitted_on": {
                 "annotations": self.annotations,
                 "categories": self.categories,
+                "classes": self.classes,
                 "detections": self.detections,
                 "images": self.images,
+                "annotated": self.annotated,
             },
         }
         write_json(content, Path(path))
@@ -193,10 +241,12 @@ def _parsed(content: Mapping[str, Any]) -> Rescorer:
         iou_curve=Isotonic(**content["iou_curve"]),
         precision_curve=Isotonic(**content["precision_curve"]),
         categories=categories,
+        classes=_texts(fitted_on["classes"], "classes"),
         detector=DetectorFingerprint(**content["detector"]),
         annotations=str(fitted_on["annotations"]),
         detections=int(fitted_on["detections"]),
         images=_texts(fitted_on["images"], "images"),
+        annotated=_texts(fitted_on["annotated"], "annotated"),
     )
 
 

@@ -17,6 +17,7 @@ from msrcnn_mm.evaluation.protocol import CORRECT_IOU, Protocol, coco_protocol
 from msrcnn_mm.evaluation.rankings import in_unit_interval
 from msrcnn_mm.evaluation.tp_share import tp_shares
 
+from .calibration_file import fingerprints
 from .cross_fitting import cross_fit
 from .features import Features, features_of
 from .fingerprints import DetectorFingerprint, result_fingerprints
@@ -121,8 +122,10 @@ def fit_rescorer(
         iou_curve=Isotonic.fit(fitted.scores[known], targets.ious[known]),
         precision_curve=Isotonic.fit(fitted.scores[counts], targets.correct[counts]),
         categories=coco.getCatIds(),
+        classes=[str(coco.cats[i]["name"]) for i in coco.getCatIds()],
         detector=DetectorFingerprint.of(detections),
         annotations=annotations,
         detections=int((~np.isnan(targets.tp_shares)).sum()),
         images=result_fingerprints(detections),
+        annotated=sorted(fingerprints(coco)),
     )

@@ -73,6 +73,10 @@ def test_fit_and_apply(capsys: pytest.CaptureFixture[str]) -> None:
     assert [row["expected_iou"] for row in written] == expected.ious.tolist()
     assert [row["expected_precision"] for row in written] == expected.precisions.tolist()
     assert [{k: row[k] for k in OTHER[1][0]} for row in written] == OTHER[1]
+    Path("old.json").write_text(json.dumps([row | {"rescored_score": 0.5} for row in OTHER[1]]))
+    options = ["--rescorer", "r.json", "--out", "new.json", "--flipped", "other_f.json"]
+    rescore.main(["apply", "old.json", *options])
+    assert read("new.json") == written
 
 
 def test_images_fitted_on(capsys: pytest.CaptureFixture[str]) -> None:

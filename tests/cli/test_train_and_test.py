@@ -31,7 +31,7 @@ HOOKS = {
     "checkpoint_fit": "CheckpointFitHook",
     "resume": "ResumeHook",
     "overwrite_guard": "OverwriteGuardHook",
-    "calibration": "CalibrationHook",
+    "rescorer": "RescorerHook",
 }
 
 
@@ -207,6 +207,8 @@ def test_what_a_training_refuses(config: Path, args: list[str], says: str) -> No
         (["CKPT", "--out", "ROOT/train.json"], "train.json: is read as well and would be lost"),
         (["CKPT", "--same-images"], "--same-images: there is no calibration"),
         (["CKPT", "--oracle", "--calibration", "c.json"], "test without a calibration"),
+        (["CKPT", "--oracle", "--rescorer", "c.json"], "test without a re-scorer"),
+        (["CKPT", "--rescorer", "c.json"], "c.json is not a re-scorer of this version"),
         (["CKPT", "--show-dir", "CKPT"], "a file is in the way; name a folder"),
         (["CKPT", "--cfg-options", "test_evaluator.metric=mask"], "no metric ('mask')"),
     ],

@@ -23,7 +23,7 @@ HOOKS = {
     "checkpoint_fit": {"type": "CheckpointFitHook"},
     "resume": {"type": "ResumeHook"},
     "overwrite_guard": {"type": "OverwriteGuardHook"},
-    "calibration": {"type": "CalibrationHook"},
+    "rescorer": {"type": "RescorerHook"},
 }
 
 

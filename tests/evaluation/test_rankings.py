@@ -54,6 +54,20 @@ def without_fields(detections: list[dict]) -> list[dict]:
     return [{k: v for k, v in d.items() if k not in ours} for d in detections]
 
 
+def test_a_rescored_score_ranks_as_any_other() -> None:
+    annotations, rows = random_scene(7)
+    coco = as_coco(annotations, num_images=3)
+    scores = np.random.default_rng(0).random(len(rows))
+    rescored = [row | {"rescored_score": s} for row, s in zip(rows, scores.tolist(), strict=True)]
+    found = evaluate(coco, rescored)
+    assert found.detections.rescored_scores is not None
+    assert found.detections.rescored_scores.tolist() == scores.tolist()
+    ours = found.rankings["rescored_score"]
+    twelve = [-1 if v is None else v for v in (*ours.ap.values(), *ours.ar.values())]
+    assert twelve == plain_pycocotools(coco, rows, scores).tolist()
+    assert {"rescored_score"} <= found.calibration_errors.keys() & found.ap_gains.keys()
+
+
 def test_without_mask_scores() -> None:
     coco, detections = worked_scene()
     evaluation = evaluate(coco, without_fields(detections))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.errors import UserError
 from msrcnn_mm.rescoring.own_features import MASK_STATISTICS, own_features
 from tests.support.rescoring_scenes import random_results
 
@@ -57,6 +58,21 @@ def test_results_with_masks_and_scores_only():
     assert not {"box_iou", "box_fill", "foreground_prob", "mask_iou"} & columns.keys()
 
 
+def test_an_image_has_the_features_of_all_images():
+    """A feature that is undefined for all masks of an image is NaN there, not absent."""
+    rows, _ = random_results(0, images=30, most=3)
+    rows = [row | {"mask_statistics": {"entropy": 0.1}} for row in rows]
+    whole = own_features(Detections.from_rows(rows))
+    assert any(np.isnan(column).any() for column in whole.values())
+    for image in range(30):
+        here = [i for i, row in enumerate(rows) if row["image_id"] == image]
+        if here:
+            columns = own_features(Detections.from_rows([rows[i] for i in here]))
+            assert columns.keys() == whole.keys()
+            for name, column in columns.items():
+                np.testing.assert_array_equal(column, whole[name][here])
+
+
 def test_scores_and_statistics_are_taken_from_the_rows():
     rows, _ = random_results(1)
     rows[0] |= {"foreground_prob": 0.9, "mask_iou": 0.7, "mask_statistics": {"entropy": 0.25}}
@@ -65,3 +81,11 @@ def test_scores_and_statistics_are_taken_from_the_rows():
         assert columns[name][0] == value
         assert np.isnan(columns[name][1:]).all()
     assert [name for name in MASK_STATISTICS if name in columns] == ["entropy"]
+
+
+@pytest.mark.parametrize("statistics", [[0.5], "high", {"entropy": "high"}, {"entropy": True}])
+def test_statistics_that_are_no_numbers(statistics):
+    rows, _ = random_results(1)
+    rows[2]["mask_statistics"] = statistics
+    with pytest.raises(UserError, match=r"detection 2 has .* whose .* is no number"):
+        own_features(Detections.from_rows(rows))

@@ -13,8 +13,8 @@ from mmdet.structures import DetDataSample
 from mmengine.registry import INFERENCERS
 
 from msrcnn_mm.coco.detections import SCORE_ENTRIES
-from msrcnn_mm.rescoring.calibration_file import read_calibration
 
+from .fitted_scores import add_fitted_scores, fitted_scores
 from .picture_files import (
     image_loader,
     names_below_common_folder,
@@ -22,7 +22,6 @@ from .picture_files import (
     picture_names,
     read_picture,
 )
-from .predictions import add_calibrated_scores, calibration_of
 
 
 @INFERENCERS.register_module()
@@ -31,8 +30,8 @@ class MaskScoringInferencer(DetInferencer):
 
     Beside ``labels``, ``scores``, ``bboxes`` and ``masks`` a prediction has ``mask_ious``,
     ``mask_scores`` and ``foreground_probs``, each a list of D numbers, where the detector predicts
-    them; and ``calibrated_scores`` where ``model.test_cfg.calibration`` names a calibration.
-    ``DetInferencer`` itself does neither.
+    them; and ``calibrated_scores`` and ``rescored_scores`` where ``model.test_cfg.calibration`` and
+    ``model.test_cfg.rescorer`` name files. ``DetInferencer`` itself does neither.
 
     No input replaces the files of another. Pictures and predictions keep the folders below the
     folder that all inputs of a call share, and predictions of ``a.jpg`` and ``a.png`` keep the
@@ -43,22 +42,24 @@ class MaskScoringInferencer(DetInferencer):
         **kwargs: Likewise.
 
     Raises:
-        UserError: The calibration cannot be read, or the detector lacks a score that it needs.
+        UserError: Such a file cannot be read, the re-scorer was fitted with views or on other
+            classes, or the detector lacks what they need.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        path = calibration_of(self.model)
-        self.calibration = None if path is None else read_calibration(path)
+        settings = getattr(self.model, "test_cfg", None) or {}
+        classes = (getattr(self.model, "dataset_meta", None) or {}).get("classes")
+        self.fitted_scores = fitted_scores(settings, classes)
         self._names: dict[str, tuple[str, str]] = {}  # by input: picture, predictions
         self._owners: dict[Path, str | int] = {}  # written file -> input
 
     def forward(self, inputs: Any, **kwargs: Any) -> list[DetDataSample]:
-        """Predicts a batch, and calibrates its scores."""
+        """Predicts a batch, and adds fitted scores."""
         samples = super().forward(inputs, **kwargs)
-        if self.calibration is not None:
+        if self.fitted_scores:
             for sample in samples:
-                add_calibrated_scores(sample, self.calibration)
+                add_fitted_scores(sample, self.fitted_scores)
         return samples
 
     def visualize(

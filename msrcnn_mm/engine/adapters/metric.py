@@ -8,7 +8,7 @@ from mmdet.evaluation.metrics import CocoMetric
 from mmdet.registry import METRICS
 from mmengine.logging import MMLogger
 
-from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.coco.detections import SCORE_ENTRIES, Detections
 from msrcnn_mm.errors import SettingError, UserError
 from msrcnn_mm.evaluation.average_precision import curves
 from msrcnn_mm.evaluation.evaluate import evaluate_scores, rankings_of
@@ -90,8 +90,8 @@ class MaskScoreMetric(CocoMetric):
         super().process(data_batch, data_samples)
         of_batch = self.results[len(self.results) - len(data_samples) :]
         for (_, kept), sample in zip(of_batch, data_samples, strict=True):
-            prediction = {k: v for k, v in sample["pred_instances"].items() if k not in kept}
-            kept.update(to_arrays(prediction))
+            scores = {k: v for k, v in sample["pred_instances"].items() if k in SCORE_ENTRIES}
+            kept.update(to_arrays(scores))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Evaluates the results of all images.

@@ -1,20 +1,19 @@
 """Changes the predictions of MMDetection's models, and turns them into detections."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from mmdet.structures import DetDataSample
 from mmdet.structures.mask import encode_mask_results
 from mmengine.model import is_model_wrapper
+from numpy.typing import NDArray
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from msrcnn_mm.coco.detections import SCORE_ENTRIES, Detections, Rle
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.rescoring.calibration_file import CalibrationFile
+from msrcnn_mm.models.scorers.mask_statistics import NAMES
 
 
 def bare_model(model: Any) -> nn.Module:
@@ -46,42 +45,19 @@ def change_predictions(model: nn.Module, change: Callable[[Any], None]) -> Remov
     return bare_model(model).register_forward_hook(hook, with_kwargs=True)
 
 
-def calibration_of(model: nn.Module) -> str | Path | None:
-    """Returns the calibration file that a model's ``test_cfg.calibration`` names."""
-    settings: Any = getattr(model, "test_cfg", None) or {}
-    return settings.get("calibration")
-
-
-def add_calibrated_scores(sample: DetDataSample, calibration: CalibrationFile) -> None:
-    """Sets ``calibrated_scores``, (D,) in double precision, of one image's D predictions.
-
-    Raises:
-        UserError: The model predicts no instances, or lacks a score that the calibration needs.
-    """
-    if "pred_instances" not in sample:
-        raise UserError("test_cfg.calibration: this model predicts no instances")
-    instances = sample.pred_instances
-    fields = ("scores", *(field for field in SCORE_ENTRIES if field in instances))
-    scores, *others = (instances[field].double().cpu().numpy() for field in fields)
-    unknown = [None] * len(scores)
-    columns = dict(zip(fields[1:], others, strict=True))
-    values = calibration.apply(Detections(unknown, unknown, scores, **columns))
-    # In double precision: rounding would tie scores that the calibrator keeps apart.
-    instances.calibrated_scores = torch.from_numpy(values).to(instances.scores.device)
-
-
 def to_arrays(prediction: Mapping[str, Any]) -> dict[str, Any]:
     """Takes what evaluation needs from one image's ``pred_instances`` off its device.
 
     Args:
         prediction: ``bboxes`` (D, 4) as ``x1, y1, x2, y2`` in pixels, ``labels`` (D,), ``scores``
-            (D,) and, optionally, ``masks`` (D, H, W) or a list of D RLEs, and ``mask_ious``,
-            ``mask_scores``, ``foreground_probs`` and ``calibrated_scores``, each (D,).
+            (D,) and, optionally, ``masks`` (D, H, W) or a list of D RLEs, and scores
+            that are keys of :data:`SCORE_ENTRIES`, each (D,), and ``mask_statistics`` (D, S), see
+            :func:`msrcnn_mm.models.scorers.mask_statistics.mask_statistics`.
 
     Returns:
         The same fields as NumPy arrays, ``masks`` as a list of D RLEs.
     """
-    fields = ("bboxes", "labels", "scores", *SCORE_ENTRIES)
+    fields = ("bboxes", "labels", "scores", *SCORE_ENTRIES, "mask_statistics")
     arrays = {name: prediction[name].cpu().numpy() for name in fields if name in prediction}
     if "masks" in prediction:
         masks = prediction["masks"]
@@ -125,7 +101,14 @@ def to_detections(
         masks=[_with_text_counts(rle) for rle in arrays["masks"]] if "masks" in arrays else None,
         boxes=boxes,
         **columns,
+        extras=_statistics(arrays["mask_statistics"]) if "mask_statistics" in arrays else None,
     )
+
+
+def _statistics(values: NDArray[np.float32]) -> list[dict[str, Any]]:
+    """Returns the entries of D rows for (D, S) mask statistics, to four decimals."""
+    rounded = values.astype(float).round(4).tolist()
+    return [{"mask_statistics": dict(zip(NAMES, row, strict=True))} for row in rounded]
 
 
 def _with_text_counts(rle: Mapping[str, Any]) -> Rle:

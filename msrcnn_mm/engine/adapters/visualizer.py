@@ -14,7 +14,7 @@ from msrcnn_mm.errors import SettingError, first_names, warn
 
 from .label_fonts import DEFAULT, MAX_LENGTH, drawable, font_families
 
-_NAMES = {"scores": "class", "mask_scores": "mask"}
+_NAMES = {"rescored_scores": "rescored", "mask_scores": "mask", "scores": "class"}
 
 
 @VISUALIZERS.register_module(force=True)
@@ -100,26 +100,27 @@ class DetLocalVisualizer(visualization.DetLocalVisualizer):
 
 @VISUALIZERS.register_module()
 class MaskScoreVisualizer(DetLocalVisualizer):
-    """``DetLocalVisualizer`` whose score threshold can follow the mask score.
+    """``DetLocalVisualizer`` whose score threshold follows the rescored or the mask score.
 
     A detection is drawn if its deciding score is above the threshold. Its label gives the class,
-    the other score and, last, the deciding one, both in percent: ``nucleus, class 98.1, mask:
-    87.3``. Results without mask scores are drawn by class score, as in MMDetection. Labels stay
-    inside the picture.
+    the class score and, last, the deciding one, both in percent: ``nucleus, class 98.1, mask:
+    87.3``. Where the class score decides, the other is the mask score. Results without another
+    score are drawn by class score, as in MMDetection. Labels stay inside the picture.
 
     Args:
         name: The visualizer's name, by which mmengine finds it.
-        score_by: The field of ``pred_instances`` that decides: ``mask_scores`` or ``scores``.
+        score_by: The field of ``pred_instances`` that decides: ``rescored_scores``, ``mask_scores``
+            or ``scores``; by default the first of these that a result has.
         kwargs: Other arguments of ``DetLocalVisualizer``.
 
     Raises:
-        SettingError: ``score_by`` is neither.
+        SettingError: ``score_by`` is none of them.
     """
 
     def __init__(
-        self, name: str = "visualizer", *, score_by: str = "mask_scores", **kwargs: Any
+        self, name: str = "visualizer", *, score_by: str | None = None, **kwargs: Any
     ) -> None:
-        if score_by not in _NAMES:
+        if score_by is not None and score_by not in _NAMES:
             raise SettingError(f"score_by must be one of {', '.join(_NAMES)}, not {score_by!r}")
         super().__init__(name=name, **kwargs)
         self.score_by = score_by
@@ -141,7 +142,7 @@ class MaskScoreVisualizer(DetLocalVisualizer):
             args: As for ``DetLocalVisualizer``.
             kwargs: As for ``DetLocalVisualizer``.
         """
-        if data_sample is not None and "mask_scores" in data_sample.get("pred_instances", ()):
+        if data_sample is not None and "pred_instances" in data_sample:
             data_sample = data_sample.new()
             data_sample.pred_instances = self._by_deciding_score(data_sample.pred_instances)
         super().add_datasample(name, image, data_sample, *args, **kwargs)
@@ -164,14 +165,23 @@ class MaskScoreVisualizer(DetLocalVisualizer):
         """Returns a shallow copy whose ``scores``, by which the base class draws, is the deciding.
 
         Args:
-            instances: D detections with both scores.
+            instances: D detections.
 
         Returns:
-            The detections; the other score is kept in ``other_scores``.
+            The detections; ``other_scores`` are texts with the other score. Without another score
+            they are as they were.
         """
-        (other,) = _NAMES.keys() - {self.score_by}
+        present = [name for name in _NAMES if name in instances]
+        if len(present) < 2:
+            return instances
+        deciding = self.score_by if self.score_by in present else present[0]
+        other = "scores" if deciding != "scores" else present[-2]
         copy = instances.new()
-        copy.scores, copy.other_scores = instances[self.score_by], instances[other]
+        copy.scores = instances[deciding]
+        copy.other_scores = [
+            f", {_NAMES[other]} {100 * float(score):.1f}, {_NAMES[deciding]}"
+            for score in instances[other]
+        ]
         return copy
 
     def _label_names(self, instances: InstanceData, classes: Sequence[str] | None) -> list[str]:
@@ -180,10 +190,5 @@ class MaskScoreVisualizer(DetLocalVisualizer):
         The base class prints ``scores`` behind it.
         """
         names = super()._label_names(instances, classes)
-        if "other_scores" not in instances:
-            return names
-        (other,) = _NAMES.keys() - {self.score_by}
-        return [
-            f"{name}, {_NAMES[other]} {100 * float(score):.1f}, {_NAMES[self.score_by]}"
-            for name, score in zip(names, instances.other_scores, strict=True)
-        ]
+        others = instances.get("other_scores", [""] * len(names))
+        return [name + other for name, other in zip(names, others, strict=True)]

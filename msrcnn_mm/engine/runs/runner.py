@@ -11,9 +11,9 @@ from mmengine.runner import Runner
 from ..checks.run import check_run
 from ..config.errors import StartedHook, config_mistakes_as_user_errors
 from ..config.file import is_first_process
-from ..hooks.calibration import CalibrationHook
 from ..hooks.checkpoint_fit import CheckpointFitHook
 from ..hooks.overwrite_guard import OverwriteGuardHook
+from ..hooks.rescorer import RescorerHook
 from ..hooks.resume import ResumeHook
 from ..hooks.run_checks import RunChecksHook
 
@@ -22,7 +22,7 @@ DEFAULT_HOOKS = (
     CheckpointFitHook,
     ResumeHook,
     OverwriteGuardHook,
-    CalibrationHook,
+    RescorerHook,
 )
 """Hooks of configs/_base_ that the runs of stock configs get as well."""
 

@@ -1,13 +1,15 @@
 """Changes of a config by the options of a test."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
 from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.rescoring.calibration_file import read_calibration
+from msrcnn_mm.rescoring.rescorer import read_rescorer
 
 from ..checks.evaluators import coco_metrics, metrics_of
 from ..config.walk import as_list, leaf_datasets
@@ -15,6 +17,12 @@ from ..hooks.oracle import OracleHook
 
 DUMPS = {".pkl": "DumpDetResults", ".pickle": "DumpDetResults", ".json": "DumpCocoResults"}
 """The metric that writes predictions, by the suffix of the file."""
+
+FITTED: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "calibration": ("calibration", read_calibration),
+    "rescorer": ("re-scorer", read_rescorer),
+}
+"""Setting of ``model.test_cfg`` -> its name in words, and the function that reads its file."""
 
 
 def set_metrics(config: Config, metrics: list[str]) -> None:
@@ -74,45 +82,56 @@ def oracle_hook(config: Config) -> OracleHook:
     """Makes the hook that scores masks with their true IoUs.
 
     Raises:
-        UserError: The test measures no masks, or has a calibration.
+        UserError: The test measures no masks, or has a calibration or re-scorer.
     """
     evaluators = coco_metrics(config.get("test_evaluator"))
     if evaluators and not any("segm" in metrics_of(evaluator) for evaluator in evaluators):
         raise UserError("--oracle scores masks, and no mask is measured: add --eval segm")
-    if calibration_file(config) is not None:
-        raise UserError("--oracle: its scores are the true IoUs; test without a calibration")
+    for name in fitted_files(config):
+        what = FITTED[name][0]
+        raise UserError(f"--oracle: its scores are the true IoUs; test without a {what}")
     return OracleHook(annotations_of_test(config, "--oracle"))
 
 
-def calibration_file(config: Config) -> str | None:
-    """Returns the calibration that a config names; None without one."""
-    return (config.model.get("test_cfg") or {}).get("calibration")
+def fitted_files(config: Config) -> dict[str, str]:
+    """Returns setting -> file of the calibration and the re-scorer that a config names."""
+    settings = config.model.get("test_cfg") or {}
+    return {name: settings[name] for name in FITTED if settings.get(name) is not None}
 
 
-def set_calibration(config: Config, path: str) -> None:
-    """Has the test add calibrated scores."""
-    config.model.test_cfg = {**(config.model.get("test_cfg") or {}), "calibration": path}
+def set_fitted_file(config: Config, name: str, path: str) -> None:
+    """Has the test add scores by a file.
+
+    Args:
+        config: The config, which is changed.
+        name: ``calibration`` or ``rescorer``.
+        path: The file.
+    """
+    config.model.test_cfg = {**(config.model.get("test_cfg") or {}), name: path}
 
 
-def check_calibration(config: Config, same_images: bool) -> None:
-    """Checks that a calibration can be read and is not tested on the images it was fitted on.
+def check_fitted_files(config: Config, same_images: bool) -> None:
+    """Checks that calibration and re-scorer can be read and were not fitted on the tested images.
 
     Args:
         config: The config.
-        same_images: Whether it may be.
+        same_images: Whether they may be.
 
     Raises:
-        UserError: It cannot be read, or is; or there is none and ``same_images`` was asked for.
+        UserError: One cannot be read, or was; or there is none and ``same_images`` was asked for.
     """
-    path = calibration_file(config)
-    if path is None:
-        if same_images:
-            raise UserError("--same-images: there is no calibration; add --calibration FILE")
-        return
-    calibration = read_calibration(path)
-    if not same_images:
-        annotations = annotations_of_test(config, f"the calibration {path}")
-        calibration.refuse_same_images(AnnotationFile.read(annotations).coco())
+    files = fitted_files(config)
+    if same_images and not files:
+        raise UserError(
+            "--same-images: there is no calibration and no re-scorer; add --calibration FILE or"
+            " --rescorer FILE"
+        )
+    for name, path in files.items():
+        what, read = FITTED[name]
+        fitted = read(path)
+        if not same_images:
+            annotations = annotations_of_test(config, f"the {what} {path}")
+            fitted.refuse_same_images(AnnotationFile.read(annotations).coco())
 
 
 def draw_into(config: Config, folder: Path) -> None:

@@ -28,7 +28,7 @@ class MaskScoringRoIHead(StandardRoIHead):
     In training (section 3.3 of the paper) the MaskIoU head learns on the positive RoIs of the mask
     branch, from the masks of their ground-truth classes. At test it scores the mask of the
     predicted class, after NMS on the class score and the cut to the top detections. Results gain
-    ``mask_ious`` and ``mask_scores`` beside ``foreground_probs``; ``scores`` do not change.
+    ``mask_ious`` and ``mask_scores`` beside those of the host; ``scores`` do not change.
 
     Replaces MMDetection's class of the same name.
 
@@ -136,7 +136,8 @@ class MaskScoringRoIHead(StandardRoIHead):
 
         Returns:
             The detections with ``masks``, (D, height, width) bool, and ``mask_ious``,
-            ``mask_scores`` and ``foreground_probs``, each (D,) in [0, 1]. ``scores`` do not change.
+            ``mask_scores`` and ``foreground_probs``, each (D,) in [0, 1], and ``mask_statistics``,
+            (D, S). ``scores`` do not change.
         """
         mask_rois = bbox2roi([results.bboxes for results in results_list])
         labels = torch.cat([results.labels for results in results_list])

@@ -1,4 +1,4 @@
-"""Mask R-CNN's RoI head, with the foreground probabilities of its masks."""
+"""Mask R-CNN's RoI head, with foreground probabilities and statistics of its masks."""
 
 import torch
 from mmdet.models import roi_heads
@@ -8,12 +8,14 @@ from mmdet.utils import InstanceList
 from torch import Tensor
 
 from ..class_selection import select_class
-from ..scorers.maskness import foreground_probs
+from ..scorers.mask_statistics import mask_statistics
+from ..scorers.maskness import mean_over_foreground
 
 
 @MODELS.register_module(force=True)
 class StandardRoIHead(roi_heads.StandardRoIHead):
-    """Replaces MMDetection's class of the same name and adds ``foreground_probs`` to its results.
+    """Replaces MMDetection's class of the same name and adds ``foreground_probs`` and
+    ``mask_statistics`` to its results.
 
     Maskness, which needs no scorer, follows from them for a stock Mask R-CNN too.
     """
@@ -25,7 +27,7 @@ class StandardRoIHead(roi_heads.StandardRoIHead):
         results_list: InstanceList,
         rescale: bool = False,
     ) -> InstanceList:
-        """Adds masks and their foreground probabilities to each image's detections.
+        """Adds masks and numbers of their probabilities to each image's detections.
 
         Args:
             x: feature maps of all levels.
@@ -34,8 +36,8 @@ class StandardRoIHead(roi_heads.StandardRoIHead):
             rescale: whether boxes and masks are scaled to the original images' size.
 
         Returns:
-            The detections with ``masks``, (D, height, width) bool, and ``foreground_probs``, (D,)
-            in [0, 1].
+            The detections with ``masks``, (D, height, width) bool, ``foreground_probs``, (D,) in
+            [0, 1], and ``mask_statistics``, (D, S), see :func:`.mask_statistics`.
         """
         mask_rois = bbox2roi([results.bboxes for results in results_list])
         mask_preds = self._mask_forward(x, mask_rois)["mask_preds"]
@@ -51,7 +53,10 @@ class StandardRoIHead(roi_heads.StandardRoIHead):
         """Adds masks, given (R, C or 1, M, M) mask logits of all detections of the batch."""
         counts = [len(results) for results in results_list]
         labels = torch.cat([results.labels for results in results_list])
-        probs = foreground_probs(select_class(mask_preds, labels), self.test_cfg.mask_thr_binary)
+        probs = select_class(mask_preds, labels).float().sigmoid()
+        foreground = probs >= self.test_cfg.mask_thr_binary
+        means = mean_over_foreground(probs, foreground)
+        statistics = mask_statistics(probs, foreground)
         results_list = self.mask_head.predict_by_feat(
             mask_preds=mask_preds.split(counts),
             results_list=results_list,
@@ -59,6 +64,8 @@ class StandardRoIHead(roi_heads.StandardRoIHead):
             rcnn_test_cfg=self.test_cfg,
             rescale=rescale,
         )
-        for results, image_probs in zip(results_list, probs.split(counts), strict=True):
-            results.foreground_probs = image_probs
+        images = zip(results_list, means.split(counts), statistics.split(counts), strict=True)
+        for results, image_means, image_statistics in images:
+            results.foreground_probs = image_means
+            results.mask_statistics = image_statistics
         return results_list

@@ -1,4 +1,4 @@
-"""YOLACT's mask head (Bolya et al., ICCV 2019), with the foreground probabilities of its masks.
+"""YOLACT's mask head (Bolya et al., ICCV 2019), with statistics of its masks' probabilities.
 
 Shape shorthand: N images in the batch, C classes, P side of the prototypes.
 """
@@ -14,6 +14,7 @@ from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from ..scorers.mask_statistics import mask_statistics
 from ..scorers.maskness import mean_over_foreground
 
 _PASTED_AT_ONCE = 2**24  # pixels of masks, 64 MB of float32
@@ -21,7 +22,8 @@ _PASTED_AT_ONCE = 2**24  # pixels of masks, 64 MB of float32
 
 @MODELS.register_module(force=True)
 class YOLACTProtonet(dense_heads.YOLACTProtonet):
-    """Replaces MMDetection's class of the same name and adds ``foreground_probs`` to its results.
+    """Replaces MMDetection's class of the same name and adds ``foreground_probs`` and
+    ``mask_statistics`` to its results.
 
     Parameters and their names are the same. Masks and losses are the same, except:
 
@@ -121,7 +123,7 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
         rescale: bool = True,
         **kwargs: Any,
     ) -> InstanceList:
-        """Adds masks and their foreground probabilities to each image's detections.
+        """Adds masks and numbers of their probabilities to each image's detections.
 
         Args:
             mask_preds: (P, P, masks) probabilities of each image, not cropped.
@@ -132,8 +134,8 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
             **kwargs: not used.
 
         Returns:
-            The detections with ``masks``, (D, height, width) bool, and ``foreground_probs``, (D,)
-            in [0, 1].
+            The detections with ``masks``, (D, height, width) bool, ``foreground_probs``, (D,) in
+            [0, 1], and ``mask_statistics``, (D, S), see :func:`.mask_statistics`.
         """
         metas = [_padded(meta) for meta in batch_img_metas]
         cropped = self.crop_mask_preds(mask_preds, metas, results_list)
@@ -147,10 +149,15 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
         rescale: bool,
     ) -> InstanceList:
         """Adds masks, given each image's (D, P, P) probabilities, 0 outside the predicted boxes."""
-        images = zip(results_list, cropped, batch_img_metas, strict=True)
-        for results, masks, meta in images:
+        # The crop of maps of ones is the cells of the boxes.
+        ones = [masks.new_ones(()).expand(*masks.shape[1:], len(masks)) for masks in cropped]
+        metas = [_padded(meta) for meta in batch_img_metas]
+        boxes = self.crop_mask_preds(ones, metas, results_list)
+        images = zip(results_list, cropped, boxes, batch_img_metas, strict=True)
+        for results, masks, box, meta in images:
             foreground = masks > self.test_cfg.mask_thr
             results.foreground_probs = mean_over_foreground(masks, foreground)
+            results.mask_statistics = mask_statistics(masks, foreground, box > 0)
             results.masks = self._image_sized(masks, meta, rescale)
             if rescale:
                 factors = results.bboxes.new_tensor(meta["scale_factor"]).repeat(2)

@@ -8,20 +8,6 @@ import torch
 from torch import Tensor
 
 
-def foreground_probs(logits: Tensor, mask_thr: float) -> Tensor:
-    """Computes the mean probability over the foreground of each mask.
-
-    Args:
-        logits: (R, M, M) mask logits of the target class.
-        mask_thr: probability from which a pixel is foreground, in (0, 1).
-
-    Returns:
-        (R,) float32 in [0, 1]; 0 for a mask without foreground.
-    """
-    probs = logits.float().sigmoid()
-    return mean_over_foreground(probs, probs >= mask_thr)
-
-
 def mean_over_foreground(probs: Tensor, foreground: Tensor) -> Tensor:
     """Computes the mean of (R, H, W) probabilities over (R, H, W) bool foregrounds.
 

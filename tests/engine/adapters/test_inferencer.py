@@ -1,6 +1,7 @@
 """An inferencer whose predictions keep the scores of masks."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,14 @@ from mmengine.config import Config
 from PIL import Image
 
 from msrcnn_mm import MaskScoringInferencer
+from msrcnn_mm.errors import UserError
 from msrcnn_mm.rescoring.calibration_file import CalibrationFile
 from msrcnn_mm.rescoring.exponents import Exponents
+from msrcnn_mm.rescoring.features import features_of
+from msrcnn_mm.rescoring.rescorer import read_rescorer
 from tests.support import tiny
 from tests.support.coco_files import write_data_set
+from tests.support.fitted_rescorers import detections_of, rescorer_of
 from tests.support.small_runs import CLASSES, small_config
 
 SCORES = {"mask_ious", "mask_scores", "foreground_probs"}
@@ -59,6 +64,34 @@ def test_a_calibration_of_the_config_is_applied(run: tuple[Path, Path], tmp_path
     squares = [score**2 for score in ours["scores"]]
     assert ours["calibrated_scores"] == pytest.approx(squares, abs=2e-6)
     assert "calibrated_scores" not in predict(DetInferencer, path, run[1])
+
+
+def test_a_rescorer_of_the_config_is_applied(
+    run: tuple[Path, Path], inferencer: MaskScoringInferencer, tmp_path: Path
+) -> None:
+    images = [str(path) for path in sorted((run[0].parent / "train").iterdir())]
+    images += [image_file(tmp_path / f"{n}.png", 9 * n) for n in range(10)]
+    samples = inferencer(images, no_save_vis=True, return_datasamples=True)["predictions"]
+    predictions = [sample.pred_instances for sample in samples]
+    file = tmp_path / "r.json"
+    rescorer_of(predictions, CLASSES).write(file)
+    config = Config.fromfile(run[0])
+    config.model.test_cfg.rescorer = str(file)
+    path = run[0].with_name("rescored.py")
+    config.dump(path)
+    ours, before = predict(MaskScoringInferencer, path, run[1]), predict(DetInferencer, *run)
+    assert set(ours) == set(before) | SCORES | {"rescored_scores"}
+    assert ours["scores"] == before["scores"]
+    (sample,) = inferencer(
+        str(run[0].parent / "val" / "1.png"), no_save_vis=True, return_datasamples=True
+    )["predictions"]
+    features = features_of(detections_of([sample.pred_instances], CLASSES))
+    assert ours["rescored_scores"] == read_rescorer(file).score(features).scores.tolist()
+    config.model.test_cfg.rescorer = str(tmp_path / "other.json")
+    replace(read_rescorer(file), classes=["cat"]).write(tmp_path / "other.json")
+    config.dump(path)
+    with pytest.raises(UserError, match=r"other\.json: .* not fitted on the model's disk"):
+        MaskScoringInferencer(str(path), str(run[1]), device="cpu", show_progress=False)
 
 
 @pytest.fixture(scope="module")

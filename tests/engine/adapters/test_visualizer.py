@@ -52,7 +52,7 @@ def sample(scores: list[float], mask_scores: list[float] | None = None) -> DetDa
 
 
 def draw(
-    data_sample: DetDataSample | None, thr: float = 0.5, score_by: str = "mask_scores"
+    data_sample: DetDataSample | None, thr: float = 0.5, score_by: str | None = None
 ) -> np.ndarray:
     visualizer = MaskScoreVisualizer(name="drawing", score_by=score_by)
     visualizer.dataset_meta = {"classes": ("ring", "star"), "palette": [(220, 20, 60), (0, 0, 230)]}
@@ -73,6 +73,32 @@ def test_threshold_follows_class_scores_where_asked(texts: list[str]) -> None:
 def test_without_mask_scores_as_mmdetection(texts: list[str]) -> None:
     draw(sample([0.9, 0.4]))
     assert texts == ["ring: 90.0"]
+
+
+@pytest.mark.parametrize(
+    ("score_by", "expected"),
+    [
+        (None, ["star, class 40.0, rescored: 75.0"]),
+        ("rescored_scores", ["star, class 40.0, rescored: 75.0"]),
+        ("mask_scores", ["ring, class 90.0, mask: 85.0"]),
+        ("scores", ["ring, mask 85.0, class: 90.0"]),
+    ],
+)
+def test_rescored_scores_decide_unless_told(
+    texts: list[str], score_by: str | None, expected: list[str]
+) -> None:
+    data_sample = sample([0.9, 0.4], [0.85, 0.3])
+    data_sample.pred_instances.rescored_scores = torch.tensor([0.2, 0.75]).double()
+    draw(data_sample, score_by=score_by)
+    assert texts == expected
+
+
+def test_rescored_scores_without_mask_scores(texts: list[str]) -> None:
+    data_sample = sample([0.9, 0.4])
+    data_sample.pred_instances.rescored_scores = torch.tensor([0.2, 0.75]).double()
+    draw(data_sample)
+    draw(data_sample, score_by="scores")
+    assert texts == ["star, class 40.0, rescored: 75.0", "ring, rescored 20.0, class: 90.0"]
 
 
 def test_no_classes_known(texts: list[str]) -> None:
@@ -109,7 +135,7 @@ def test_masks_are_drawn_where_they_are_and_written(tmp_path: Path) -> None:
 
 
 def test_score_by_something_else_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"score_by must be one of scores, mask_sc.*, not 'mask"):
+    with pytest.raises(ValueError, match=r"score_by must be one of rescored_.*, scores, not 'mask"):
         MaskScoreVisualizer(name="wrong", score_by="mask_ious")
 
 

@@ -12,7 +12,7 @@ from mmengine.registry import HOOKS
 
 from msrcnn_mm.engine.hooks.oracle import OracleHook
 from msrcnn_mm.errors import UserError
-from tests.engine.hooks.test_calibration import Wrapper
+from tests.engine.hooks.test_rescorer import Wrapper
 from tests.support import tiny
 from tests.support.coco_files import write_data_set
 from tests.support.small_runs import CLASSES

@@ -1,13 +1,17 @@
 """Changes of a config by the options of a test."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mmengine.config import Config
 
-from msrcnn_mm.engine.runs.testing import add_dump
+from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.engine.runs.testing import add_dump, check_fitted_files, set_fitted_file
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.rescoring.rescorer_fit import fit_rescorer
+from tests.support.coco_scenes import as_coco, coco_dict, random_scene
 
 DATASET = dict(type="CocoDataset", data_root="data/", ann_file="test.json")
 
@@ -54,3 +58,19 @@ def test_without_annotations_it_is_one_line() -> None:
 def test_a_config_without_one_annotation_file_is_one_line(config: dict) -> None:
     with pytest.raises(UserError, match="has an ann_file"):
         add_dump(Config(config), Path("out.json"))
+
+
+def test_a_rescorer_is_not_tested_on_images_it_was_fitted_on(tmp_path: Path) -> None:
+    annotations, rows = random_scene(3, 12)
+    file, truth = str(tmp_path / "r.json"), tmp_path / "gt.json"
+    coco = as_coco(annotations, 12)
+    fit_rescorer(Detections.from_rows(rows), coco, "fit_gt.json").write(file)
+    config = Config(dict(model=dict(), test_evaluator=dict(ann_file=str(truth))))
+    set_fitted_file(config, "rescorer", file)
+    truth.write_text(json.dumps(coco_dict(annotations, 12)))
+    message = r"12 of the 12 images, .* that the re-scorer was fitted on \(fit_gt\.json\)"
+    with pytest.raises(UserError, match=message):
+        check_fitted_files(config, same_images=False)
+    check_fitted_files(config, same_images=True)
+    truth.write_text(json.dumps(coco_dict([], 5)))
+    check_fitted_files(config, same_images=False)

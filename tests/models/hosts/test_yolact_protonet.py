@@ -15,6 +15,7 @@ from tests.support.tiny_yolact import ellipses, losses, predictions
 
 SHAPE = (288, 256)
 YOLACT = "yolact_plus/yolact_r50_1xb8-55e_coco.py"
+OWN = {"foreground_probs", "mask_statistics"}
 PLUS = "yolact_plus/yolact-plus_r50_1xb8-55e_coco.py"
 
 
@@ -25,7 +26,7 @@ def model() -> nn.Module:
 
 @pytest.mark.parametrize(
     ("name", "adds"),
-    [(YOLACT, {"foreground_probs"}), (PLUS, {"foreground_probs", "mask_ious", "mask_scores"})],
+    [(YOLACT, OWN), (PLUS, OWN | {"mask_ious", "mask_scores"})],
 )
 def test_losses_and_predictions_are_mmdetections(
     name: str, adds: set[str], monkeypatch: pytest.MonkeyPatch
