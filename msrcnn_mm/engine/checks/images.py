@@ -1,7 +1,5 @@
 """Checks of a data set's images against its annotations."""
 
-import os
-import unicodedata
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,6 +15,7 @@ from msrcnn_mm.errors import UserError, warn
 
 from ..config.walk import is_local, loading_step
 from .loaded_images import COLOR_TYPES, IN_COLOR, Loader, channels_of, lost_range, size_of
+from .missing_images import other_name, present_images
 
 # Opening takes some 0.1 ms on a disk and ten times that on a network; more would hold up COCO.
 _OPENED = 2000
@@ -72,96 +71,20 @@ def check_images(
         warn(f"{where}: the images are not on this machine's disk, so they are not checked")
         return
     if folder and not Path(folder).is_dir():
-        raise UserError(f"{where}: no such folder of images: {folder}{_other_name(folder)}")
+        raise UserError(f"{where}: no such folder of images: {folder}{other_name(folder)}")
     loader = None if step is None else Loader(step, channels)
     infos = [
         dataset.parse_data_info({"raw_img_info": {**image, "img_id": id_}, "raw_ann_info": []})
         for id_, image in file.images.items()
     ]
-    present = _present(infos, file.path, where, trained and loader is not None and loader.skips)
+    present = present_images(
+        infos, file.path, where, trained and loader is not None and loader.skips
+    )
     if loader is None:
         warn(f"{where}: no transform of its pipeline loads images, so they are not opened")
         return
     stride = -(-len(present) // _OPENED)
     _LoadedImages(loader, file.path, where, trained).check(present[::stride])
-
-
-def _present(
-    infos: Sequence[Mapping[str, Any]], annotations: str, where: str, skips: bool
-) -> list[Mapping[str, Any]]:
-    """Returns the entries whose files exist and are not empty; all must, unless they are skipped.
-
-    Raises:
-        UserError: A file is missing or empty.
-    """
-    sizes: dict[str, dict[str, int]] = {}
-    present, missing = [], []
-    for info in infos:
-        paths = info["img_path"] if isinstance(info["img_path"], list) else [info["img_path"]]
-        for path in paths:
-            parent, name = os.path.split(path)  # pathlib would take a second for COCO
-            if parent not in sizes:
-                sizes[parent] = _file_sizes(parent)
-            size = sizes[parent].get(name)
-            if not size:
-                missing.append(path)
-                if size == 0 and not skips:
-                    raise UserError(f"{where}: the image {path} is empty (0 bytes)")
-                break
-        else:
-            present.append(info)
-    if missing and (not skips or not present):
-        raise UserError(
-            f"{where}: {len(missing)} of {len(infos)} images of {annotations} are missing, "
-            f"the first is {missing[0]}{_other_name(missing[0])}"
-        )
-    if missing:
-        warn(
-            f"{where}: {len(missing)} of {len(infos)} images of {annotations} are missing or "
-            f"empty and are skipped (ignore_empty), the first is "
-            f"{missing[0]}{_other_name(missing[0])}"
-        )
-    return present
-
-
-def _file_sizes(folder: str) -> dict[str, int]:
-    """Returns sizes by name of a folder's files, from one listing; none without such a folder."""
-    try:
-        with os.scandir(folder or ".") as entries:
-            return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
-    except OSError:
-        return {}
-
-
-def _other_name(missing: str) -> str:
-    """Returns how a missing path is to be written, as the end of a message; empty if unknown."""
-    if "\\" in missing and os.sep == "/":
-        return ": write / instead of \\, which separates folders on Windows alone"
-    found, form = Path(), ""
-    for name in Path(missing).parts:
-        if not (found / name).exists():
-            same = unicodedata.normalize("NFC", name)
-            names = [n for n in _names(found) if unicodedata.normalize("NFC", n) == same]
-            if not names:
-                return ""
-            form = "NFC" if names[0] == same else "NFD"
-            found /= names[0]
-        else:
-            found /= name
-    if not form:  # it is there, and empty or no file
-        return ""
-    return (
-        f": it is there under a name that looks the same, in Unicode's form {form}: write it in "
-        f"that form, as unicodedata.normalize({form!r}, name) of Python gives"
-    )
-
-
-def _names(folder: Path) -> list[str]:
-    """Returns the names in a folder; none if it cannot be listed."""
-    try:
-        return [path.name for path in folder.iterdir()]
-    except OSError:
-        return []
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,87 @@
+"""Finds the images of a data set that are missing or empty."""
+
+import os
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msrcnn_mm.errors import UserError, warn
+
+
+def present_images(
+    infos: Sequence[Mapping[str, Any]], annotations: str, where: str, skips: bool
+) -> list[Mapping[str, Any]]:
+    """Returns the entries whose files exist and are not empty; all must, unless they are skipped.
+
+    Raises:
+        UserError: A file is missing or empty.
+    """
+    sizes: dict[str, dict[str, int]] = {}
+    present, missing = [], []
+    for info in infos:
+        paths = info["img_path"] if isinstance(info["img_path"], list) else [info["img_path"]]
+        for path in paths:
+            parent, name = os.path.split(path)  # pathlib would take a second for COCO
+            if parent not in sizes:
+                sizes[parent] = _file_sizes(parent)
+            size = sizes[parent].get(name)
+            if not size:
+                missing.append(path)
+                if size == 0 and not skips:
+                    raise UserError(f"{where}: the image {path} is empty (0 bytes)")
+                break
+        else:
+            present.append(info)
+    if missing and (not skips or not present):
+        raise UserError(
+            f"{where}: {len(missing)} of {len(infos)} images of {annotations} are missing, "
+            f"the first is {missing[0]}{other_name(missing[0])}"
+        )
+    if missing:
+        warn(
+            f"{where}: {len(missing)} of {len(infos)} images of {annotations} are missing or "
+            f"empty and are skipped (ignore_empty), the first is "
+            f"{missing[0]}{other_name(missing[0])}"
+        )
+    return present
+
+
+def _file_sizes(folder: str) -> dict[str, int]:
+    """Returns sizes by name of a folder's files, from one listing; none without such a folder."""
+    try:
+        with os.scandir(folder or ".") as entries:
+            return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+    except OSError:
+        return {}
+
+
+def other_name(missing: str) -> str:
+    """Returns how a missing path is to be written, as the end of a message; empty if unknown."""
+    if "\\" in missing and os.sep == "/":
+        return ": write / instead of \\, which separates folders on Windows alone"
+    found, form = Path(), ""
+    for name in Path(missing).parts:
+        if not (found / name).exists():
+            same = unicodedata.normalize("NFC", name)
+            names = [n for n in _names(found) if unicodedata.normalize("NFC", n) == same]
+            if not names:
+                return ""
+            form = "NFC" if names[0] == same else "NFD"
+            found /= names[0]
+        else:
+            found /= name
+    if not form:  # it is there, and empty or no file
+        return ""
+    return (
+        f": it is there under a name that looks the same, in Unicode's form {form}: write it in "
+        f"that form, as unicodedata.normalize({form!r}, name) of Python gives"
+    )
+
+
+def _names(folder: Path) -> list[str]:
+    """Returns the names in a folder; none if it cannot be listed."""
+    try:
+        return [path.name for path in folder.iterdir()]
+    except OSError:
+        return []
