@@ -15,7 +15,7 @@ from tests.support.coco_scenes import SIDE, coco_dict, random_scene
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "mmcv", "mmengine", "mmdet", "cv2")
 MAX_MB = 350
-NUM_IMAGES = 8
+NUM_IMAGES = 12  # a re-scorer needs 10
 
 
 def run(*command: object, cwd: Path) -> str:
@@ -72,6 +72,8 @@ def files(tmp_path_factory):
         ("correlate results.json annotations.json correlation", "correlation/correlation.json"),
         ("draw results.json annotations.json images scores.png", "scores.png"),
         ("calibrate fit results.json annotations.json calibration.json", "calibration.json"),
+        ("agree results.json --scaled results.json --out agreement.json", "agreement.json"),
+        ("rescore fit results.json annotations.json --out rescorer.json", "rescorer.json"),
     ],
 )
 def test_a_command(venv, files, command, written):
