@@ -38,11 +38,7 @@ class CocoDataset(coco.CocoDataset):
 
     See :class:`.AnnotationFile`: absent boxes, areas, ``iscrowd`` and ids are filled in, and
     annotations of images or categories that the file does not list are left out. Files that need
-    none of that give the same data set.
-
-    Args:
-        *args: Those of MMDetection's class.
-        **kwargs: Likewise.
+    none of that give the same data set. Arguments are those of MMDetection's class.
     """
 
     COCOAPI = CompletedCOCO
