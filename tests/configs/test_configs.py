@@ -42,7 +42,7 @@ THEIRS = {
     for path in (Path(mmdet.__file__).parent / ".mim" / "configs" / folder).glob("m*-rcnn_*.py")
 }
 WITH_THEIRS = [name for name in FILES if Path(name).name in THEIRS]
-FIELDS = {"bboxes", "labels", "scores", "masks", "foreground_probs"}
+FIELDS = {"bboxes", "labels", "scores", "masks", "foreground_probs", "mask_statistics"}
 MASK_SCORES = {"mask_ious", "mask_scores"}
 
 
