@@ -27,7 +27,7 @@ FORMAT = "msrcnn_mm re-scorer 1"
 
 @dataclass(frozen=True)
 class Rescored:
-    """What a re-scorer says of D detections.
+    """Scores that a re-scorer gives D detections.
 
     Attributes:
         scores: (D,), expected TP share in [0, 1], which ranks masks.

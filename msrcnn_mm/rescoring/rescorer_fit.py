@@ -31,7 +31,7 @@ FEWEST_IMAGES = 10
 
 @dataclass(frozen=True)
 class Targets:
-    """What is known of D detections from the annotations, NaN for those that do not count.
+    """Targets of D detections by their annotations, NaN for those that do not count.
 
     Attributes:
         tp_shares: (D,), share of the IoU thresholds at which a detection is matched.

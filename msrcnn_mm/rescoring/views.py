@@ -73,7 +73,7 @@ class View:
 
 @dataclass(frozen=True)
 class FoundAgain:
-    """How the confident masks of results are found again in a view, whatever the class.
+    """Counts of confident masks that a view finds again, whatever the class.
 
     Attributes:
         confident: Number of masks of class score >= :data:`CONFIDENT`.

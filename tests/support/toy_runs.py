@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
-from mmengine.runner import Runner
+from mmengine.runner import CheckpointLoader, Runner
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -108,3 +108,8 @@ def train(
             **settings,
         ).train()
     return rates.seen
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Reads a checkpoint by the safe loader that the package registers."""
+    return CheckpointLoader.load_checkpoint(str(path), map_location="cpu")

@@ -105,7 +105,7 @@ class _Header:
 
     @property
     def is_square(self) -> bool:
-        """Whether turning the image leaves its size as it is."""
+        """True if height equals width, so that turning the image keeps its size."""
         return self.size[0] == self.size[1]
 
 

@@ -7,7 +7,7 @@ import torch
 
 from msrcnn_mm.engine.hooks import resume
 from msrcnn_mm.errors import CheckpointError
-from tests.support.toy_runs import train
+from tests.support.toy_runs import read_checkpoint, train
 
 SGD = dict(type="SGD", lr=0.1, momentum=0.9)
 ADAMW = dict(type="AdamW", lr=0.1)
@@ -65,7 +65,7 @@ def test_adam_without_decoupled_decay_is_said(tmp_path: Path, said: list[str]) -
 def test_switches_that_an_older_torch_did_not_save(tmp_path: Path, said: list[str]) -> None:
     train(tmp_path, STEPS, 1, optimizer=ADAMW)
     path = tmp_path / "epoch_1.pth"
-    checkpoint = torch.load(path, weights_only=False)
+    checkpoint = read_checkpoint(path)
     for key in ("decoupled_weight_decay", "amsgrad", "maximize", "fused"):
         del checkpoint["optimizer"]["param_groups"][0][key]
     torch.save(checkpoint, path)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from msrcnn_mm.engine.hooks import resume
-from tests.support.toy_runs import train
+from tests.support.toy_runs import read_checkpoint, train
 
 
 @pytest.fixture
@@ -115,11 +115,11 @@ def test_the_same_schedule_resumes_bit_by_bit_as_before(
         torch.manual_seed(0)
         train(folder, schedule, 6, checkpoint=saved, ours=ours)
         middle = folder / ("iter_13.pth" if saved else "epoch_3.pth")
-        checkpoint = torch.load(middle, weights_only=False)
+        checkpoint = read_checkpoint(middle)
         checkpoint["optimizer"]["param_groups"][0]["lr"] *= 0.3
         torch.save(checkpoint, middle)
         seen = train(folder, schedule, 6, resume=True, load_from=str(middle), ours=ours)
-        last = torch.load(max(folder.glob("*_*.pth"), key=iteration), weights_only=False)
+        last = read_checkpoint(max(folder.glob("*_*.pth"), key=iteration))
         weights = last["state_dict"]["layer.weight"].tolist()
         ends.append((seen, last.get("param_schedulers"), weights))
     assert ends[0] == ends[1]
@@ -228,14 +228,14 @@ def test_a_schedule_by_results_goes_on_from_its_learning_rate(
 
     train(tmp_path, plateau(2), 3)
     middle = tmp_path / "epoch_3.pth"
-    checkpoint = torch.load(middle, weights_only=False)
+    checkpoint = read_checkpoint(middle)
     checkpoint["optimizer"]["param_groups"][0]["lr"] = 0.007
     checkpoint["param_schedulers"][2].update(best=0.25, num_bad_epochs=2)
     torch.save(checkpoint, middle)
     seen = train(tmp_path, plateau(5), 6, resume=True)
     assert {values[0][0] for _, values in seen} == {0.007}
     assert any("the learning rate stays 0.007, because a ReduceOnPlateau" in text for text in said)
-    state = torch.load(tmp_path / "epoch_6.pth", weights_only=False)["param_schedulers"][2]
+    state = read_checkpoint(tmp_path / "epoch_6.pth")["param_schedulers"][2]
     assert (state["patience"], state["best"], state["num_bad_epochs"]) == (5, 0.25, 2)
 
 

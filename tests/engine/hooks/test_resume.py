@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.runner import Runner
 from torch import distributed, multiprocessing
@@ -14,7 +13,7 @@ from torch import distributed, multiprocessing
 from msrcnn_mm.engine.checkpoints.place import CheckpointPlace
 from msrcnn_mm.engine.hooks import resume
 from msrcnn_mm.errors import CheckpointError
-from tests.support.toy_runs import train
+from tests.support.toy_runs import read_checkpoint, train
 
 STEPS = [dict(type="MultiStepLR", milestones=[4])]
 
@@ -154,5 +153,5 @@ def test_a_copy_leaves_the_best_checkpoint_of_its_original(tmp_path: Path) -> No
     train(new, STEPS, 3, resume=True, load_from=str(run / "epoch_2.pth"), **settings)
     assert [path.name for path in new.glob("best*")] == ["best_acc_epoch_3.pth"]
     assert [path.name for path in run.glob("best*")] == ["best_acc_epoch_2.pth"]
-    best = torch.load(copy / "epoch_3.pth", weights_only=False)["message_hub"]["runtime_info"]
+    best = read_checkpoint(copy / "epoch_3.pth")["message_hub"]["runtime_info"]
     assert best["best_ckpt"] == str(copy / "best_acc_epoch_3.pth")
