@@ -16,8 +16,8 @@ import numpy as np
 from msrcnn_mm.coco.results_file import load_results, write_results
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.summaries import text_table
-from msrcnn_mm.rescoring.agreement import AGREEMENT, agreement, agreement_scores
-from msrcnn_mm.rescoring.views import CONFIDENT, FOUND_IOU, check_view, found_again
+from msrcnn_mm.rescoring.features.agreement import AGREEMENT, agreement, agreement_scores
+from msrcnn_mm.rescoring.features.views import CONFIDENT, FOUND_IOU, check_view, found_again
 
 from .arguments import OneLineParser
 from .output_paths import refuse_inputs

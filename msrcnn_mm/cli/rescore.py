@@ -21,11 +21,11 @@ from msrcnn_mm.evaluation.intervals import ap_gains, resample
 from msrcnn_mm.evaluation.overlaps import find_overlaps
 from msrcnn_mm.evaluation.protocol import coco_protocol, words
 from msrcnn_mm.evaluation.summaries import gain_text, percent, text_table
-from msrcnn_mm.rescoring.cross_fitting import FOLDS, cross_fit
-from msrcnn_mm.rescoring.features import BASES, features_of
-from msrcnn_mm.rescoring.image_groups import numbered
+from msrcnn_mm.rescoring.features.collect import BASES, features_of
+from msrcnn_mm.rescoring.features.image_groups import numbered
 from msrcnn_mm.rescoring.rescorer import read_rescorer
 from msrcnn_mm.rescoring.rescorer_fit import check_enough, fit_rescorer, targets_of
+from msrcnn_mm.rescoring.trees.cross_fitting import FOLDS, cross_fit
 
 from .arguments import OneLineParser, add_inputs
 from .output_paths import refuse_inputs

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from msrcnn_mm.coco.results_file import load_results
-from msrcnn_mm.rescoring.views import View
+from msrcnn_mm.rescoring.features.views import View
 
 
 def add_views(parser: argparse.ArgumentParser) -> None:

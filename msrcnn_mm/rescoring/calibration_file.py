@@ -15,10 +15,10 @@ from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats
 from msrcnn_mm.evaluation.protocol import DETECTOR_SCORES
 
-from .exponents import Exponents
-from .factors import score_and_factors
-from .isotonic import Isotonic
-from .temperature import Temperature
+from .calibrators.exponents import Exponents
+from .calibrators.factors import score_and_factors
+from .calibrators.isotonic import Isotonic
+from .calibrators.temperature import Temperature
 
 FORMAT = "msrcnn_mm calibration 1"
 

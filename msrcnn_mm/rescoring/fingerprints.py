@@ -13,7 +13,7 @@ from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.json_values import is_number
 from msrcnn_mm.evaluation.overlaps import Floats
 
-from .image_groups import by_image, masks_of
+from .features.image_groups import by_image, masks_of
 
 _SHARES = np.linspace(0, 1, 21)
 

@@ -13,8 +13,8 @@ from msrcnn_mm.evaluation.protocol import Protocol, coco_protocol, words
 from msrcnn_mm.evaluation.rankings import score_columns
 
 from .calibration_file import METHODS, CalibrationFile, Calibrator, fingerprints
-from .exponents import Exponents
-from .factors import score_and_factors
+from .calibrators.exponents import Exponents
+from .calibrators.factors import score_and_factors
 
 
 def fit_calibration(

@@ -16,11 +16,11 @@ from msrcnn_mm.coco.json_files import read_json, write_json
 from msrcnn_mm.errors import UserError, first_names
 
 from .calibration_file import refuse_same_images
-from .features import Features, features_of
+from .calibrators.isotonic import Isotonic
+from .features.collect import Features, features_of
+from .features.views import View
 from .fingerprints import DetectorFingerprint, result_fingerprints
-from .isotonic import Isotonic
-from .trees import Trees, mean_probabilities
-from .views import View
+from .trees.symmetric import Trees, mean_probabilities
 
 FORMAT = "msrcnn_mm re-scorer 1"
 

@@ -18,13 +18,13 @@ from msrcnn_mm.evaluation.rankings import in_unit_interval
 from msrcnn_mm.evaluation.tp_share import tp_shares
 
 from .calibration_file import fingerprints
-from .cross_fitting import cross_fit
-from .features import Features, features_of
+from .calibrators.isotonic import Isotonic
+from .features.collect import Features, features_of
+from .features.image_groups import numbered
+from .features.views import View
 from .fingerprints import DetectorFingerprint, result_fingerprints
-from .image_groups import numbered
-from .isotonic import Isotonic
 from .rescorer import Rescorer, kinds_of
-from .views import View
+from .trees.cross_fitting import cross_fit
 
 FEWEST_IMAGES = 10
 
@@ -107,7 +107,7 @@ def fit_rescorer(
         features: Of the detections and views, if they have been computed.
 
     Raises:
-        UserError: See :func:`check_enough` and :func:`.features.features_of`.
+        UserError: See :func:`check_enough` and :func:`.collect.features_of`.
     """
     features = features or features_of(detections, views)
     targets = targets_of(coco, detections, protocol or coco_protocol(coco))

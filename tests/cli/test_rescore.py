@@ -15,9 +15,9 @@ from msrcnn_mm.coco.runs import mirror
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.summaries import gain_text
-from msrcnn_mm.rescoring.agreement import agreement, agreement_scores
+from msrcnn_mm.rescoring.features.agreement import agreement, agreement_scores
+from msrcnn_mm.rescoring.features.views import View
 from msrcnn_mm.rescoring.rescorer import read_rescorer
-from msrcnn_mm.rescoring.views import View
 from tests.support.coco_scenes import coco_dict, random_scene
 
 IMAGES = 30

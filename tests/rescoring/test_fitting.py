@@ -13,8 +13,8 @@ from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.protocol import DETECTOR_SCORES
 from msrcnn_mm.rescoring.calibration_file import METHODS, read_calibration
+from msrcnn_mm.rescoring.calibrators.temperature import Temperature
 from msrcnn_mm.rescoring.fitting import add_calibrated_scores, fit_calibration
-from msrcnn_mm.rescoring.temperature import Temperature
 from tests.support.coco_scenes import as_coco, random_scene
 
 IMAGES = 6

@@ -14,9 +14,9 @@ from msrcnn_mm.coco.runs import mirror
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.average_precision import average_precisions
 from msrcnn_mm.evaluation.protocol import coco_protocol
+from msrcnn_mm.rescoring.features.views import View
 from msrcnn_mm.rescoring.rescorer import Rescorer, read_rescorer
 from msrcnn_mm.rescoring.rescorer_fit import fit_rescorer, targets_of
-from msrcnn_mm.rescoring.views import View
 from tests.support.coco_scenes import as_coco, random_scene, worked_scene
 
 

@@ -14,8 +14,8 @@ from PIL import Image
 from msrcnn_mm import MaskScoringInferencer
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.rescoring.calibration_file import CalibrationFile
-from msrcnn_mm.rescoring.exponents import Exponents
-from msrcnn_mm.rescoring.features import features_of
+from msrcnn_mm.rescoring.calibrators.exponents import Exponents
+from msrcnn_mm.rescoring.features.collect import features_of
 from msrcnn_mm.rescoring.rescorer import read_rescorer
 from tests.support import tiny
 from tests.support.coco_files import write_data_set

@@ -14,11 +14,11 @@ from mmengine.registry import HOOKS
 from msrcnn_mm.engine.hooks.rescorer import RescorerHook
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.rescoring.calibration_file import CalibrationFile
-from msrcnn_mm.rescoring.exponents import Exponents
-from msrcnn_mm.rescoring.features import features_of
-from msrcnn_mm.rescoring.isotonic import Isotonic
+from msrcnn_mm.rescoring.calibrators.exponents import Exponents
+from msrcnn_mm.rescoring.calibrators.isotonic import Isotonic
+from msrcnn_mm.rescoring.calibrators.temperature import Temperature
+from msrcnn_mm.rescoring.features.collect import features_of
 from msrcnn_mm.rescoring.rescorer import read_rescorer
-from msrcnn_mm.rescoring.temperature import Temperature
 from tests.support import tiny
 from tests.support.fitted_rescorers import detections_of, rescorer_of
 

@@ -6,7 +6,7 @@ import torch
 
 from msrcnn_mm.engine.adapters.predictions import to_arrays, to_detections
 from msrcnn_mm.models.scorers.mask_statistics import NAMES, mask_statistics
-from msrcnn_mm.rescoring.own_features import MASK_STATISTICS, own_features
+from msrcnn_mm.rescoring.features.own import MASK_STATISTICS, own_features
 from tests.support import tiny, tiny_yolact
 from tests.support.tiny_yolact import ellipses
 

@@ -5,7 +5,7 @@ import pytest
 
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.rescoring.factors import score_and_factors
+from msrcnn_mm.rescoring.calibrators.factors import score_and_factors
 
 NAN = float("nan")
 

@@ -10,7 +10,7 @@ import numpy as np
 from msrcnn_mm.evaluation.overlaps import Floats, Ints
 
 from .boosting import fit_trees
-from .trees import Trees
+from .symmetric import Trees
 
 FOLDS = 5
 

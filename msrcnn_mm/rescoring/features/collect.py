@@ -13,9 +13,9 @@ from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats
 
 from .agreement import agreement, agreement_features
-from .context_features import context_features
+from .context import context_features
 from .image_groups import masks_of
-from .own_features import own_features
+from .own import own_features
 from .views import View, check_view
 
 BASES = ("consensus", "maskness", "class_score")

@@ -5,7 +5,7 @@ import pytest
 
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.rescoring.own_features import MASK_STATISTICS, own_features
+from msrcnn_mm.rescoring.features.own import MASK_STATISTICS, own_features
 from tests.support.rescoring_scenes import random_results
 
 

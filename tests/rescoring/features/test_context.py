@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.rescoring.context_features import NAMES, context_features
+from msrcnn_mm.rescoring.features.context import NAMES, context_features
 from tests.support.rescoring_scenes import plain_iou, random_results
 
 

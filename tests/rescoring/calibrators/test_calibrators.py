@@ -11,9 +11,9 @@ from hypothesis.extra import numpy as arrays
 from scipy.special import expit, logit
 
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.rescoring.exponents import Exponents
-from msrcnn_mm.rescoring.isotonic import Isotonic
-from msrcnn_mm.rescoring.temperature import Temperature
+from msrcnn_mm.rescoring.calibrators.exponents import Exponents
+from msrcnn_mm.rescoring.calibrators.isotonic import Isotonic
+from msrcnn_mm.rescoring.calibrators.temperature import Temperature
 
 
 def cross_entropy(predicted: np.ndarray, targets: np.ndarray) -> float:

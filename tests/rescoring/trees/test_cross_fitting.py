@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from msrcnn_mm.rescoring import cross_fitting
-from msrcnn_mm.rescoring.cross_fitting import FOLDS, cross_fit
+from msrcnn_mm.rescoring.trees import cross_fitting
+from msrcnn_mm.rescoring.trees.cross_fitting import FOLDS, cross_fit
 
 IMAGES, A_IMAGE = 20, 30
 

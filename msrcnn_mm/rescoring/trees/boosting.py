@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from msrcnn_mm.evaluation.overlaps import Floats, Ints
 
-from .trees import Trees, base_odds
+from .symmetric import Trees, base_odds
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.rescoring.agreement import agreement, agreement_features, agreement_scores
+from msrcnn_mm.rescoring.features.agreement import agreement, agreement_features, agreement_scores
 from tests.support.rescoring_scenes import changed_view, plain_iou, random_results
 
 

@@ -8,8 +8,8 @@ from scipy.special import expit, logit
 from scipy.stats import spearmanr
 
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.rescoring.boosting import Settings, fit_trees
-from msrcnn_mm.rescoring.trees import Trees, mean_probabilities
+from msrcnn_mm.rescoring.trees.boosting import Settings, fit_trees
+from msrcnn_mm.rescoring.trees.symmetric import Trees, mean_probabilities
 
 
 def sample(seed: int, many: int = 4000):

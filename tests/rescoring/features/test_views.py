@@ -8,7 +8,7 @@ import pytest
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.runs import mirror
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.rescoring.views import View, check_view, found_again
+from msrcnn_mm.rescoring.features.views import View, check_view, found_again
 from tests.support.coco_scenes import encode
 
 IMAGES, A_IMAGE, SIDE = 12, 3, 40

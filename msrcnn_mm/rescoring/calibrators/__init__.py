@@ -1,0 +1,1 @@
+"""Corrections of one score by few numbers."""

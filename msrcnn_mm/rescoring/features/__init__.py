@@ -1,0 +1,1 @@
+"""Features of detections, from results files alone."""

@@ -1,0 +1,1 @@
+"""Boosted trees and how they are fitted."""
