@@ -3,21 +3,25 @@
     python -m msrcnn_mm agree RESULTS.json --flipped FLIPPED.json --scaled SMALL.json --out OUT.json
 
 A view is the image mirrored or at another size, tested by the same detector. The output is the
-results with three more entries: agreement, agreement_score and consensus. The last two are scores
-that rank masks and need no fitting.
+results with three more entries: the scores agreement_score and consensus, which rank masks and
+need no fitting, and view_agreement, which python -m msrcnn_mm rescore reads.
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from msrcnn_mm.coco.results_file import load_results, write_results
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.summaries import text_table
-from msrcnn_mm.rescoring.features.agreement import AGREEMENT, agreement, agreement_scores
-from msrcnn_mm.rescoring.features.views import CONFIDENT, FOUND_IOU, check_view, found_again
+from msrcnn_mm.rescoring.features.agreement import AGREEMENT, ENTRY, agreement, with_columns
+from msrcnn_mm.rescoring.features.views import (
+    CONFIDENT,
+    FOUND_IOU,
+    check_view,
+    found_again,
+    kinds_of,
+)
 
 from .arguments import OneLineParser
 from .output_paths import refuse_inputs
@@ -54,7 +58,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     detections = load_results(args.results)
     rows = []
     found = []
-    for view in load_views(args):
+    views = load_views(args)
+    for view in views:
         brought_back = check_view(detections, view)
         columns = agreement(detections, brought_back)
         confident = detections.class_scores >= CONFIDENT
@@ -62,13 +67,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         again = found_again(detections, brought_back)
         rows.append([view.name, f"{again.confident:,}", f"{again.share:.1%}", mean])
         found.append(columns)
-    agreed, consensus = agreement_scores(detections, found)
-    mean_agreement = np.mean([columns[AGREEMENT] for columns in found], axis=0)
-    columns = {"agreement": mean_agreement, "agreement_score": agreed, "consensus": consensus}
-    write_results(detections.with_entries(columns), args.out)
+    write_results(with_columns(detections, kinds_of(views), found), args.out)
     print(text_table(["view", "masks", "found again", "agreement"], rows))
     print(
         f"masks: of class score >= {CONFIDENT}; found again: with IoU >= {FOUND_IOU}, whatever the"
         " class; agreement: mean IoU with masks of the class"
     )
-    print(f"{args.out}: {len(detections):,} detections with {', '.join(columns)}")
+    print(f"{args.out}: {len(detections):,} detections with agreement_score, consensus, {ENTRY}")

@@ -19,8 +19,8 @@ from msrcnn_mm.coco.results_file import load_results, write_results
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.protocol import (
     CLASS_SCORE,
-    DETECTOR_SCORES,
     MASK_SCORE,
+    UNFITTED_SCORES,
     Protocol,
     coco_protocol,
     words,
@@ -65,7 +65,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     fit.add_argument(
         "--score",
-        choices=DETECTOR_SCORES,
+        choices=UNFITTED_SCORES,
         help="score to calibrate [mask_score if the results have it, else class_score]",
     )
     apply.add_argument(

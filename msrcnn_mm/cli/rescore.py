@@ -5,7 +5,8 @@
     python -m msrcnn_mm rescore apply TEST.json --rescorer R.json --out OUT.json --flipped ...
 
 The re-scorer gives each detection its expected TP share: the share of COCO's ten IoU thresholds at
-which it is matched. The detector stays as it is. "try" tells by cross-fitting over images what a
+which it is matched. The detector stays as it is. Results that agree has written need no --flipped
+and --scaled. "try" tells by cross-fitting over images what a
 re-scorer would gain, and whether more labelled images would help.
 """
 
@@ -19,9 +20,11 @@ from msrcnn_mm.coco.results_file import load_results, write_results
 from msrcnn_mm.evaluation.average_precision import curves
 from msrcnn_mm.evaluation.intervals import ap_gains, resample
 from msrcnn_mm.evaluation.overlaps import find_overlaps
-from msrcnn_mm.evaluation.protocol import coco_protocol, words
+from msrcnn_mm.evaluation.protocol import RESCORED_SCORE, coco_protocol, words
+from msrcnn_mm.evaluation.rankings import filled_scores
 from msrcnn_mm.evaluation.summaries import gain_text, percent, text_table
-from msrcnn_mm.rescoring.features.collect import BASES, features_of
+from msrcnn_mm.rescoring.features.agreement import with_agreement
+from msrcnn_mm.rescoring.features.collect import features_of
 from msrcnn_mm.rescoring.features.image_groups import numbered
 from msrcnn_mm.rescoring.rescorer import read_rescorer
 from msrcnn_mm.rescoring.rescorer_fit import check_enough, fit_rescorer, targets_of
@@ -92,15 +95,15 @@ def attempt(args: argparse.Namespace) -> None:
     coco = load_annotations(args.annotations)
     detections = load_results(args.results, coco)
     protocol = coco_protocol(coco, args.max_dets)
-    features = features_of(detections, load_views(args))
+    views = load_views(args)
+    if views:
+        detections = with_agreement(detections, views)
+    features = features_of(detections)
     targets = targets_of(coco, detections, protocol)
     check_enough(coco, detections, targets)
     images = numbered(detections.image_ids)
-    scores = {
-        name: features.values[:, features.names.index(name)]
-        for name in reversed(BASES)
-        if name in features.names
-    }
+    scores = filled_scores(detections)
+    scores.pop(RESCORED_SCORE, None)
     total = int(images.max()) + 1
     outside = total - -(-total // FOLDS)  # the largest fold
     for size in (*(n for n in CURVE if n < outside), None):

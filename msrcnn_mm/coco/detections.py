@@ -22,6 +22,8 @@ SCORE_ENTRIES = {
     "mask_ious": "mask_iou",
     "mask_scores": "mask_score",
     "foreground_probs": "foreground_prob",
+    "agreement_scores": "agreement_score",
+    "consensus": "consensus",
     "calibrated_scores": "calibrated_score",
     "rescored_scores": "rescored_score",
 }
@@ -50,6 +52,10 @@ class Detections:
         mask_scores: (D,), s_cls * s_iou; None if no detection has one.
         foreground_probs: (D,), mean probability of the mask's foreground, in [0, 1]; None if no
             detection has one.
+        agreement_scores: (D,), class score x maskness factor x agreement with other views of the
+            image; None if no detection has one.
+        consensus: (D,), sqrt(class score x expected agreement) x maskness factor; None if no
+            detection has one.
         calibrated_scores: (D,), in [0, 1]; None if no detection has one.
         rescored_scores: (D,), in [0, 1], a re-scorer's; None if no detection has one.
         extras: D mappings with the other entries of the rows, which :meth:`to_rows` gives back;
@@ -64,6 +70,8 @@ class Detections:
     mask_ious: Column | None = None
     mask_scores: Column | None = None
     foreground_probs: Column | None = None
+    agreement_scores: Column | None = None
+    consensus: Column | None = None
     calibrated_scores: Column | None = None
     rescored_scores: Column | None = None
     extras: list[dict[str, Any]] | None = None

@@ -136,6 +136,8 @@ def evaluate_scores(
             mask_ious=mask_ious,
             mask_scores=detections.mask_scores,
             maskness=detections.maskness,
+            agreement_scores=detections.agreement_scores,
+            consensus=detections.consensus,
             calibrated_scores=detections.calibrated_scores,
             rescored_scores=detections.rescored_scores,
             true_ious=true_ious,

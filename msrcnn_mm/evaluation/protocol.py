@@ -13,17 +13,19 @@ from msrcnn_mm.errors import UserError
 CLASS_SCORE = "class_score"
 MASK_SCORE = "mask_score"
 MASKNESS = "maskness"
+AGREEMENT_SCORE = "agreement_score"
+CONSENSUS = "consensus"
 CALIBRATED_SCORE = "calibrated_score"
 RESCORED_SCORE = "rescored_score"
 QUALITY_ORACLE = "quality_oracle"
 ORACLE = "oracle"
 TP_SHARE = "tp_share"
 
-DETECTOR_SCORES = (CLASS_SCORE, MASK_SCORE, MASKNESS)
-"""Scores that a detector can give a mask."""
+UNFITTED_SCORES = (CLASS_SCORE, MASK_SCORE, MASKNESS, AGREEMENT_SCORE, CONSENSUS)
+"""Scores of a detector and of its views, which are not fitted to its results."""
 
-SCORES = (*DETECTOR_SCORES, CALIBRATED_SCORE, RESCORED_SCORE)
-"""All scores: those of detectors, the calibrated and the rescored score."""
+SCORES = (*UNFITTED_SCORES, CALIBRATED_SCORE, RESCORED_SCORE)
+"""All scores: these, the calibrated and the rescored score."""
 
 REFERENCES = (QUALITY_ORACLE, ORACLE, TP_SHARE)
 """Rankings that know the ground truth: what scores could reach on the same masks."""

@@ -8,8 +8,10 @@ from msrcnn_mm.coco.detections import Column, Detections
 
 from .overlaps import Floats
 from .protocol import (
+    AGREEMENT_SCORE,
     CALIBRATED_SCORE,
     CLASS_SCORE,
+    CONSENSUS,
     MASK_SCORE,
     MASKNESS,
     ORACLE,
@@ -33,10 +35,27 @@ def score_columns(detections: Detections) -> dict[str, Column]:
         CLASS_SCORE: detections.class_scores,
         MASK_SCORE: detections.mask_scores,
         MASKNESS: detections.maskness,
+        AGREEMENT_SCORE: detections.agreement_scores,
+        CONSENSUS: detections.consensus,
         CALIBRATED_SCORE: detections.calibrated_scores,
         RESCORED_SCORE: detections.rescored_scores,
     }
     return {name: values for name, values in columns.items() if values is not None}
+
+
+def filled_scores(detections: Detections) -> dict[str, Column]:
+    """Returns the scores that the detections have, for a detection without one its class score.
+
+    So a detection without a score that others have ranks by its class score among them, as in
+    MMDetection's ``CocoMetric``.
+
+    Returns:
+        Name of :data:`.protocol.SCORES` -> (D,).
+    """
+    return {
+        name: np.where(np.isnan(values), detections.class_scores, values)
+        for name, values in score_columns(detections).items()
+    }
 
 
 def ranking_scores(
@@ -44,9 +63,8 @@ def ranking_scores(
 ) -> dict[str, Floats]:
     """Returns the scores by which detections are ranked.
 
-    A detection without a score that others have ranks by its class score among them, as in
-    MMDetection's ``CocoMetric``. The oracles are there if class scores are in [0, 1]: times a
-    negative one, a better mask would rank lower.
+    The oracles are there if class scores are in [0, 1]: times a negative one, a better mask would
+    rank lower.
 
     Args:
         detections: D masks.
@@ -57,10 +75,7 @@ def ranking_scores(
         Ranking -> (D,) scores; those of :data:`.protocol.REFERENCES` are last.
     """
     class_scores = detections.class_scores
-    rankings = {
-        name: np.where(np.isnan(values), class_scores, values)
-        for name, values in score_columns(detections).items()
-    }
+    rankings = filled_scores(detections)
     if in_unit_interval(class_scores):
         rankings[QUALITY_ORACLE] = class_scores * quality_ious(true_ious)
         rankings[ORACLE] = class_scores * np.nan_to_num(true_ious)

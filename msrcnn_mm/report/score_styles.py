@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from msrcnn_mm.evaluation.protocol import (
+    AGREEMENT_SCORE,
     CALIBRATED_SCORE,
     CLASS_SCORE,
+    CONSENSUS,
     MASK_SCORE,
     MASKNESS,
     ORACLE,
@@ -57,12 +59,28 @@ STYLES = {
         "-.",
         "^",
     ),
-    CALIBRATED_SCORE: ScoreStyle(
-        "calibrated score",
-        "one of these scores, corrected by a curve that was fitted on other images",
+    AGREEMENT_SCORE: ScoreStyle(
+        "agreement score",
+        "maskness x agreement, the mean IoU with the mask that fits best in other views of the"
+        " image; needs no scorer",
+        "#56b4e9",
+        (0, (3, 1, 1, 1)),
+        "<",
+    ),
+    CONSENSUS: ScoreStyle(
+        "consensus",
+        "geometric mean of the class score and the best IoU x class score in other views, times"
+        " the mean foreground probability; needs no scorer",
         "#cc79a7",
         (0, (5, 1, 1, 1, 1, 1)),
         "v",
+    ),
+    CALIBRATED_SCORE: ScoreStyle(
+        "calibrated score",
+        "one of these scores, corrected by a curve that was fitted on other images",
+        "#b85c8f",
+        (0, (5, 2, 1, 2)),
+        ">",
     ),
     RESCORED_SCORE: ScoreStyle(
         "rescored score",

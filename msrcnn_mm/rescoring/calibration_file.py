@@ -13,7 +13,7 @@ from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.json_files import read_json, write_json
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats
-from msrcnn_mm.evaluation.protocol import DETECTOR_SCORES
+from msrcnn_mm.evaluation.protocol import UNFITTED_SCORES
 
 from .calibrators.exponents import Exponents
 from .calibrators.factors import score_and_factors
@@ -145,8 +145,8 @@ def read_calibration(path: str | Path) -> CalibrationFile:
         )
     try:
         method, score, fitted_on = content["method"], content["score"], content["fitted_on"]
-        if score not in DETECTOR_SCORES:
-            raise UserError(f"score must be one of {', '.join(DETECTOR_SCORES)}, not {score!r}")
+        if score not in UNFITTED_SCORES:
+            raise UserError(f"score must be one of {', '.join(UNFITTED_SCORES)}, not {score!r}")
         return CalibrationFile(
             method,
             score,

@@ -17,7 +17,7 @@ from msrcnn_mm.errors import UserError, first_names
 
 from .calibration_file import refuse_same_images
 from .calibrators.isotonic import Isotonic
-from .features.collect import Features, features_of
+from .features.collect import Features, features_of, kinds_given
 from .features.views import View
 from .fingerprints import DetectorFingerprint, result_fingerprints
 from .trees.symmetric import Trees, mean_probabilities
@@ -80,7 +80,8 @@ class Rescorer:
 
         Args:
             detections: D >= 1 detections with masks.
-            views: Results of views of the kinds that the re-scorer was fitted with, in any order.
+            views: Results of views of the kinds that the re-scorer was fitted with, in any order;
+                none if the detections have their agreement with such views themselves.
             same_images: Whether images that it was fitted on are allowed.
 
         Raises:
@@ -102,14 +103,14 @@ class Rescorer:
                 f"the re-scorer was not fitted on category {first_names(unknown)}: fit one on"
                 " results with the same classes"
             )
-        kinds = kinds_of(views)
+        if not len(detections):
+            return
+        kinds = kinds_given(detections, views)
         if kinds != self.views:
             raise UserError(
                 f"the re-scorer was fitted with {_words(self.views)}, and here are"
                 f" {_words(kinds)}: give the same kinds"
             )
-        if not len(detections):
-            return
         difference = self.detector.difference(DetectorFingerprint.of(detections))
         if difference:
             raise UserError(
@@ -125,19 +126,20 @@ class Rescorer:
                     " be too good: take other images, or add --same-images"
                 )
 
-    def check_model(self, classes: Sequence[str] | None) -> None:
+    def check_model(self, classes: Sequence[str] | None, views: Sequence[str] = ()) -> None:
         """Checks that a model's predictions of one image at a time can be scored.
 
         Args:
             classes: Names of the model's classes; None if they are not known.
+            views: Kinds of the views with which the model compares its masks.
 
         Raises:
-            UserError: The re-scorer was fitted with views, or on other classes.
+            UserError: The re-scorer was fitted with other views, or on other classes.
         """
-        if self.views:
+        if sorted(views) != self.views:
             raise UserError(
-                f"the re-scorer was fitted with {_words(self.views)}, which a test does not have:"
-                " fit one without --flipped and --scaled"
+                f"the re-scorer was fitted with {_words(self.views)}, and the model gives"
+                f" {_words(views)}: fit one on results with the same views"
             )
         unknown = [name for name in classes or () if name not in self.classes]
         if unknown:
@@ -248,11 +250,6 @@ def _parsed(content: Mapping[str, Any]) -> Rescorer:
         images=_texts(fitted_on["images"], "images"),
         annotated=_texts(fitted_on["annotated"], "annotated"),
     )
-
-
-def kinds_of(views: Sequence[View]) -> list[str]:
-    """Returns the sorted kinds of views: ``mirrored``, ``scaled``."""
-    return sorted("mirrored" if view.mirrored else "scaled" for view in views)
 
 
 def _texts(values: Any, name: str) -> list[str]:

@@ -23,7 +23,7 @@ from .features.collect import Features, features_of
 from .features.image_groups import numbered
 from .features.views import View
 from .fingerprints import DetectorFingerprint, result_fingerprints
-from .rescorer import Rescorer, kinds_of
+from .rescorer import Rescorer
 from .trees.cross_fitting import cross_fit
 
 FEWEST_IMAGES = 10
@@ -102,7 +102,8 @@ def fit_rescorer(
         detections: D detections with masks.
         coco: Their annotations.
         annotations: Their name.
-        views: Results of the same images in other views.
+        views: Results of the same images in other views; none if the detections have their
+            agreement with these themselves.
         protocol: Which detections count; by default COCO's own.
         features: Of the detections and views, if they have been computed.
 
@@ -118,7 +119,7 @@ def fit_rescorer(
     return Rescorer(
         trees=fitted.trees,
         names=features.names,
-        views=kinds_of(views),
+        views=features.views,
         iou_curve=Isotonic.fit(fitted.scores[known], targets.ious[known]),
         precision_curve=Isotonic.fit(fitted.scores[counts], targets.correct[counts]),
         categories=coco.getCatIds(),

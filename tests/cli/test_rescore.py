@@ -94,7 +94,14 @@ def test_try_prints_all_scores_and_the_learning_curve(
     monkeypatch.setattr(rescore, "CURVE", (10, 5000))
     rescore.main(["try", "fit.json", "fit_gt.json", "--flipped", "fit_f.json"])
     printed = capsys.readouterr().out
-    for name in ("class score", "maskness", "consensus", "fitted on 10 images"):
+    for name in (
+        "class score",
+        "mask score",
+        "maskness",
+        "agreement score",
+        "consensus",
+        "fitted on 10 images",
+    ):
         assert name in printed
     assert "5000" not in printed
     assert printed.count("re-scored") == 2
@@ -111,9 +118,38 @@ def test_agree(capsys: pytest.CaptureFixture[str]) -> None:
     columns = agreement(detections, detections)  # the view has the same masks
     agreed, consensus = agreement_scores(detections, [columns])
     written = read("a.json")
-    assert [row["agreement"] for row in written] == columns["agreement"].tolist()
+    assert [row["view_agreement"] for row in written] == [
+        {"views": ["mirrored"], **{name: float(columns[name][i]) for name in columns}}
+        for i in range(len(written))
+    ]
+    assert not any("agreement" in row for row in written)
     assert [row["agreement_score"] for row in written] == agreed.tolist()
     assert [row["consensus"] for row in written] == consensus.tolist()
+
+
+def test_results_with_agreement_need_no_views(capsys: pytest.CaptureFixture[str]) -> None:
+    """They give the same re-scorer and scores to the last bit."""
+    for name in ("fit", "other"):
+        agree.main([f"{name}.json", "--flipped", f"{name}_f.json", "--out", f"{name}_a.json"])
+    rescore.main(["fit", "fit.json", "fit_gt.json", "--out", "v.json", "--flipped", "fit_f.json"])
+    rescore.main(["fit", "fit_a.json", "fit_gt.json", "--out", "a.json"])
+    assert read("a.json") == read("v.json")
+    assert read("a.json")["views"] == ["mirrored"]
+    for results, options in (("other", ["--flipped", "other_f.json"]), ("other_a", [])):
+        line = ["apply", f"{results}.json", "--rescorer", "a.json", "--out", f"out_{results}.json"]
+        rescore.main([*line, *options])
+    scores = [
+        [row["rescored_score"] for row in read(f"out_{n}.json")] for n in ("other", "other_a")
+    ]
+    assert scores[0] == scores[1]
+    with pytest.raises(UserError, match="fitted with 1 mirrored view, and here are no views"):
+        rescore.main(["apply", "other.json", "--rescorer", "a.json", "--out", "none.json"])
+    capsys.readouterr()
+    printed = []
+    for results, options in (("fit", ["--flipped", "fit_f.json"]), ("fit_a", [])):
+        rescore.main(["try", f"{results}.json", "fit_gt.json", *options])
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,11 @@ PLAIN = detection(10, MASK, 0.4)
 
 def test_rows_come_back_as_they_were() -> None:
     _, rows = random_scene(4)
-    rows += [PLAIN, SCORED | {"calibrated_score": 0.3}, SCORED | {"comment": "other"}]
+    rows += [
+        PLAIN,
+        SCORED | {"agreement_score": 0.3, "consensus": 0.4},
+        SCORED | {"comment": "other"},
+    ]
     assert Detections.from_rows(rows).to_rows() == rows
     assert Detections.from_rows([]).to_rows() == []
 

@@ -5,6 +5,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.evaluation.summaries import metric_keys, score_table
 from msrcnn_mm.evaluation.true_ious import true_ious
 from tests.support.coco_scenes import (
     as_coco,
@@ -18,6 +19,12 @@ from tests.support.coco_scenes import (
     rectangle,
     worked_scene,
 )
+
+COLUMNS = {
+    "agreement_score": "agreement_scores",
+    "consensus": "consensus",
+    "rescored_score": "rescored_scores",
+}
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -54,18 +61,29 @@ def without_fields(detections: list[dict]) -> list[dict]:
     return [{k: v for k, v in d.items() if k not in ours} for d in detections]
 
 
-def test_a_rescored_score_ranks_as_any_other() -> None:
+def test_scores_of_views_and_rescorers_rank_as_any_other() -> None:
     annotations, rows = random_scene(7)
     coco = as_coco(annotations, num_images=3)
-    scores = np.random.default_rng(0).random(len(rows))
-    rescored = [row | {"rescored_score": s} for row, s in zip(rows, scores.tolist(), strict=True)]
-    found = evaluate(coco, rescored)
-    assert found.detections.rescored_scores is not None
-    assert found.detections.rescored_scores.tolist() == scores.tolist()
-    ours = found.rankings["rescored_score"]
-    twelve = [-1 if v is None else v for v in (*ours.ap.values(), *ours.ar.values())]
-    assert twelve == plain_pycocotools(coco, rows, scores).tolist()
-    assert {"rescored_score"} <= found.calibration_errors.keys() & found.ap_gains.keys()
+    random = np.random.default_rng(0)
+    given = {name: random.random(len(rows)) for name in COLUMNS}
+    columns = {name: values.tolist() for name, values in given.items()}
+    found = evaluate(coco, [r | {n: columns[n][i] for n in columns} for i, r in enumerate(rows)])
+    for name, scores in given.items():
+        assert getattr(found.detections, COLUMNS[name]).tolist() == scores.tolist()
+        ours = found.rankings[name]
+        twelve = [-1 if v is None else v for v in (*ours.ap.values(), *ours.ar.values())]
+        assert twelve == plain_pycocotools(coco, rows, scores).tolist()
+    assert (
+        given.keys() <= found.calibration_errors.keys() & found.ap_gains.keys() & found.lrp.keys()
+    )
+    keys = metric_keys(found, ["segm"])
+    assert {f"segm_mAP_{name}" for name in given} | {f"segm_olrp_{name}" for name in given} <= set(
+        keys
+    )
+    table = score_table(found)
+    order = ["maskness", "agreement score", "consensus", "rescored score", "quality oracle"]
+    places = [table.index(f"| {name} ") for name in order]
+    assert places == sorted(places)
 
 
 def test_without_mask_scores() -> None:

@@ -4,18 +4,29 @@ Shape shorthand: D detections, n of one image, m of the view's same image, V vie
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from msrcnn_mm.coco.detections import Column, Detections
+from msrcnn_mm.coco.json_values import is_number
+from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats, progress
 
 from .image_groups import by_image, mask_ious, masks_of, numbered
+from .views import KINDS, View, check_view, kinds_of
 
 AGREEMENT = "agreement"
 AGREED_SCORE = "agreed_score"
 EXPECTED = "expected_agreement"
+_OF_VIEW = (AGREEMENT, AGREED_SCORE, EXPECTED)
+
+ENTRY = "view_agreement"
+"""Entry of a row of a results file: ``views``, their sorted kinds, and numbers of agreement."""
+
+NAMES = (*_OF_VIEW, *(f"{name}_min" for name in _OF_VIEW))
+"""Names of the numbers in the entry, in order; the last three with two or more views."""
 
 AGREED_IOU = 0.5
 """IoU above which the score of the mask that agrees best counts."""
@@ -52,7 +63,7 @@ def agreement(detections: Detections, view: Detections) -> dict[str, Column]:
                     [masks[i] for i in here[rows]], [others[i] for i in near[places]]
                 )
             columns[:, here] = _of_image(ious, view.class_scores[near])
-    return dict(zip((AGREEMENT, AGREED_SCORE, EXPECTED), columns, strict=True))
+    return dict(zip(_OF_VIEW, columns, strict=True))
 
 
 def _of_image(ious: Floats, scores: Floats) -> Floats:
@@ -107,10 +118,109 @@ def agreement_features(
     if not views:
         return {}
     columns: dict[str, Column] = {}
-    for name in (AGREEMENT, AGREED_SCORE, EXPECTED):
+    for name in _OF_VIEW:
         of_views = np.stack([view[name] for view in views])
         columns[name] = of_views.mean(axis=0)
         if len(views) > 1:
             columns[f"{name}_min"] = of_views.min(axis=0)
-    columns["agreement_score"], columns["consensus"] = agreement_scores(detections, views)
-    return columns
+    return columns | _scores(detections, columns)
+
+
+def with_agreement(detections: Detections, views: Sequence[View]) -> Detections:
+    """Returns the detections with agreement scores, consensus and the entry :data:`ENTRY`.
+
+    Args:
+        detections: D detections with masks.
+        views: Results of the same images in other views, at least one.
+
+    Raises:
+        UserError: A view does not fit, see :func:`.views.check_view`.
+    """
+    found = [agreement(detections, check_view(detections, view)) for view in views]
+    return with_columns(detections, kinds_of(views), found)
+
+
+def with_columns(
+    detections: Detections, kinds: list[str], views: Sequence[Mapping[str, Column]]
+) -> Detections:
+    """Returns the detections with agreement scores, consensus and the entry :data:`ENTRY`.
+
+    Args:
+        detections: D detections.
+        kinds: Sorted kinds of the views, see :func:`.views.kinds_of`.
+        views: From :func:`agreement`, of each view; at least one.
+    """
+    columns = agreement_features(detections, views)
+    scores = {name: columns.pop(name) for name in ("agreement_score", "consensus")}
+    names = [name for name in NAMES if name in columns]
+    rows = zip(*(columns[name].tolist() for name in names), strict=True)
+    entries = [{"views": kinds, **dict(zip(names, row, strict=True))} for row in rows]
+    extras = detections.extras or [{}] * len(detections)
+    return replace(
+        detections,
+        agreement_scores=scores["agreement_score"],
+        consensus=scores["consensus"],
+        extras=[{**one, ENTRY: entry} for one, entry in zip(extras, entries, strict=True)],
+    )
+
+
+def kinds_in(detections: Detections) -> list[str]:
+    """Returns the sorted kinds of the views in the entry :data:`ENTRY`; none without the entry.
+
+    Raises:
+        UserError: Detections differ in them, or they are not such kinds.
+    """
+    entries = [extra.get(ENTRY) for extra in detections.extras or ()]
+    if all(one is None for one in entries):
+        return []
+    kinds: list[str] = []
+    for index, entry in enumerate(entries):
+        own = entry.get("views") if isinstance(entry, dict) else None
+        if entry is None:
+            raise UserError(
+                f"detection {index} has no {ENTRY!r}, which others have: write the results anew by"
+                " python -m msrcnn_mm agree"
+            )
+        if not own or not isinstance(own, list) or not all(one in KINDS for one in own):
+            raise UserError(
+                f"detection {index} has {ENTRY!r} without the list 'views' of {' and '.join(KINDS)}"
+                ": write the results anew by python -m msrcnn_mm agree"
+            )
+        kinds = kinds or sorted(own)
+        if sorted(own) != kinds:
+            raise UserError(
+                f"detection {index} has {ENTRY!r} of the views {', '.join(own)}, and those before"
+                f" it of {', '.join(kinds)}: write the results anew by python -m msrcnn_mm agree"
+            )
+    return kinds
+
+
+def read_agreement(detections: Detections) -> dict[str, Column]:
+    """Returns the features of :func:`agreement_features` from the entry :data:`ENTRY`.
+
+    Returns:
+        Name -> (D,); none without the entry.
+
+    Raises:
+        UserError: See :func:`kinds_in`; or an agreement is not a number from 0 to 1.
+    """
+    kinds = kinds_in(detections)
+    if not kinds:
+        return {}
+    columns = {}
+    for name in _OF_VIEW:
+        for key in (name, f"{name}_min") if len(kinds) > 1 else (name,):
+            values = [extra[ENTRY].get(key) for extra in detections.extras or ()]
+            for index, value in enumerate(values):
+                if not is_number(value) or not 0 <= value <= 1:
+                    raise UserError(
+                        f"detection {index} has {ENTRY!r} whose {key} is {value!r:.30}, not a"
+                        " number from 0 to 1: write the results anew by python -m msrcnn_mm agree"
+                    )
+            columns[key] = np.array(values, float)
+    return columns | _scores(detections, columns)
+
+
+def _scores(detections: Detections, columns: Mapping[str, Column]) -> dict[str, Column]:
+    agreed, consensus = agreement_scores(detections, [columns])
+    return {"agreement_score": agreed, "consensus": consensus}

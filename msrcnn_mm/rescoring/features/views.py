@@ -5,7 +5,7 @@ masks of the image's size; those of mirrored images are in the mirrored image.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,9 @@ from msrcnn_mm.coco.runs import mirror
 from msrcnn_mm.errors import UserError, first_names, warn
 
 from .image_groups import by_image, mask_ious, masks_of, numbered
+
+KINDS = ("mirrored", "scaled")
+"""Kinds of views."""
 
 CONFIDENT = 0.5
 """Class score from which on a mask should be found again in a view."""
@@ -103,6 +106,11 @@ class FoundAgain:
             if partner != category and total >= _FEW and many > SWAPPED * total:
                 mostly[category] = partner
         return {a: b for a, b in mostly.items() if mostly.get(b) == a}
+
+
+def kinds_of(views: Sequence[View]) -> list[str]:
+    """Returns the sorted kinds of views, see :data:`KINDS`."""
+    return sorted(KINDS[0] if view.mirrored else KINDS[1] for view in views)
 
 
 def found_again(detections: Detections, view: Detections) -> FoundAgain:

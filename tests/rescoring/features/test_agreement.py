@@ -1,10 +1,22 @@
 """Tests agreement with views against loops over pairs."""
 
+import json
+
 import numpy as np
 import pytest
 
 from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.rescoring.features.agreement import agreement, agreement_features, agreement_scores
+from msrcnn_mm.errors import UserError
+from msrcnn_mm.rescoring.features.agreement import (
+    NAMES,
+    agreement,
+    agreement_features,
+    agreement_scores,
+    kinds_in,
+    read_agreement,
+    with_agreement,
+)
+from msrcnn_mm.rescoring.features.views import View
 from tests.support.rescoring_scenes import changed_view, plain_iou, random_results
 
 
@@ -56,3 +68,50 @@ def test_scores_without_fitting():
     assert columns["agreed_score"] == pytest.approx(mean["agreed_score"])
     assert "agreement_min" not in agreement_features(detections, views[:1])
     assert agreement_features(detections, []) == {}
+
+
+def test_rows_carry_their_agreement():
+    rows, _ = random_results(3, most=30)
+    rows = [row | {"note": "kept"} for row in rows]
+    detections = Detections.from_rows(rows)
+    less_sure = ([row | {"score": row["score"] * part} for row in rows] for part in (0.9, 0.7))
+    views = [View(f"{n}.json", Detections.from_rows(one)) for n, one in enumerate(less_sure)]
+    found = agreement_features(detections, [agreement(detections, v.detections) for v in views])
+    written = with_agreement(detections, views).to_rows()
+    assert [row["consensus"] for row in written] == found["consensus"].tolist()
+    assert [row["agreement_score"] for row in written] == found["agreement_score"].tolist()
+    assert all(row["note"] == "kept" for row in written)
+    entry = written[2]["view_agreement"]
+    assert list(entry) == ["views", *NAMES]
+    assert entry["views"] == ["scaled", "scaled"]
+
+    again = json.loads(json.dumps(written))
+    read = read_agreement(Detections.from_rows(again))
+    assert read.keys() == found.keys()
+    assert all((read[name] == found[name]).all() for name in found)
+    assert (
+        "agreement_min" not in with_agreement(detections, views[:1]).to_rows()[0]["view_agreement"]
+    )
+    assert kinds_in(detections) == [] and read_agreement(detections) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"views": ["mirrored"]}, "detection 1 has 'view_agreement' of the views mirrored, and"),
+        ({"views": ["turned"]}, "detection 1 has 'view_agreement' without the list 'views'"),
+        ({"views": []}, "without the list 'views'"),
+        ({"agreement": "1"}, "whose agreement is '1', not a number from 0 to 1"),
+        ({"agreed_score": None}, "whose agreed_score is None"),
+        ({"expected_agreement": 1.5}, "whose expected_agreement is 1.5"),
+        (None, "detection 1 has no 'view_agreement', which others have"),
+    ],
+)
+def test_damaged_agreement_is_one_line(change, message):
+    entry = {"views": ["scaled"], "agreement": 1, "agreed_score": 0.5, "expected_agreement": 0.5}
+    rows, _ = random_results(3)
+    rows = [row | {"view_agreement": entry} for row in rows]
+    rows[1] = rows[1] | {"view_agreement": None if change is None else entry | change}
+    with pytest.raises(UserError, match=message) as caught:
+        read_agreement(Detections.from_rows(rows))
+    assert "\n" not in str(caught.value)
