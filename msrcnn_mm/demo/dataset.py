@@ -77,7 +77,7 @@ def _write_split(out_dir: Path, split: str, count: int, size: int, seed: int) ->
 
 def _files(out_dir: Path, counts: dict[str, int]) -> list[Path]:
     """Returns the files of a complete data set except ``demo.json``."""
-    files = [out_dir / "annotations" / f"{split}.json" for split in SPLITS]
+    files = [out_dir / "annotations" / f"{split}.json" for split, n in counts.items() if n]
     for split, count in counts.items():
         files += [out_dir / split / f"{index:06d}.png" for index in range(count)]
     return files
@@ -110,8 +110,8 @@ def make_dataset(
 
     Args:
         out_dir: The folder; made if it does not exist.
-        train: Number of training images.
-        val: Number of test images.
+        train: Number of training images; 0 for none.
+        val: Number of test images; 0 for none.
         size: Side of the images in pixels.
         seed: Seed of every choice; image i of a split depends on it and i alone.
 
@@ -125,8 +125,10 @@ def make_dataset(
     out_dir = Path(out_dir)
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise UserError(f"size must be from {MIN_SIZE} to {MAX_SIZE} pixels, not {size}")
-    if train < 1 or val < 1:
-        raise UserError(f"train and val must be integers >= 1, not {train} and {val}")
+    if min(train, val) < 0 or not train + val:
+        raise UserError(
+            f"train and val must be integers >= 0 and not both 0, not {train} and {val}"
+        )
     if seed < 0:
         raise UserError(f"seed must be an integer >= 0, not {seed}")
     wanted = dict(version=_VERSION, train=train, val=val, size=size, seed=seed)
@@ -146,7 +148,8 @@ def make_dataset(
         marker = out_dir / "demo.json"
         marker.write_text(json.dumps(wanted | dict(finished=False)))
         for split, count in counts.items():
-            _write_split(out_dir, split, count, size, seed)
+            if count:
+                _write_split(out_dir, split, count, size, seed)
         marker.write_text(json.dumps(wanted | dict(finished=True)))
     except OSError as error:
         raise UserError(f"{out_dir} cannot be written: {error.strerror or error}") from error

@@ -68,6 +68,14 @@ def test_an_image_does_not_depend_on_how_many_there_are(tiny: Path, tmp_path: Pa
     assert few == many[: len(few)]
 
 
+def test_a_split_of_no_images_is_not_made(tiny: Path, tmp_path: Path) -> None:
+    assert make_dataset(tmp_path, train=0, val=4, size=SIZE, seed=3)
+    whole = _contents(tiny)
+    files = {name: data for name, data in _contents(tmp_path).items() if name != "demo.json"}
+    assert files == {n: data for n, data in whole.items() if n in files and "train" not in n}
+    assert not make_dataset(tmp_path, train=0, val=4, size=SIZE, seed=3)
+
+
 def test_splits_share_no_image(tiny: Path) -> None:
     images = [data for name, data in _contents(tiny).items() if name.endswith(".png")]
     assert len(images) == len(set(images)) == 12
@@ -166,8 +174,8 @@ def test_command_makes_data_then_finds_them(
     [
         (("new", "--size", "63"), "size must be from 64 to 2048 pixels, not 63"),
         (("new", "--size", "99999"), "size must be from 64 to 2048 pixels, not 99999"),
-        (("new", "--train", "0"), "must be integers >= 1, not 0 and 120"),
-        (("new", "--val", "-1"), "must be integers >= 1, not 400 and -1"),
+        (("new", "--train", "0", "--val", "0"), "must be integers >= 0 and not both 0"),
+        (("new", "--val", "-1"), "must be integers >= 0 and not both 0, not 400 and -1"),
         (("new", "--seed", "-1"), "seed must be an integer >= 0, not -1"),
         (("file",), "is a file"),
         (("file/below",), "cannot be written"),
