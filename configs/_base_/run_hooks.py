@@ -10,6 +10,6 @@ run_hooks = dict(
     resume=dict(type="ResumeHook"),
     # Refuses to write pictures over the images that are read.
     overwrite_guard=dict(type="OverwriteGuardHook"),
-    # Adds the scores of the files that model.test_cfg.calibration and .rescorer name.
+    # Adds the scores of the re-scorer that model.test_cfg.rescorer names.
     rescorer=dict(type="RescorerHook"),
 )
