@@ -26,8 +26,8 @@ class Method(Protocol):
     needs_masks: ClassVar[bool]
 
     @property
-    def views(self) -> list[str] | None:
-        """Sorted kinds of the views that the scores depend on; None for any."""
+    def views(self) -> list[str]:
+        """Sorted kinds of the views that the scores depend on."""
 
     def scores(self, detections: Detections, views: Sequence[View] = ()) -> Column:
         """Returns (D,) scores of D >= 1 detections.

@@ -105,7 +105,8 @@ class Rescorer:
         Args:
             detections: D detections with masks.
             views: Results of views of the kinds that the re-scorer was fitted with, in any order;
-                none if the detections have their agreement with such views themselves.
+                none if it was fitted without, or if the detections have their agreement with such
+                views themselves.
             same_images: Whether images that it was fitted on are allowed.
 
         Raises:
@@ -137,8 +138,10 @@ class Rescorer:
                 f"class scores go from {scores.min():g} to {scores.max():g}: a re-scorer needs"
                 " scores in [0, 1]"
             )
-        if self.method.views is not None:
-            self._check_views(kinds_given(detections, views), "here are", "give the same kinds")
+        if self.method.views or views:
+            self._check_views(
+                kinds_given(detections, views), "these results have", "give the same kinds"
+            )
         difference = self.detector_difference(detections)
         if difference:
             raise UserError(f"{difference}; fit one on results of this detector")
@@ -162,7 +165,7 @@ class Rescorer:
             UserError: The re-scorer was fitted with other views, or on other classes.
         """
         fit = "fit one on results with the same"
-        if self.method.views is not None:
+        if self.method.views:
             self._check_views(sorted(views), "the model gives", f"{fit} views")
         known = self.classes or ()
         unknown = [name for name in classes or () if name not in known]
@@ -173,11 +176,10 @@ class Rescorer:
             )
 
     def _check_views(self, kinds: list[str], given: str, remedy: str) -> None:
-        own = self.method.views or []
-        if kinds != own:
+        if kinds != self.method.views:
             raise UserError(
-                f"the re-scorer was fitted with {_words(own)}, and {given} {_words(kinds)}:"
-                f" {remedy}"
+                f"the re-scorer was fitted with {_words(self.method.views)}, and {given}"
+                f" {_words(kinds)}: {remedy}"
             )
 
     def detector_difference(self, detections: Detections) -> str | None:

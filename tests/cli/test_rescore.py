@@ -182,7 +182,9 @@ def test_results_with_agreement_need_no_views(capsys: pytest.CaptureFixture[str]
         [row["rescored_score"] for row in read(f"out_{n}.json")] for n in ("other", "other_a")
     ]
     assert scores[0] == scores[1]
-    with pytest.raises(UserError, match="fitted with 1 mirrored view, and here are no views"):
+    with pytest.raises(
+        UserError, match="fitted with 1 mirrored view, and these results have no views"
+    ):
         rescore.main(["apply", "other.json", "--rescorer", "a.json", "--out", "none.json"])
     capsys.readouterr()
     printed = []

@@ -14,6 +14,7 @@ from msrcnn_mm.coco.runs import mirror
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.average_precision import average_precisions
 from msrcnn_mm.evaluation.protocol import coco_protocol
+from msrcnn_mm.rescoring.features.agreement import with_agreement
 from msrcnn_mm.rescoring.features.views import View
 from msrcnn_mm.rescoring.fingerprints import annotation_fingerprints
 from msrcnn_mm.rescoring.rescorer import Rescorer, read_rescorer
@@ -96,14 +97,20 @@ def test_masks_and_scores_alone_are_enough() -> None:
     names = rescorer.method.to_json()["features"]
     assert "box_iou" not in names and "consensus" not in names
     _, others = scene(1)
-    assert len(rescorer.apply(others).scores) == len(others)  # more than it needs is no error
+    more = with_agreement(others, [flipped(others)])  # more than it needs is no error
+    assert (rescorer.apply(more).scores == rescorer.apply(others).scores).all()
+    rescorer.check_model(None, ["mirrored"])
+    with pytest.raises(
+        UserError, match="fitted with no views, and these results have 1 mirrored view"
+    ):
+        rescorer.apply(others, [flipped(others)])
 
 
 @pytest.mark.parametrize(
     ("change", "views", "message"),
     [
-        ({}, 0, "fitted with 1 mirrored view, and here are no views"),
-        ({}, 2, "fitted with 1 mirrored view, and here are 2 mirrored views"),
+        ({}, 0, "fitted with 1 mirrored view, and these results have no views"),
+        ({}, 2, "fitted with 1 mirrored view, and these results have 2 mirrored views"),
         ({"mask_ious": None}, 1, "lack mask_iou, which the re-scorer was fitted with"),
         ({"boxes": None}, 1, "lack box_fill, box_iou"),
         ({"category_ids": 5}, 1, "not fitted on category 5"),

@@ -4,7 +4,7 @@ Shape shorthand: D detections.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -41,13 +41,13 @@ class CalibratedScore:
         method: Name of the calibrator in :data:`CALIBRATORS`.
         score: A name of :data:`msrcnn_mm.evaluation.protocol.UNFITTED_SCORES`.
         calibrator: The fitted calibrator.
-        views: Sorted kinds of the views of an agreement score or consensus; None for other scores.
+        views: Sorted kinds of the views of an agreement score or consensus; none of other scores.
     """
 
     method: str
     score: str
     calibrator: Calibrator
-    views: list[str] | None = None
+    views: list[str] = field(default_factory=list)
 
     needs_masks: ClassVar[bool] = False
 
@@ -82,7 +82,7 @@ class CalibratedScore:
         if not counts.any():
             raise UserError("no detection counts, so there is nothing to fit to")
         calibrator = CALIBRATORS[method].fit(values[..., counts], matched[counts])
-        views = kinds_given(detections, ()) if score in (AGREEMENT_SCORE, CONSENSUS) else None
+        views = kinds_given(detections, ()) if score in (AGREEMENT_SCORE, CONSENSUS) else []
         return cls(method, score, calibrator, views)
 
     def scores(self, detections: Detections, views: Sequence[View] = ()) -> Column:
@@ -98,7 +98,7 @@ class CalibratedScore:
         Raises:
             UserError: No detection has the score, or one leaves [0, 1].
         """
-        if views and self.views is not None:
+        if views:
             detections = with_agreement(detections, views)
         return self.calibrator.apply(self._values(self.method, self.score, detections))
 
@@ -129,8 +129,8 @@ class CalibratedScore:
             UserError: A value is none that it can be.
             KeyError: One is missing; or ``TypeError``, ``ValueError``: one has another form.
         """
-        method, score, views = content["method"], content["score"], content.get("views")
+        method, score = content["method"], content["score"]
         if score not in UNFITTED_SCORES:
             raise UserError(f"score must be one of {', '.join(UNFITTED_SCORES)}, not {score!r}")
         calibrator = CALIBRATORS[method](**content["parameters"])
-        return cls(method, score, calibrator, None if views is None else texts(views, "views"))
+        return cls(method, score, calibrator, texts(content.get("views", []), "views"))

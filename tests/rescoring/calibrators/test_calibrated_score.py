@@ -120,12 +120,15 @@ def test_of_the_consensus_it_wants_its_views() -> None:
     (exponent,) = fitted.method.to_json()["parameters"]["exponents"]
     for found in (fitted.score(DETECTIONS, views), fitted.score(results)):
         assert found.scores == pytest.approx(results.consensus**exponent)
-    with pytest.raises(UserError, match="fitted with 1 scaled view, and here are no views"):
+    with pytest.raises(
+        UserError, match="fitted with 1 scaled view, and these results have no views"
+    ):
         fitted.apply(DETECTIONS, same_images=True)
     # the mask score is the same with any views
-    mask_score = fit_rescorer(DETECTIONS, COCO, "gt.json", method="isotonic")
-    assert mask_score.method.views is None
-    mask_score.apply(results, views, same_images=True)
+    mask_score = fit_rescorer(results, COCO, "gt.json", method="isotonic")
+    assert mask_score.method.views == []
+    mask_score.apply(DETECTIONS, same_images=True)
+    mask_score.apply(results, same_images=True)
 
 
 def test_cross_fitted_scores_are_by_fits_on_other_images() -> None:
