@@ -71,7 +71,7 @@ def add_views(
     Raises:
         UserError: The config's model has views already, or these are none.
     """
-    if config.model.type in (MULTI_VIEW, multi_view_detector):
+    if config.model.get("type") in (MULTI_VIEW, multi_view_detector):
         raise UserError(
             f"--views: the config's model is a {MULTI_VIEW} already: change its views by"
             ' --cfg-options model.views="[flip,0.8]"'
@@ -80,7 +80,7 @@ def add_views(
     config.model = {
         **config.model,
         "type": MULTI_VIEW,
-        "detector": config.model.type,
+        "detector": config.model.get("type"),
         "views": list(views),
         "swap": list(swap),
     }
