@@ -3,14 +3,15 @@
     python -m benchmarks.rescored_ap RESULTS.json ANNOTATIONS.json \
         [--also RESULTS.json ANNOTATIONS.json] [--draws 3] [--max-dets 100] [--out RESCORED.json]
 
-An image is scored by trees that were fitted on four fifths of the other images, and on all those of
-``--also``. Results that hold their agreement with views (python -m msrcnn_mm agree) or mask
-statistics have more features than others. Each draw divides the images in another way, and the mean
-over the draws is reported; the intervals, and the scores of ``--out``, are those of the first.
+An image is scored by a re-scorer that was fitted, as ``rescore fit`` does, on the images of the
+other four fifths and on all those of ``--also``. Results that hold their agreement with views
+(python -m msrcnn_mm agree) or mask statistics have more features than others. Each draw divides the
+images in another way, and the mean over the draws is reported; the intervals, and the scores of
+``--out``, are those of the first.
 """
 
 import argparse
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,39 +23,47 @@ from msrcnn_mm.coco.results_file import load_results, write_results
 from msrcnn_mm.evaluation.average_precision import curves
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.intervals import ap_difference
-from msrcnn_mm.evaluation.overlaps import Floats, Ints, find_overlaps
+from msrcnn_mm.evaluation.overlaps import Ints, find_overlaps
 from msrcnn_mm.evaluation.protocol import REFERENCES, RESCORED_SCORE, Protocol, coco_protocol, words
 from msrcnn_mm.evaluation.summaries import gain_text, score_table
 from msrcnn_mm.rescoring.features.collect import Features, features_of
 from msrcnn_mm.rescoring.features.image_groups import numbered
 from msrcnn_mm.rescoring.rescorer_fit import targets_of
-from msrcnn_mm.rescoring.trees.boosting import fit_trees
-
-FOLDS = 5
-
-Labelled = tuple[Features, Column]
-"""Features of D detections, and their (D,) targets, NaN for those that do not count."""
+from msrcnn_mm.rescoring.trees.cross_fitting import FOLDS, cross_fit
+from msrcnn_mm.rescoring.trees.symmetric import mean_probabilities
 
 
-def out_of_fold(own: Labelled, images: Ints, also: list[Labelled], seed: int) -> Column:
-    """Returns (D,) scores of ``own``, each by trees fitted on other images and on ``also``."""
-    features, targets = own
+@dataclass(frozen=True)
+class Labelled:
+    """Features, targets (NaN for those that do not count) and images of D detections."""
+
+    features: Features
+    targets: Column
+    images: Ints
+
+
+def out_of_fold(own: Labelled, also: list[Labelled], seed: int) -> Column:
+    """Returns (D,) scores of ``own``, each by a re-scorer fitted on other images."""
+    names, base = own.features.names, own.features.base
     random = np.random.default_rng(seed)
-    folds = (random.permutation(int(images.max()) + 1) % FOLDS)[images]
-    scores = np.zeros(len(targets))
+    folds = (random.permutation(int(own.images.max()) + 1) % FOLDS)[own.images]
+    scores = np.zeros(len(folds))
     for fold in range(FOLDS):
-        parts = [_rows(own, folds != fold, features.names)]
-        parts += [_rows(one, np.ones(len(one[1]), bool), features.names) for one in also]
-        values, wanted = (np.concatenate(column) for column in zip(*parts, strict=True))
-        trees = fit_trees(values, wanted, features.base, seed=fold)
-        scores[folds == fold] = trees.apply(features.values[folds == fold])
+        values, targets, images = [own.features.values], [own.targets.copy()], [own.images]
+        targets[0][folds == fold] = np.nan
+        for one in also:
+            values.append(one.features.values[:, [one.features.names.index(n) for n in names]])
+            targets.append(one.targets)
+            images.append(one.images + 1 + max(part.max() for part in images))
+        rows = ~np.isnan(np.concatenate(targets))
+        fitted = cross_fit(
+            np.concatenate(values)[rows],
+            np.concatenate(targets)[rows],
+            np.concatenate(images)[rows],
+            base,
+        )
+        scores[folds == fold] = mean_probabilities(fitted.trees, values[0][folds == fold])
     return scores
-
-
-def _rows(labelled: Labelled, among: Column, names: list[str]) -> tuple[Floats, Column]:
-    features, targets = labelled
-    rows = among & ~np.isnan(targets)
-    return features.values[rows][:, [features.names.index(name) for name in names]], targets[rows]
 
 
 def read(
@@ -66,7 +75,8 @@ def read(
     protocol = coco_protocol(coco, max_dets)
     features = features_of(detections)
     targets = targets_of(coco, detections, protocol).tp_shares
-    return coco, detections, protocol, (features, targets)
+    labelled = Labelled(features, targets, numbered(detections.image_ids))
+    return coco, detections, protocol, labelled
 
 
 def main() -> None:
@@ -83,8 +93,7 @@ def main() -> None:
     args = parser.parse_args()
     coco, detections, protocol, own = read(args.results, args.annotations, args.max_dets)
     also = [read(*paths, args.max_dets)[-1] for paths in args.also]
-    images = numbered(detections.image_ids)
-    draws = [out_of_fold(own, images, also, seed) for seed in range(args.draws)]
+    draws = [out_of_fold(own, also, seed) for seed in range(args.draws)]
     overlaps = find_overlaps(coco, detections, protocol)
     aps = [100 * curves(overlaps, one[overlaps.detections], protocol).columns()[0] for one in draws]
     rescored = replace(detections, rescored_scores=draws[0])

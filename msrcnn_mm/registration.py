@@ -10,6 +10,7 @@ from .versions import check_versions
 _MODULES = (
     "mmdet.models",  # first, so that our classes replace its, not the reverse
     "msrcnn_mm.engine.hooks.checkpoint_fit",
+    "msrcnn_mm.engine.hooks.multi_view",
     "msrcnn_mm.engine.hooks.oracle",
     "msrcnn_mm.engine.hooks.overwrite_guard",
     "msrcnn_mm.engine.hooks.rescorer",
@@ -22,6 +23,7 @@ _MODULES = (
     "msrcnn_mm.engine.adapters.visualizer",
     "msrcnn_mm.engine.adapters.coco_dataset",
     "msrcnn_mm.engine.runs.training",
+    "msrcnn_mm.engine.views.detector",
     "msrcnn_mm.interop.detectron_convention",
     "msrcnn_mm.interop.yolact_convention",
     "msrcnn_mm.models.hosts.deformable_resnet",

@@ -10,6 +10,8 @@ run_hooks = dict(
     resume=dict(type="ResumeHook"),
     # Refuses to write pictures over the images that are read.
     overwrite_guard=dict(type="OverwriteGuardHook"),
+    # Says what the views of a MultiViewDetector cost.
+    multi_view=dict(type="MultiViewHook"),
     # Adds the scores of the re-scorer that model.test_cfg.rescorer names.
     rescorer=dict(type="RescorerHook"),
 )

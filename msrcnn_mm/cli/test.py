@@ -15,6 +15,7 @@ from msrcnn_mm.engine.runs.runner import checked_run
 from msrcnn_mm.engine.runs.testing import (
     DUMPS,
     add_dump,
+    add_views,
     check_rescorer,
     draw_into,
     oracle_hook,
@@ -43,6 +44,22 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--out",
         metavar="FILE",
         help="write the predictions: .pkl as MMDetection keeps them, .json in COCO's format",
+    )
+    parser.add_argument(
+        "--views",
+        nargs="+",
+        type=_view,
+        metavar="VIEW",
+        help="compare masks with those of other views of each image: flip, mirrored left to right,"
+        " or factors of its size, e.g. --views flip 0.8 1.25",
+    )
+    parser.add_argument(
+        "--swap",
+        nargs="+",
+        default=[],
+        type=_pair,
+        metavar="A=B",
+        help="classes that a mirror swaps, e.g. --swap 'left door=right door'",
     )
     parser.add_argument("--show-dir", metavar="FOLDER", help="draw the predictions into FOLDER")
     parser.add_argument(
@@ -91,6 +108,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         set_metrics(config, args.eval)
     if args.rescorer is not None:
         set_rescorer(config, args.rescorer)
+    if args.views is not None:
+        add_views(config, args.views, args.swap)
+    elif args.swap:
+        raise UserError("--swap: there is no mirrored view: add --views flip")
     if args.show_dir is not None:
         draw_into(config, writable_folder(args.show_dir, "--show-dir"))
     if args.out is not None:
@@ -100,6 +121,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_rescorer(config, args.same_images)
     with checked_run(config, args.config, args.cfg_options or (), ("test",), *hooks) as runner:
         runner.test()
+
+
+def _view(text: str) -> str | float:
+    """Returns the factor that a text gives, else the text."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _pair(text: str) -> tuple[str, str]:
+    one, equals, other = text.partition("=")
+    if not (one and equals and other):
+        raise argparse.ArgumentTypeError(f"must be two class names, A=B, not {text!r}")
+    return one, other
 
 
 def _out_path(out: str, config: Config) -> Path:

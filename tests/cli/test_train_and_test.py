@@ -31,6 +31,7 @@ HOOKS = {
     "checkpoint_fit": "CheckpointFitHook",
     "resume": "ResumeHook",
     "overwrite_guard": "OverwriteGuardHook",
+    "multi_view": "MultiViewHook",
     "rescorer": "RescorerHook",
 }
 
@@ -131,6 +132,25 @@ def test_a_checkpoint_of_mmdetection_2_is_tested_as_it_is(
     assert (tmp_path / "old.json").read_bytes() == (tmp_path / "new.json").read_bytes()
 
 
+def test_views_add_agreement_and_change_nothing_else(
+    config: Path, work_dir: Path, tmp_path: Path
+) -> None:
+    run = ("test.py", config, work_dir / "epoch_2.pth", "--work-dir", "run", "--eval", "segm")
+    swap = ("--swap", f"{CLASSES[0]}={CLASSES[1]}")
+    call(*run, "--out", "plain.json")
+    call(*run, "--out", "views.json", "--views", "flip", "0.5", *swap)
+    plain, views = (json.loads((tmp_path / f"{n}.json").read_text()) for n in ("plain", "views"))
+    assert len(plain) > 0
+    for one, other in zip(plain, views, strict=True):
+        assert other.pop("view_agreement")["views"] == ["mirrored", "scaled"]
+        assert 0 <= other.pop("agreement_score") <= other["score"]
+        assert 0 <= other.pop("consensus") <= 1
+        assert one == other
+    log = max((tmp_path / "run").glob("*/*.log")).read_text()
+    assert "| consensus " in log and "| agreement score " in log
+    assert re.search(r"seconds an image: plain \S+, flip \S+, 0.5 \S+, agreement \S+\n", log)
+
+
 def test_a_mask_rcnn_starts_a_training_and_is_no_mask_scoring_rcnn(
     config: Path, work_dir: Path, tmp_path: Path
 ) -> None:
@@ -210,6 +230,11 @@ def test_what_a_training_refuses(config: Path, args: list[str], says: str) -> No
         (["CKPT", "--oracle", "--rescorer", "c.json"], "test without a re-scorer"),
         (["CKPT", "--rescorer", "c.json", "--calibration", "c.json"], "give one of them"),
         (["CKPT", "--rescorer", "c.json"], "c.json is not a re-scorer of this version"),
+        (["CKPT", "--views", "flap"], "views: 'flap' must be 'flip' or a factor of the image's"),
+        (["CKPT", "--views", "0.8", "0.80"], "views: 0.8 is given twice"),
+        (["CKPT", "--swap", "disk=box"], "--swap: there is no mirrored view: add --views flip"),
+        (["CKPT", "--views", "flip", "--swap", "disk"], "must be two class names, A=B, not 'disk'"),
+        (["CKPT", "--views", "0.8", "--swap", "disk=box"], "add 'flip' to the views"),
         (["CKPT", "--show-dir", "CKPT"], "a file is in the way; name a folder"),
         (["CKPT", "--cfg-options", "test_evaluator.metric=mask"], "no metric ('mask')"),
     ],

@@ -23,6 +23,7 @@ HOOKS = {
     "checkpoint_fit": {"type": "CheckpointFitHook"},
     "resume": {"type": "ResumeHook"},
     "overwrite_guard": {"type": "OverwriteGuardHook"},
+    "multi_view": {"type": "MultiViewHook"},
     "rescorer": {"type": "RescorerHook"},
 }
 

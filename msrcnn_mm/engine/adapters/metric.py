@@ -87,10 +87,17 @@ class MaskScoreMetric(CocoMetric):
             data_batch: Not used.
             data_samples: With ``img_id`` and ``pred_instances``, one an image.
         """
-        super().process(data_batch, data_samples)
+        predictions = [sample["pred_instances"] for sample in data_samples]
+        encoded = [
+            {**sample, "pred_instances": {**prediction, "masks": prediction["mask_rles"]}}
+            if "mask_rles" in prediction
+            else sample
+            for sample, prediction in zip(data_samples, predictions, strict=True)
+        ]
+        super().process(data_batch, encoded)
         of_batch = self.results[len(self.results) - len(data_samples) :]
-        for (_, kept), sample in zip(of_batch, data_samples, strict=True):
-            scores = {k: v for k, v in sample["pred_instances"].items() if k in SCORE_ENTRIES}
+        for (_, kept), prediction in zip(of_batch, predictions, strict=True):
+            scores = {k: v for k, v in prediction.items() if k in SCORE_ENTRIES}
             kept.update(to_arrays(scores))
 
     def compute_metrics(self, results: list) -> dict[str, float]:

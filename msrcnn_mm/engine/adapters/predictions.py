@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from mmdet.structures.mask import encode_mask_results
 from mmengine.model import is_model_wrapper
-from numpy.typing import NDArray
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from msrcnn_mm.coco.detections import SCORE_ENTRIES, Detections, Rle
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.models.scorers.mask_statistics import NAMES
+from msrcnn_mm.rescoring.features.agreement import ENTRY
 
 
 def bare_model(model: Any) -> nn.Module:
@@ -52,15 +52,21 @@ def to_arrays(prediction: Mapping[str, Any]) -> dict[str, Any]:
         prediction: ``bboxes`` (D, 4) as ``x1, y1, x2, y2`` in pixels, ``labels`` (D,), ``scores``
             (D,) and, optionally, ``masks`` (D, H, W) or a list of D RLEs, and scores
             that are keys of :data:`SCORE_ENTRIES`, each (D,), and ``mask_statistics`` (D, S), see
-            :func:`msrcnn_mm.models.scorers.mask_statistics.mask_statistics`.
+            :func:`msrcnn_mm.models.scorers.mask_statistics.mask_statistics`; ``mask_rles``, masks
+            that are encoded already, and ``view_agreement``, both of
+            :class:`msrcnn_mm.engine.views.detector.MultiView`.
 
     Returns:
-        The same fields as NumPy arrays, ``masks`` as a list of D RLEs.
+        The same fields as NumPy arrays, ``masks`` as a list of D RLEs, and ``view_agreement``.
     """
     fields = ("bboxes", "labels", "scores", *SCORE_ENTRIES, "mask_statistics")
-    arrays = {name: prediction[name].cpu().numpy() for name in fields if name in prediction}
-    if "masks" in prediction:
-        masks = prediction["masks"]
+    arrays = {
+        name: prediction[name].detach().cpu().numpy() for name in fields if name in prediction
+    }
+    if ENTRY in prediction:
+        arrays[ENTRY] = prediction[ENTRY]
+    if "masks" in prediction or "mask_rles" in prediction:
+        masks = prediction["mask_rles" if "mask_rles" in prediction else "masks"]
         arrays["masks"] = (
             encode_mask_results(masks.detach().cpu().numpy())
             if isinstance(masks, torch.Tensor)
@@ -101,14 +107,18 @@ def to_detections(
         masks=[_with_text_counts(rle) for rle in arrays["masks"]] if "masks" in arrays else None,
         boxes=boxes,
         **columns,
-        extras=_statistics(arrays["mask_statistics"]) if "mask_statistics" in arrays else None,
+        extras=_extras(arrays),
     )
 
 
-def _statistics(values: NDArray[np.float32]) -> list[dict[str, Any]]:
-    """Returns the entries of D rows for (D, S) mask statistics, to four decimals."""
-    rounded = values.astype(float).round(4).tolist()
-    return [{"mask_statistics": dict(zip(NAMES, row, strict=True))} for row in rounded]
+def _extras(arrays: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Returns the other entries of D rows; None without any. Mask statistics have four decimals."""
+    columns = {name: arrays[name] for name in (ENTRY,) if name in arrays}
+    if "mask_statistics" in arrays:
+        rounded = arrays["mask_statistics"].astype(float).round(4).tolist()
+        columns["mask_statistics"] = [dict(zip(NAMES, row, strict=True)) for row in rounded]
+    rows = zip(*columns.values(), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows] if columns else None
 
 
 def _with_text_counts(rle: Mapping[str, Any]) -> Rle:

@@ -12,6 +12,7 @@ from ..checks.run import check_run
 from ..config.errors import StartedHook, config_mistakes_as_user_errors
 from ..config.file import is_first_process
 from ..hooks.checkpoint_fit import CheckpointFitHook
+from ..hooks.multi_view import MultiViewHook
 from ..hooks.overwrite_guard import OverwriteGuardHook
 from ..hooks.rescorer import RescorerHook
 from ..hooks.resume import ResumeHook
@@ -22,6 +23,7 @@ DEFAULT_HOOKS = (
     CheckpointFitHook,
     ResumeHook,
     OverwriteGuardHook,
+    MultiViewHook,
     RescorerHook,
 )
 """Hooks of configs/_base_ that the runs of stock configs get as well."""

@@ -1,6 +1,6 @@
 """Changes of a config by the options of a test."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -13,6 +13,7 @@ from ..adapters.fitted_scores import OLD_SETTING, SETTING, rescorer_file
 from ..checks.evaluators import coco_metrics, metrics_of
 from ..config.walk import as_list, leaf_datasets
 from ..hooks.oracle import OracleHook
+from ..views.detector import MULTI_VIEW, check_views, multi_view_detector
 
 DUMPS = {".pkl": "DumpDetResults", ".pickle": "DumpDetResults", ".json": "DumpCocoResults"}
 """The metric that writes predictions, by the suffix of the file."""
@@ -48,6 +49,34 @@ def add_dump(config: Config, path: Path) -> None:
     if path.suffix == ".json":
         dump["ann_file"] = annotations_of_test(config, f"--out {path}")
     config.test_evaluator = [*(metric for metric in as_list(evaluator) if metric), dump]
+
+
+def add_views(
+    config: Config, views: Sequence[str | float], swap: Sequence[tuple[str, str]]
+) -> None:
+    """Has the test compare masks between views of each image.
+
+    Args:
+        config: The config, which is changed.
+        views: As for :func:`.multi_view_detector`.
+        swap: Likewise.
+
+    Raises:
+        UserError: The config's model has views already, or these are none.
+    """
+    if config.model.get("type") in (MULTI_VIEW, multi_view_detector):
+        raise UserError(
+            f"--views: the config's model is a {MULTI_VIEW} already: change its views by"
+            ' --cfg-options model.views="[flip,0.8]"'
+        )
+    check_views(views, swap)
+    config.model = {
+        **config.model,
+        "type": MULTI_VIEW,
+        "detector": config.model.get("type"),
+        "views": list(views),
+        "swap": list(swap),
+    }
 
 
 def annotations_of_test(config: Config, option: str) -> str:

@@ -65,6 +65,20 @@ def test_a_calibration_of_the_config_is_applied(run: tuple[Path, Path], tmp_path
     assert "rescored_scores" not in predict(DetInferencer, path, run[1])
 
 
+def test_views_of_the_config_are_compared(run: tuple[Path, Path]) -> None:
+    config = Config.fromfile(run[0])
+    views = dict(detector=config.model.type, views=["flip", 1.25], swap=[CLASSES[:2]])
+    config.model.update(type="MultiViewDetector", **views)
+    path = run[0].with_name("views.py")
+    config.dump(path)
+    plain = predict(DetInferencer, *run)
+    ours = predict(MaskScoringInferencer, path, run[1])
+    assert len(plain["scores"]) > 0
+    assert set(ours) == set(plain) | SCORES | {"agreement_scores", "consensus"}
+    assert {name: ours[name] for name in plain} == plain
+    assert all(0 <= score <= 1 for score in ours["consensus"])
+
+
 def test_a_rescorer_of_the_config_is_applied(
     run: tuple[Path, Path], inferencer: MaskScoringInferencer, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from mmengine.config import Config
 
 from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.engine.runs.testing import add_dump, check_rescorer, set_rescorer
+from msrcnn_mm.engine.runs.testing import add_dump, add_views, check_rescorer, set_rescorer
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.rescoring.rescorer_fit import fit_rescorer
 from tests.support.coco_scenes import as_coco, coco_dict, random_scene
@@ -58,6 +58,20 @@ def test_without_annotations_it_is_one_line() -> None:
 def test_a_config_without_one_annotation_file_is_one_line(config: dict) -> None:
     with pytest.raises(UserError, match="has an ann_file"):
         add_dump(Config(config), Path("out.json"))
+
+
+def test_views_leave_the_other_settings_of_a_model_where_they_are() -> None:
+    config = Config(dict(model=dict(type="MaskRCNN", test_cfg=dict(rescorer="r.json"))))
+    add_views(config, ["flip", 0.8], [("left", "right")])
+    assert config.model == dict(
+        type="MultiViewDetector",
+        detector="MaskRCNN",
+        views=["flip", 0.8],
+        swap=[("left", "right")],
+        test_cfg=dict(rescorer="r.json"),
+    )
+    with pytest.raises(UserError, match="--views: the config's model is a MultiViewDetector alrea"):
+        add_views(config, ["flip"], [])
 
 
 def test_a_rescorer_is_not_tested_on_images_it_was_fitted_on(tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"""What a run says of its model's views."""
+
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+
+from msrcnn_mm.errors import warn
+
+from ..adapters.predictions import bare_model
+from ..views.detector import MultiView
+from ..views.tally import ViewTally
+
+
+@HOOKS.register_module()
+class MultiViewHook(Hook):
+    """Tells a ``MultiViewDetector`` its classes, and logs at the end of a test what views cost.
+
+    It warns of classes that mirroring swaps. Other models are left as they are. In a distributed
+    run the figures are those of the first process.
+
+    Raises:
+        UserError: A class to swap is none of the data set's.
+    """
+
+    def before_test(self, runner: Runner) -> None:
+        """Starts to count in a test."""
+        self._start(runner, "test_loop")
+
+    def before_val(self, runner: Runner) -> None:
+        """Starts to count in a validation."""
+        self._start(runner, "val_loop")
+
+    def after_test(self, runner: Runner, *args: Any) -> None:
+        """Logs seconds an image of each view."""
+        model = bare_model(runner.model)
+        if not (isinstance(model, MultiView) and model.tally.images and is_main_process()):
+            return
+        MMLogger.get_current_instance().info(model.tally.cost())
+        warning = model.tally.swap_warning((model.dataset_meta or {}).get("classes"))
+        if warning is not None:
+            warn(warning)
+
+    after_val = after_test
+
+    def _start(self, runner: Runner, loop: str) -> None:
+        model = bare_model(runner.model)
+        if not isinstance(model, MultiView):
+            return
+        meta = getattr(getattr(runner, loop).dataloader.dataset, "metainfo", None)
+        model.dataset_meta = meta[0] if isinstance(meta, list) else meta
+        model.swapped_labels()
+        model.tally = ViewTally()

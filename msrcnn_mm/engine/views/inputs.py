@@ -1,0 +1,83 @@
+"""Makes the network's input of a view from that of the images.
+
+Images are (C, H, W) in the upper left corner of a batch of one size, with padding to their right
+and below. Masks of a view are predicted at the size of the original image, as those of the image.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own idiom
+from mmdet.structures import DetDataSample
+from mmengine.model import stack_batch
+from torch import Tensor
+
+_MAX_DIVISOR = 32
+"""Strides of detectors up to this one must divide the input if they divide that of the images."""
+
+
+def mirrored(inputs: Tensor, samples: Sequence[DetDataSample]) -> Tensor:
+    """Mirrors images left to right; their padding stays to the right.
+
+    Args:
+        inputs: (N, C, H, W), a preprocessed batch.
+        samples: N data samples with ``img_shape``, ``ori_shape`` and ``scale_factor``.
+
+    Returns:
+        (N, C, H, W). The meta information of the images is that of the view.
+    """
+    views = inputs.clone()
+    for view, sample in zip(views, samples, strict=True):
+        height, width = _content(sample)
+        view[:, :height, :width] = view[:, :height, :width].flip(-1)
+    return views
+
+
+def resized(
+    inputs: Tensor,
+    samples: Sequence[DetDataSample],
+    factor: float,
+    divisor: int = 1,
+    pad_value: float = 0,
+) -> Tensor:
+    """Resizes images, and changes their data samples accordingly.
+
+    Args:
+        inputs: (N, C, H, W), a preprocessed batch.
+        samples: N data samples with ``img_shape`` and, perhaps, ``scale_factor``. These,
+            ``pad_shape`` and ``batch_input_shape`` become those of the view.
+        factor: Size of the view over that of the image.
+        divisor: What the preprocessor pads sides to multiples of. Powers of two up to 32 that
+            divide the sides of the input divide those of the view too.
+        pad_value: The value of padding.
+
+    Returns:
+        (N, C, H', W').
+    """
+    divisor = math.lcm(divisor, math.gcd(*inputs.shape[-2:], _MAX_DIVISOR))
+    views = []
+    for image, sample in zip(inputs, samples, strict=True):
+        height, width = sample.img_shape[:2]
+        new = max(1, round(height * factor)), max(1, round(width * factor))
+        image = image[None, :, :height, :width]
+        views.append(F.interpolate(image, size=new, mode="bilinear", antialias=True)[0])
+        across, down = sample.get("scale_factor", (1.0, 1.0))
+        sample.set_metainfo(
+            dict(
+                img_shape=new,
+                scale_factor=(float(across * new[1] / width), float(down * new[0] / height)),
+                pad_shape=tuple(math.ceil(side / divisor) * divisor for side in new),
+            )
+        )
+    batch = stack_batch(views, divisor, pad_value)
+    for sample in samples:
+        sample.set_metainfo(dict(batch_input_shape=tuple(batch.shape[-2:])))
+    return batch
+
+
+def _content(sample: DetDataSample) -> tuple[int, int]:
+    """Returns height and width of an image in the input without padding by the test's pipeline."""
+    height, width = sample.img_shape[:2]
+    across, down = sample.get("scale_factor", (1.0, 1.0))
+    original_height, original_width = sample.ori_shape[:2]
+    return min(height, round(original_height * down)), min(width, round(original_width * across))
