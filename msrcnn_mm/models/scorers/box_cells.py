@@ -29,14 +29,23 @@ def box_cells(boxes: Tensor) -> BoxCells:
         boxes: (D, 4) x1, y1, x2, y2 in whole cells, the last two exclusive; a box may be empty.
     """
     x1, y1, x2, y2 = boxes.long().unbind(dim=1)
-    widths = x2 - x1
-    lengths = widths * (y2 - y1)
-    box = torch.arange(len(boxes), device=boxes.device).repeat_interleave(lengths)
-    place = torch.arange(len(box), device=boxes.device) - (lengths.cumsum(0) - lengths)[box]
-    row = y1[box] + place // widths[box]
-    column = x1[box] + place % widths[box]
-    rim = (row == y1[box]) | (row == y2[box] - 1) | (column == x1[box]) | (column == x2[box] - 1)
-    return BoxCells((box, row, column), lengths, rim)
+    widths, heights = x2 - x1, y2 - y1
+    # the rows of all boxes first: they are few
+    box, row = _ranges(y1, heights)
+    cell_row, column = _ranges(x1[box], widths[box])
+    rim = ((row == y1[box]) | (row == y2[box] - 1))[cell_row]
+    ends = widths[box].cumsum(0)
+    filled = widths[box] > 0
+    rim[(ends - widths[box])[filled]] = True
+    rim[(ends - 1)[filled]] = True
+    return BoxCells((box[cell_row], row[cell_row], column), widths * heights, rim)
+
+
+def _ranges(starts: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the number of the range and the value of each element of ranges, joined."""
+    which = torch.arange(len(starts), device=starts.device).repeat_interleave(lengths)
+    offsets = starts - (lengths.cumsum(0) - lengths)
+    return which, torch.arange(len(which), device=starts.device) + offsets[which]
 
 
 def whole_boxes(maps: Tensor) -> Tensor:

@@ -53,8 +53,8 @@ def mask_statistics(probs: Tensor, foreground: Tensor, cells: BoxCells) -> Tenso
         # in double precision: it adds one cell after the other, of which a box may have a million
         return torch.segment_reduce(values.double(), "sum", lengths=cells.lengths)
 
-    many, sums, area = cells.lengths, total(p), total(foreground)
-    on = total(p * foreground)
+    many, area = cells.lengths, total(foreground)
+    sums, on = total(p), total(p * foreground)
     entropy = total(torch.special.entr(p) + torch.special.entr(1 - p))
     columns = {
         "background_mean": _ratio(sums - on, many - area),
