@@ -34,9 +34,16 @@ install-dev:
 
 demo: install
 	$(VENV)/python tools/make_demo_data.py data/demo
+	$(VENV)/python tools/make_demo_data.py data/demo_labelled --seed 1 --train 0 --val 400
 	$(VENV)/python tools/train.py configs/demo/ms-rcnn_demo.py --work-dir $(DEMO)
+	$(VENV)/python tools/test.py configs/demo/ms-rcnn_demo_labelled.py \
+	    "$$(cat $(DEMO)/last_checkpoint)" --work-dir $(DEMO) --views flip 0.8 1.25 \
+	    --out $(DEMO)/labelled.json
+	$(VENV)/python tools/analysis/rescore.py fit $(DEMO)/labelled.json \
+	    data/demo_labelled/annotations/val.json --out $(DEMO)/rescorer.json
 	$(VENV)/python tools/test.py configs/demo/ms-rcnn_demo.py "$$(cat $(DEMO)/last_checkpoint)" \
-	    --work-dir $(DEMO) --eval bbox segm --out $(DEMO)/results.json
+	    --work-dir $(DEMO) --eval bbox segm --views flip 0.8 1.25 \
+	    --rescorer $(DEMO)/rescorer.json --out $(DEMO)/results.json
 	$(VENV)/python tools/draw_scores.py $(DEMO)/results.json data/demo/annotations/val.json \
 	    data/demo/val $(DEMO)/scores.png
 	$(VENV)/python tools/analysis/score_report.py $(DEMO)/results.json \
