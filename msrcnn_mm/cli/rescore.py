@@ -25,6 +25,7 @@ from msrcnn_mm.evaluation.rankings import filled_scores
 from msrcnn_mm.evaluation.summaries import gain_text, percent, text_table
 from msrcnn_mm.rescoring.features.agreement import with_agreement
 from msrcnn_mm.rescoring.features.collect import features_of
+from msrcnn_mm.rescoring.features.duplicates import warn_of_duplicates
 from msrcnn_mm.rescoring.features.image_groups import numbered
 from msrcnn_mm.rescoring.learning_curve import learning_curve, outlook
 from msrcnn_mm.rescoring.rescorer import read_rescorer
@@ -95,6 +96,7 @@ def attempt(args: argparse.Namespace) -> None:
     views = load_views(args)
     if views:
         detections = with_agreement(detections, views)
+        warn_of_duplicates(detections, str(args.results))
     features = features_of(detections)
     targets = targets_of(coco, detections, protocol)
     check_enough(coco, detections, targets)
