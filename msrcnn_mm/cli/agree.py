@@ -15,6 +15,7 @@ from msrcnn_mm.coco.results_file import load_results, write_results
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.summaries import text_table
 from msrcnn_mm.rescoring.features.agreement import AGREEMENT, ENTRY, agreement, with_columns
+from msrcnn_mm.rescoring.features.duplicates import warn_of_duplicates
 from msrcnn_mm.rescoring.features.views import (
     CONFIDENT,
     FOUND_IOU,
@@ -67,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         again = found_again(detections, brought_back)
         rows.append([view.name, f"{again.confident:,}", f"{again.share:.1%}", mean])
         found.append(columns)
+    warn_of_duplicates(detections, str(args.results))
     write_results(with_columns(detections, kinds_of(views), found), args.out)
     print(text_table(["view", "masks", "found again", "agreement"], rows))
     print(

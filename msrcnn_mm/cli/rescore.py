@@ -40,7 +40,9 @@ from msrcnn_mm.evaluation.rankings import filled_scores
 from msrcnn_mm.evaluation.summaries import gain_text, percent, score_table, text_table
 from msrcnn_mm.rescoring.features.agreement import with_agreement
 from msrcnn_mm.rescoring.features.collect import features_of
+from msrcnn_mm.rescoring.features.duplicates import warn_of_duplicates
 from msrcnn_mm.rescoring.features.image_groups import numbered
+from msrcnn_mm.rescoring.learning_curve import learning_curve, outlook
 from msrcnn_mm.rescoring.methods import METHODS, TREES
 from msrcnn_mm.rescoring.rescorer import read_rescorer
 from msrcnn_mm.rescoring.rescorer_fit import (
@@ -52,14 +54,10 @@ from msrcnn_mm.rescoring.rescorer_fit import (
     matched_by,
     targets_of,
 )
-from msrcnn_mm.rescoring.trees.cross_fitting import FOLDS, cross_fit
 
 from .arguments import OneLineParser, add_inputs
 from .output_paths import refuse_inputs
 from .view_arguments import add_views, load_views
-
-CURVE = (25, 50, 100, 200, 400, 800, 1600)
-"""Numbers of images of the learning curve."""
 
 FEW = 100
 """A re-scorer fitted to fewer detections is uncertain."""
@@ -151,6 +149,8 @@ def attempt(args: argparse.Namespace) -> None:
     views = load_views(args)
     if views:
         detections = with_agreement(detections, views)
+    if detections.consensus is not None:
+        warn_of_duplicates(detections, str(args.results))
     targets = targets_of(coco, detections, protocol)
     check_enough(coco, detections, targets)
     if args.method == TREES:
@@ -173,22 +173,23 @@ def _attempt_trees(
     images = numbered(detections.image_ids)
     scores = filled_scores(detections)
     scores.pop(RESCORED_SCORE, None)
-    total = int(images.max()) + 1
-    outside = total - -(-total // FOLDS)  # the largest fold
-    for size in (*(n for n in CURVE if n < outside), None):
-        fitted = cross_fit(features.values, targets.tp_shares, images, features.base, size)
-        scores[f"re-scored, fitted on {size or outside} images"] = fitted.scores
+    curve = learning_curve(features.values, targets.tp_shares, images, features.base)
+    fitted = [f"re-scored, fitted on {size} images" for size in curve]
+    scores |= dict(zip(fitted, curve.values(), strict=True))
     overlaps = find_overlaps(coco, detections, protocol)
     in_order = {name: values[overlaps.detections] for name, values in scores.items()}
     columns = {name: curves(overlaps, own, protocol).columns() for name, own in in_order.items()}
     aps = {name: float(column[0]) for name, column in columns.items()}
-    gains = ap_gains(aps, resample(overlaps, in_order, {}, protocol))
+    resamples = resample(overlaps, in_order, {}, protocol)
+    gains = ap_gains(aps, resamples)
     rows = [
         [words(name), *map(percent, column[:3]), gain_text(gains[name]) if name in gains else ""]
         for name, column in columns.items()
     ]
     print(text_table(["ranked by", "AP", "AP50", "AP75", "AP gained over class score"], rows))
-    print(EACH_IMAGE.format(total))
+    print(EACH_IMAGE.format(len(set(detections.image_ids))))
+    doubled = ap_gains(aps, resamples, fitted[-2])[fitted[-1]] if len(fitted) > 1 else None
+    print(outlook(list(curve), doubled))
 
 
 def fit(args: argparse.Namespace) -> None:

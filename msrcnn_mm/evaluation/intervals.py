@@ -57,19 +57,22 @@ def resample(
     )
 
 
-def ap_gains(aps: Mapping[str, float | None], resamples: Resamples | None) -> dict[str, Estimate]:
-    """Returns ranking -> AP - AP by class score, of the rankings that are judged.
+def ap_gains(
+    aps: Mapping[str, float | None], resamples: Resamples | None, over: str = CLASS_SCORE
+) -> dict[str, Estimate]:
+    """Returns ranking -> AP - AP by the class score, of the rankings that are judged.
 
     Args:
         aps: Ranking -> AP; None without ground truth.
         resamples: From :func:`resample`.
+        over: The ranking whose AP is subtracted.
     """
-    by_class = aps[CLASS_SCORE]
+    least = aps[over]
     gains = {}
     for name, ap in aps.items():
-        if ap is not None and by_class is not None and name not in (CLASS_SCORE, ORACLE, TP_SHARE):
-            own = resamples.aps[name] - resamples.aps[CLASS_SCORE] if resamples else None
-            gains[name] = _estimate(ap - by_class, own)
+        if ap is not None and least is not None and name not in (over, ORACLE, TP_SHARE):
+            own = resamples.aps[name] - resamples.aps[over] if resamples else None
+            gains[name] = _estimate(ap - least, own)
     return gains
 
 

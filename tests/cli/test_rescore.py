@@ -15,6 +15,7 @@ from msrcnn_mm.coco.runs import mirror
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.summaries import gain_text, score_table
+from msrcnn_mm.rescoring import learning_curve
 from msrcnn_mm.rescoring.features.agreement import agreement, agreement_scores
 from msrcnn_mm.rescoring.features.views import View
 from msrcnn_mm.rescoring.rescorer import read_rescorer
@@ -131,7 +132,7 @@ def test_images_fitted_on(capsys: pytest.CaptureFixture[str]) -> None:
 def test_try_prints_all_scores_and_the_learning_curve(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rescore, "CURVE", (10, 5000))
+    monkeypatch.setattr(learning_curve, "FEWEST", 10)
     rescore.main(["try", "fit.json", "fit_gt.json", "--flipped", "fit_f.json"])
     printed = capsys.readouterr().out
     for name in (
@@ -141,9 +142,10 @@ def test_try_prints_all_scores_and_the_learning_curve(
         "agreement score",
         "consensus",
         "fitted on 10 images",
+        "fitted on 20 images",
+        "from 10 to 20 labelled images AP changes by ",
     ):
         assert name in printed
-    assert "5000" not in printed
     assert printed.count("re-scored") == 2
     coco = load_annotations("fit_gt.json")
     evaluation = evaluate_scores(coco, load_results("fit.json", coco))

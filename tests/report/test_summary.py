@@ -167,6 +167,29 @@ def test_without_mask_scores_the_possible_gain_is_given() -> None:
     assert f"a perfect one would gain {100 * gap:.1f} points" in answer.text
 
 
+def rescored(masks: list[tuple[float, int, float | None]]) -> EvaluatedDetector:
+    """Returns a detector whose re-scorer ranks as the quality oracle does."""
+    detector = detector_of(masks)
+    evaluation = detector.evaluation
+    return with_evaluation(
+        detector,
+        rankings=evaluation.rankings | {"rescored_score": evaluation.rankings["quality_oracle"]},
+        ap_gains=evaluation.ap_gains | {"rescored_score": evaluation.ap_gains["quality_oracle"]},
+        lrp=evaluation.lrp | {"rescored_score": evaluation.lrp["class_score"]},
+    )
+
+
+def test_the_rescored_score_stands_beside_the_mask_score_or_is_judged() -> None:
+    beside = summarize(rescored(MANY))[1]
+    alone = summarize(rescored([(score, width, None) for score, width, _ in MANY]))[1]
+    assert beside.question == "Does the mask score help?"
+    assert alone.question == "Does the rescored score help?"
+    best = detector_of(MANY).evaluation.rankings["quality_oracle"].ap["AP"]
+    assert best is not None
+    assert f"The rescored score reaches {100 * best:.1f}." in beside.text
+    assert alone.headline == "Helps" and "reaches" not in alone.text
+
+
 def test_cut_is_the_threshold_of_least_error() -> None:
     detector = detector_of([(0.9, 40, 1.0), (0.8, 36, 0.9), (0.7, 0, 0.1), (0.6, 0, 0.1)])
     answer = summarize(detector)[2]

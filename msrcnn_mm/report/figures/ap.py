@@ -56,7 +56,7 @@ def draw_gap(evaluation: ScoreEvaluation, limits: tuple[float, float]) -> Figure
     low, high = limits
     axes.set_xlim(low - 0.04 * (high - low), high + 0.16 * (high - low))
     axes.set_xlabel("points of AP above the class score")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=min(len(scores) + 1, 3))
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3 if len(scores) < 3 else 2)
     return figure
 
 

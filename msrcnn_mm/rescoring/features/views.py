@@ -94,6 +94,11 @@ class FoundAgain:
         """Share of the confident masks that are found again; 1 without any."""
         return self.found / self.confident if self.confident else 1.0
 
+    @property
+    def of_class(self) -> int:
+        """Number of the found masks that are found again as their own class."""
+        return sum(partners[category] for category, partners in self.partners.items())
+
     def swapped(self) -> dict[Any, Any]:
         """Returns the pairs of classes whose masks are mostly found again as the other, both ways.
 
@@ -159,7 +164,8 @@ def check_view(detections: Detections, view: View) -> Detections:
         The view's detections, brought back.
 
     Raises:
-        UserError: Its images are others, its masks have another size, or few masks are found again.
+        UserError: Its images are others, its masks have another size, or few masks are found again,
+            or few of these as their class.
     """
     _check_images(detections, view)
     brought_back = view.brought_back()
@@ -181,6 +187,13 @@ def check_view(detections: Detections, view: View) -> Detections:
         warn(
             f"{view.name}: masks of {first_names(pairs)} are found again as another class: give"
             " the classes that a mirror swaps by --swap, or leave this view out"
+        )
+    elif found.found >= _FEW and found.of_class < LEAST_FOUND * found.found:
+        others = [f"{a} as {p.most_common(1)[0][0]}" for a, p in found.partners.items()]
+        raise UserError(
+            f"{view.name}: {found.of_class:,} of the {found.found:,} masks that are found again are"
+            f" of the same category, and masks of {first_names(others)}: give results with the same"
+            " category ids"
         )
     return brought_back
 

@@ -1,6 +1,5 @@
 """Rescored scores in the predictions of a run."""
 
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -193,14 +192,25 @@ def test_class_scores_of_another_detector_are_noticed_at_the_end(
 
 
 def test_a_model_with_views(fitted: Path, tmp_path: Path) -> None:
-    file = tmp_path / "v.json"
-    rescorer = read_rescorer(fitted)
-    replace(rescorer, method=replace(rescorer.method, views=["mirrored", "scaled"])).write(file)
-    model = torch.nn.Identity()
-    with pytest.raises(UserError, match=r"with 1 mirrored and 1 scaled views, and the model gives"):
-        RescorerHook(rescorer=file).before_test(runner_of(model))
-    model.view_kinds = ["mirrored", "scaled"]
-    RescorerHook(rescorer=file).before_test(runner_of(model))
+    """A re-scorer that was fitted with the model's views takes their agreement."""
+    config = tiny.tiny_config(MS_RCNN)
+    config.model.test_cfg.rcnn.score_thr = 0.0
+    config.model.update(type="MultiViewDetector", detector=config.model.type, views=["flip"])
+    model = tiny.build(config).eval()
+    shapes = [(3, 64 + 8 * n, 96) for n in range(10)]
+    plain = [sample.pred_instances for sample in run(model, RescorerHook(), shapes)]
+    rescorer = rescorer_of(plain, CLASSES)
+    assert rescorer.method.views == ["mirrored"]
+    rescorer.write(tmp_path / "v.json")
+    hook = RescorerHook(rescorer=tmp_path / "v.json")
+    found = [sample.pred_instances for sample in run(model, hook, shapes)]
+    expected = rescorer.score(detections_of(plain, CLASSES)).scores
+    assert torch.cat([one.rescored_scores for one in found]).tolist() == expected.tolist()
+    with pytest.raises(
+        UserError, match=r"v\.json: .* 1 mirrored view, and the model gives no views"
+    ):
+        predict(MS_RCNN, tmp_path / "v.json")
+    RescorerHook(rescorer=fitted).before_test(runner_of(model))  # it needs none
 
 
 def test_old_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

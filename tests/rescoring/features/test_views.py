@@ -64,6 +64,14 @@ def test_another_order_of_the_rows_is_fine():
             View("x.json", replace(results(), image_ids=[i + 2 for i in results().image_ids])),
             "x.json has no detection in 2 of the 12 images",
         ),
+        (
+            View(
+                "x.json", replace(results(), category_ids=[c + 1 for c in results().category_ids])
+            ),
+            "x.json: .* of the 36 masks that are found again are of the same category, and masks of"
+            " .*0 as 1.*: give results with the same category ids",
+        ),
+        (View("x.json", Detections.from_rows([])), "no detection in 12 of the 12 images"),
         (View("x.json", replace(results(), masks=None)), "no 'segmentation'"),
     ],
 )
@@ -71,6 +79,18 @@ def test_what_is_no_view_is_refused(view, message):
     with pytest.raises(UserError, match=message) as caught:
         check_view(results(), view)
     assert "\n" not in str(caught.value)
+
+
+def test_the_number_of_masks_found_again_is_said():
+    def first_of(results: Detections, many: int, others: Detections) -> Detections:
+        """Returns the detections of the first images, and of the others those of the rest."""
+        mine, theirs = results.to_rows(), others.to_rows()
+        return Detections.from_rows(mine[: many * A_IMAGE] + theirs[many * A_IMAGE :])
+
+    other = results(seed=5, shift=20)
+    with pytest.raises(UserError, match=r"x\.json: 12 of the 36 masks"):
+        check_view(results(), View("x.json", first_of(results(), 4, other)))
+    check_view(results(), View("x.json", first_of(results(), 5, other)))
 
 
 def test_masks_of_another_size_are_refused():
