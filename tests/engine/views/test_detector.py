@@ -244,6 +244,7 @@ def test_a_model_without_masks_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
+        (dict(detector=None), "detector=None is no detector of MMDetection: name the type"),
         (dict(views=[]), r"views must be a list such as \['flip', 0.8, 1.25\], not \[\]"),
         (dict(views="flip"), "views must be a list"),
         (dict(views=0.8), "views must be a list"),
