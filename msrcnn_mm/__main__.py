@@ -24,9 +24,9 @@ class Command(NamedTuple):
 COMMANDS = {
     "report": Command("report", "write an HTML page on the scores of results"),
     "correlate": Command("correlate", "compare the scores of masks with their true IoU"),
-    "calibrate": Command("calibrate", "fit calibrated scores, or add them to results"),
     "agree": Command("agree", "compare masks with those of the mirrored or resized image"),
     "rescore": Command("rescore", "fit better scores from results, or add them to results"),
+    "calibrate": Command("calibrate", "the old name of rescore with one score"),
     "draw": Command("draw", "draw masks with their scores and true IoU"),
     "train": Command("train", "train a model from a config", True),
     "test": Command("test", "test a checkpoint on a config's test set", True),

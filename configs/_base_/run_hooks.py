@@ -12,6 +12,6 @@ run_hooks = dict(
     overwrite_guard=dict(type="OverwriteGuardHook"),
     # Says what the views of a MultiViewDetector cost.
     multi_view=dict(type="MultiViewHook"),
-    # Adds the scores of the files that model.test_cfg.calibration and .rescorer name.
+    # Adds the scores of the re-scorer that model.test_cfg.rescorer names.
     rescorer=dict(type="RescorerHook"),
 )

@@ -6,8 +6,12 @@
 
 The re-scorer gives each detection its expected TP share: the share of COCO's ten IoU thresholds at
 which it is matched. The detector stays as it is. Results that agree has written need no --flipped
-and --scaled. "try" tells by cross-fitting over images what a
-re-scorer would gain, and whether more labelled images would help.
+and --scaled. "try" tells by cross-fitting over images what a re-scorer would gain, and whether more
+labelled images would help.
+
+The simplest re-scorers correct one score by few numbers and give the IoU that they expect:
+
+    python -m msrcnn_mm rescore fit VAL.json VAL_ANNOTATIONS.json --out R.json --method isotonic
 """
 
 import argparse
@@ -15,19 +19,39 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pycocotools.coco import COCO
+
 from msrcnn_mm.coco.annotations import load_annotations
+from msrcnn_mm.coco.detections import SCORE_ENTRIES, Detections
 from msrcnn_mm.coco.results_file import load_results, write_results
+from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.average_precision import curves
+from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.intervals import ap_gains, resample
 from msrcnn_mm.evaluation.overlaps import find_overlaps
-from msrcnn_mm.evaluation.protocol import RESCORED_SCORE, coco_protocol, words
+from msrcnn_mm.evaluation.protocol import (
+    RESCORED_SCORE,
+    UNFITTED_SCORES,
+    Protocol,
+    coco_protocol,
+    words,
+)
 from msrcnn_mm.evaluation.rankings import filled_scores
-from msrcnn_mm.evaluation.summaries import gain_text, percent, text_table
+from msrcnn_mm.evaluation.summaries import gain_text, percent, score_table, text_table
 from msrcnn_mm.rescoring.features.agreement import with_agreement
 from msrcnn_mm.rescoring.features.collect import features_of
 from msrcnn_mm.rescoring.features.image_groups import numbered
+from msrcnn_mm.rescoring.methods import METHODS, TREES
 from msrcnn_mm.rescoring.rescorer import read_rescorer
-from msrcnn_mm.rescoring.rescorer_fit import check_enough, fit_rescorer, targets_of
+from msrcnn_mm.rescoring.rescorer_fit import (
+    Targets,
+    check_enough,
+    cross_fit_calibrator,
+    default_score,
+    fit_rescorer,
+    matched_by,
+    targets_of,
+)
 from msrcnn_mm.rescoring.trees.cross_fitting import FOLDS, cross_fit
 
 from .arguments import OneLineParser, add_inputs
@@ -36,6 +60,11 @@ from .view_arguments import add_views, load_views
 
 CURVE = (25, 50, 100, 200, 400, 800, 1600)
 """Numbers of images of the learning curve."""
+
+FEW = 100
+"""A re-scorer fitted to fewer detections is uncertain."""
+
+EACH_IMAGE = "each of {:,} images is scored by a re-scorer that was fitted on others"
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -52,15 +81,28 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     for command in (attempt, fit):
         add_inputs(command)
         command.add_argument(
-            "--max-dets",
-            type=int,
-            default=100,
-            metavar="N",
-            help="greatest number of detections of a class in an image that count [100, as in"
-            " COCO]",
+            "--method",
+            choices=METHODS,
+            default=TREES,
+            help="trees: boosted trees over all features; isotonic: a rising curve of one score;"
+            " temperature: one number; exponents: a power of each factor of the score, of these"
+            f" three the only one that changes the ranking [{TREES}]",
+        )
+        command.add_argument(
+            "--score",
+            choices=UNFITTED_SCORES,
+            help="score that the last three methods correct [mask_score if the results have it,"
+            " else class_score]",
         )
     apply.add_argument(
         "results", metavar="RESULTS.json", type=Path, help="results file in COCO's format"
+    )
+    apply.add_argument(
+        "annotations",
+        nargs="?",
+        metavar="ANNOTATIONS.json",
+        type=Path,
+        help="annotations in COCO's format, to evaluate the re-scored results by",
     )
     apply.add_argument(
         "--rescorer", required=True, metavar="R.json", type=Path, help="file that fit wrote"
@@ -75,8 +117,19 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
             "--out", required=True, metavar="OUT.json", type=Path, help=f"{what} to write"
         )
     for command in (attempt, fit, apply):
+        command.add_argument(
+            "--max-dets",
+            type=int,
+            default=100,
+            metavar="N",
+            help="greatest number of detections of a class in an image that count [100, as in"
+            " COCO]",
+        )
         add_views(command)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.command != "apply" and args.score and args.method == TREES:
+        raise UserError(f"--score {args.score}: trees take all scores: add --method isotonic")
+    return args
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -91,16 +144,32 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def attempt(args: argparse.Namespace) -> None:
-    """Prints AP by the scores that there are and by re-scorers fitted on more and more images."""
+    """Prints AP by the scores that there are and by re-scorers that did not see the image."""
     coco = load_annotations(args.annotations)
     detections = load_results(args.results, coco)
     protocol = coco_protocol(coco, args.max_dets)
     views = load_views(args)
     if views:
         detections = with_agreement(detections, views)
-    features = features_of(detections)
     targets = targets_of(coco, detections, protocol)
     check_enough(coco, detections, targets)
+    if args.method == TREES:
+        _attempt_trees(coco, detections, targets, protocol)
+        return
+    score = args.score or default_score(detections)
+    matched = matched_by(score, find_overlaps(coco, detections, protocol), detections, protocol)
+    rescored = cross_fit_calibrator(args.method, score, detections, matched)
+    print(
+        score_table(evaluate_scores(coco, replace(detections, rescored_scores=rescored), protocol))
+    )
+    print(EACH_IMAGE.format(len(set(detections.image_ids))))
+
+
+def _attempt_trees(
+    coco: COCO, detections: Detections, targets: Targets, protocol: Protocol
+) -> None:
+    """Prints AP by the scores that there are and by trees fitted on more and more images."""
+    features = features_of(detections)
     images = numbered(detections.image_ids)
     scores = filled_scores(detections)
     scores.pop(RESCORED_SCORE, None)
@@ -119,7 +188,7 @@ def attempt(args: argparse.Namespace) -> None:
         for name, column in columns.items()
     ]
     print(text_table(["ranked by", "AP", "AP50", "AP75", "AP gained over class score"], rows))
-    print(f"each of {total:,} images is scored by a re-scorer that was fitted on others")
+    print(EACH_IMAGE.format(total))
 
 
 def fit(args: argparse.Namespace) -> None:
@@ -127,23 +196,37 @@ def fit(args: argparse.Namespace) -> None:
     refuse_inputs(args.out, "--out", args.results, args.annotations, *args.flipped, *args.scaled)
     coco = load_annotations(args.annotations)
     detections = load_results(args.results, coco)
-    protocol = coco_protocol(coco, args.max_dets)
-    rescorer = fit_rescorer(detections, coco, args.annotations.name, load_views(args), protocol)
+    rescorer = fit_rescorer(
+        detections,
+        coco,
+        args.annotations.name,
+        load_views(args),
+        coco_protocol(coco, args.max_dets),
+        method=args.method,
+        score=args.score,
+    )
     rescorer.write(args.out)
     print(
-        f"{args.out}: re-scorer with {len(rescorer.names)} features, fitted on"
+        f"{args.out}: re-scorer, {rescorer.method.describe()}, fitted on"
         f" {rescorer.detections:,} detections in {len(rescorer.images):,} images"
     )
+    if rescorer.detections < FEW:
+        print(f"note: {rescorer.detections:,} detections are few: use some hundreds")
 
 
 def apply(args: argparse.Namespace) -> None:
-    """Writes the results with re-scored scores."""
-    refuse_inputs(args.out, "--out", args.results, args.rescorer, *args.flipped, *args.scaled)
+    """Writes the results with re-scored scores, and evaluates them where there are annotations."""
+    inputs = [path for path in (args.results, args.annotations, args.rescorer) if path]
+    refuse_inputs(args.out, "--out", *inputs, *args.flipped, *args.scaled)
+    coco = args.annotations and load_annotations(args.annotations)
     rescorer = read_rescorer(args.rescorer)
-    detections = load_results(args.results)
+    if coco and not args.same_images:
+        rescorer.refuse_same_images(coco)
+    detections = load_results(args.results, coco)
     rescored = rescorer.apply(detections, load_views(args), args.same_images)
-    detections = replace(detections, rescored_scores=rescored.scores)
-    expected = {"expected_iou": rescored.ious, "expected_precision": rescored.precisions}
-    write_results(detections.with_entries(expected), args.out)
-    names = ", ".join(("rescored_score", *expected))
+    detections = rescored.added_to(detections)
+    write_results(detections, args.out)
+    if coco:
+        print(score_table(evaluate_scores(coco, detections, coco_protocol(coco, args.max_dets))))
+    names = ", ".join(SCORE_ENTRIES[name] for name in rescored.columns())
     print(f"{args.out}: {len(detections):,} detections with {names}")

@@ -14,15 +14,14 @@ from msrcnn_mm.engine.config.walk import annotation_files
 from msrcnn_mm.engine.runs.runner import checked_run
 from msrcnn_mm.engine.runs.testing import (
     DUMPS,
-    FITTED,
     add_dump,
     add_views,
-    check_fitted_files,
+    check_rescorer,
     draw_into,
-    fitted_files,
     oracle_hook,
-    set_fitted_file,
+    rescorer_of,
     set_metrics,
+    set_rescorer,
 )
 from msrcnn_mm.errors import UserError, warn
 
@@ -69,11 +68,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="score each mask with its true IoU: what mask scoring could reach, not a result",
     )
     parser.add_argument("--upper-bound", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--calibration",
-        metavar="FILE",
-        help="add calibrated scores by a file of python -m msrcnn_mm calibrate fit",
-    )
+    parser.add_argument("--calibration", help=argparse.SUPPRESS)
     parser.add_argument(
         "--rescorer",
         metavar="FILE",
@@ -82,13 +77,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--same-images",
         action="store_true",
-        help="test on images that these were fitted on, where they look too good",
+        help="test on images that it was fitted on, where it looks too good",
     )
     parser.add_common_arguments()
     args = parser.parse_args(argv)
     if args.upper_bound:
         warn("--upper-bound is now called --oracle")
         args.oracle = True
+    if args.calibration is not None:
+        if args.rescorer is not None:
+            raise UserError("--calibration is the old name of --rescorer: give one of them")
+        warn("--calibration is now called --rescorer")
+        args.rescorer = args.calibration
     return args
 
 
@@ -106,9 +106,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     config.resume = False
     if args.eval is not None:
         set_metrics(config, args.eval)
-    for name in FITTED:
-        if getattr(args, name) is not None:
-            set_fitted_file(config, name, getattr(args, name))
+    if args.rescorer is not None:
+        set_rescorer(config, args.rescorer)
     if args.views is not None:
         add_views(config, args.views, args.swap)
     elif args.swap:
@@ -119,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         add_dump(config, _out_path(args.out, config))
     writable_folder(config.work_dir, "--work-dir")
     hooks = [oracle_hook(config)] if args.oracle else []
-    check_fitted_files(config, args.same_images)
+    check_rescorer(config, args.same_images)
     with checked_run(config, args.config, args.cfg_options or (), ("test",), *hooks) as runner:
         runner.test()
 
@@ -147,6 +146,6 @@ def _out_path(out: str, config: Config) -> Path:
     if path.is_dir():
         raise UserError(f"--out {out}: is a folder")
     writable_folder(path.parent, "--out")
-    inputs = (config.filename, config.load_from, *fitted_files(config).values())
+    inputs = (config.filename, config.load_from, rescorer_of(config))
     refuse_inputs(path, "--out", *inputs, *annotation_files(config))
     return path

@@ -24,10 +24,14 @@ SCORE_ENTRIES = {
     "foreground_probs": "foreground_prob",
     "agreement_scores": "agreement_score",
     "consensus": "consensus",
-    "calibrated_scores": "calibrated_score",
     "rescored_scores": "rescored_score",
+    "expected_ious": "expected_iou",
+    "expected_precisions": "expected_precision",
 }
 """Column -> its entry in a row of a results file, of the scores beside ``score``."""
+
+RENAMED_ENTRIES = {"calibrated_score": "rescored_score"}
+"""Old name of an entry -> its name."""
 
 _ENTRIES = frozenset(
     ("image_id", "category_id", "segmentation", "bbox", "score", *SCORE_ENTRIES.values())
@@ -56,8 +60,10 @@ class Detections:
             image; None if no detection has one.
         consensus: (D,), sqrt(class score x expected agreement) x maskness factor; None if no
             detection has one.
-        calibrated_scores: (D,), in [0, 1]; None if no detection has one.
         rescored_scores: (D,), in [0, 1], a re-scorer's; None if no detection has one.
+        expected_ious: (D,), in [0, 1], the IoU that a re-scorer expects; None likewise.
+        expected_precisions: (D,), in [0, 1], the precision at IoU 0.5 that it expects; None
+            likewise.
         extras: D mappings with the other entries of the rows, which :meth:`to_rows` gives back;
             None if no row has any.
     """
@@ -72,8 +78,9 @@ class Detections:
     foreground_probs: Column | None = None
     agreement_scores: Column | None = None
     consensus: Column | None = None
-    calibrated_scores: Column | None = None
     rescored_scores: Column | None = None
+    expected_ious: Column | None = None
+    expected_precisions: Column | None = None
     extras: list[dict[str, Any]] | None = None
 
     def __post_init__(self) -> None:
@@ -176,18 +183,6 @@ class Detections:
             assert self.masks is not None
             boxes[index] = mask_utils.toBbox(self.masks[index])
         return replace(self, boxes=boxes)
-
-    def with_entries(self, columns: Mapping[str, Column]) -> "Detections":
-        """Returns the detections with more entries in their rows.
-
-        Args:
-            columns: Entry -> (D,); NaN for a detection without it.
-        """
-        extras = [dict(one) for one in self.extras or [{}] * len(self)]
-        for name, column in columns.items():
-            for place in np.flatnonzero(~np.isnan(column)).tolist():
-                extras[place][name] = float(column[place])
-        return replace(self, extras=extras)
 
     @property
     def maskness(self) -> Column | None:

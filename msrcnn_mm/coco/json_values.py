@@ -26,3 +26,14 @@ def whole(value: Any) -> Any:
 def is_id(value: Any) -> bool:
     """Returns whether a value can be an id: an integer or text."""
     return isinstance(value, int | str) and not isinstance(value, bool)
+
+
+def texts(value: Any, name: str) -> list[str]:
+    """Returns a value that is a list of texts.
+
+    Raises:
+        ValueError: It is none; the message has the name.
+    """
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ValueError(f"{name} are not a list of names")
+    return value

@@ -11,7 +11,7 @@ from pycocotools.coco import COCO
 
 from msrcnn_mm.errors import UserError, first_names, warn
 
-from .detections import SCORE_ENTRIES, Detections
+from .detections import RENAMED_ENTRIES, SCORE_ENTRIES, Detections
 from .json_files import read_json, write_json
 from .json_values import is_box, is_id, is_number, whole
 from .rle import are_complete
@@ -47,7 +47,9 @@ def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
     read: Counter[str] = Counter()
     ids = None if coco is None else _Ids(coco)
     for index, row in enumerate(rows):
-        problem = _problem(row) or (ids and ids.problem(row, read)) or _read_mask(row, coco, read)
+        problem = (
+            _problem(row, read) or (ids and ids.problem(row, read)) or _read_mask(row, coco, read)
+        )
         if problem:
             raise UserError(f"{path}: detection {index} {problem}")
     masks = [row["segmentation"] for row in rows]
@@ -118,13 +120,17 @@ def _rows(path: Path) -> list[Any]:
     return rows
 
 
-def _problem(row: Any) -> str | None:
+def _problem(row: Any, read: Counter[str]) -> str | None:
     """Returns the first problem of a row, ids and mask aside, to follow "detection N"."""
     if not isinstance(row, dict):
         return "is not an object"
     for field in _FIELDS:
         if field not in row:
             return f"has no '{field}': every detection needs {', '.join(_FIELDS)}"
+    for old, new in RENAMED_ENTRIES.items():
+        if old in row and new not in row:
+            row[new] = row.pop(old)
+            read[f"{old} is read as {new}, its name now"] += 1
     for field in ("score", *SCORE_ENTRIES.values()):
         if not is_number(row.get(field, 0.0)):
             return f"has a {field} that is not a finite number: {row[field]!s:.30}"

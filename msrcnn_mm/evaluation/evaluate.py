@@ -138,7 +138,6 @@ def evaluate_scores(
             maskness=detections.maskness,
             agreement_scores=detections.agreement_scores,
             consensus=detections.consensus,
-            calibrated_scores=detections.calibrated_scores,
             rescored_scores=detections.rescored_scores,
             true_ious=true_ious,
             tp_shares=shares,

@@ -29,7 +29,6 @@ class DetectionColumns:
         maskness: s_cls * mean foreground probability; None if no detection has one.
         agreement_scores: Class score x maskness factor x agreement; None if no detection has one.
         consensus: sqrt(class score x expected agreement) x maskness factor; None likewise.
-        calibrated_scores: One of these after calibration; None if no detection has one.
         rescored_scores: A re-scorer's; None if no detection has one.
         true_ious: IoU of the mask with the instance of its class that it fits best; 0 without one.
             NaN where the class or image does not count.
@@ -49,7 +48,6 @@ class DetectionColumns:
     maskness: Column | None
     agreement_scores: Column | None
     consensus: Column | None
-    calibrated_scores: Column | None
     rescored_scores: Column | None
     true_ious: Column
     tp_shares: Column

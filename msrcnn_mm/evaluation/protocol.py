@@ -15,7 +15,6 @@ MASK_SCORE = "mask_score"
 MASKNESS = "maskness"
 AGREEMENT_SCORE = "agreement_score"
 CONSENSUS = "consensus"
-CALIBRATED_SCORE = "calibrated_score"
 RESCORED_SCORE = "rescored_score"
 QUALITY_ORACLE = "quality_oracle"
 ORACLE = "oracle"
@@ -24,8 +23,8 @@ TP_SHARE = "tp_share"
 UNFITTED_SCORES = (CLASS_SCORE, MASK_SCORE, MASKNESS, AGREEMENT_SCORE, CONSENSUS)
 """Scores of a detector and of its views, which are not fitted to its results."""
 
-SCORES = (*UNFITTED_SCORES, CALIBRATED_SCORE, RESCORED_SCORE)
-"""All scores: these, the calibrated and the rescored score."""
+SCORES = (*UNFITTED_SCORES, RESCORED_SCORE)
+"""All scores: these, and the one that a re-scorer gives."""
 
 REFERENCES = (QUALITY_ORACLE, ORACLE, TP_SHARE)
 """Rankings that know the ground truth: what scores could reach on the same masks."""

@@ -9,7 +9,6 @@ from msrcnn_mm.coco.detections import Column, Detections
 from .overlaps import Floats
 from .protocol import (
     AGREEMENT_SCORE,
-    CALIBRATED_SCORE,
     CLASS_SCORE,
     CONSENSUS,
     MASK_SCORE,
@@ -37,7 +36,6 @@ def score_columns(detections: Detections) -> dict[str, Column]:
         MASKNESS: detections.maskness,
         AGREEMENT_SCORE: detections.agreement_scores,
         CONSENSUS: detections.consensus,
-        CALIBRATED_SCORE: detections.calibrated_scores,
         RESCORED_SCORE: detections.rescored_scores,
     }
     return {name: values for name, values in columns.items() if values is not None}

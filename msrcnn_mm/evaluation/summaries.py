@@ -29,8 +29,7 @@ def metric_keys(evaluation: ScoreEvaluation, metrics: Sequence[str]) -> dict[str
     ``false_alarm_gap``               AP(oracle) - AP(quality oracle)
     ``recovered_share``               (AP(mask score) - AP(class score)) / quality gap
     ``recovered_share_maskness``      the same of maskness; ``_agreement_score``,
-                                      ``_consensus``, ``_calibrated_score`` and
-                                      ``_rescored_score`` likewise
+                                      ``_consensus`` and ``_rescored_score`` likewise
     ``mask_iou_mae``, ``_bias``       errors of s_iou on matched masks
     ``mask_iou_pearson``              and its correlations with the true IoU there
     ``mask_iou_spearman``

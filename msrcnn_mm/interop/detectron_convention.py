@@ -18,7 +18,6 @@ from typing import Any
 import mmcv
 import torch
 from mmdet.datasets.transforms import Resize
-from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from mmdet.models.task_modules import AnchorGenerator, LegacyDeltaXYWHBBoxCoder
 from mmdet.registry import MODELS, TASK_UTILS, TRANSFORMS
@@ -26,6 +25,8 @@ from mmdet.structures.bbox import HorizontalBoxes, get_box_tensor
 from mmengine.config import ConfigDict
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
+
+from msrcnn_mm.models.hosts.mask_heads import FCNMaskHead
 
 _LARGEST_GROWTH = math.log(1000 / 16)
 

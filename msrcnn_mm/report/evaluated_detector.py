@@ -5,7 +5,7 @@ from statistics import median
 
 from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.evaluation.evaluation_result import ScoreEvaluation
-from msrcnn_mm.evaluation.protocol import MASK_SCORE, MASKNESS, SCORES
+from msrcnn_mm.evaluation.protocol import SCORES
 from msrcnn_mm.evaluation.rankings import score_columns
 
 
@@ -30,8 +30,8 @@ class EvaluatedDetector:
 
     @property
     def quality_score(self) -> str | None:
-        """Name of the score that includes mask quality: mask score, else maskness, else None."""
-        return next((s for s in (MASK_SCORE, MASKNESS) if s in self.evaluation.rankings), None)
+        """Name of the first score that includes mask quality, such as mask score or maskness."""
+        return next((name for name in self.scores[1:]), None)
 
     @property
     def threshold_score(self) -> str:

@@ -5,7 +5,6 @@ from typing import Any
 
 from msrcnn_mm.evaluation.protocol import (
     AGREEMENT_SCORE,
-    CALIBRATED_SCORE,
     CLASS_SCORE,
     CONSENSUS,
     MASK_SCORE,
@@ -75,16 +74,9 @@ STYLES = {
         (0, (5, 1, 1, 1, 1, 1)),
         "v",
     ),
-    CALIBRATED_SCORE: ScoreStyle(
-        "calibrated score",
-        "one of these scores, corrected by a curve that was fitted on other images",
-        "#b85c8f",
-        (0, (5, 2, 1, 2)),
-        ">",
-    ),
     RESCORED_SCORE: ScoreStyle(
         "rescored score",
-        "the TP share that a re-scorer, fitted on other images, expects of the mask",
+        "what a re-scorer, fitted on other images, expects of the mask: its TP share or its IoU",
         "#8a4f00",
         (0, (6, 1)),
         "X",

@@ -10,12 +10,12 @@ import numpy as np
 from msrcnn_mm.evaluation.evaluation_result import CalibrationErrors, Estimate
 from msrcnn_mm.evaluation.intervals import FEWEST_IMAGES
 from msrcnn_mm.evaluation.protocol import (
-    CALIBRATED_SCORE,
     CLASS_SCORE,
     MASK_SCORE,
     MASKNESS,
     QUALITY_ORACLE,
     REFERENCES,
+    RESCORED_SCORE,
 )
 from msrcnn_mm.evaluation.summaries import HELPS
 
@@ -87,7 +87,7 @@ def _answer_calibration(detector: EvaluatedDetector) -> Answer:
             headline = "Yes" if laece.high <= CLOSE else "Roughly"
         elif laece.low > ROUGH:
             headline = "Not as numbers"
-    for other in (CLASS_SCORE, CALIBRATED_SCORE):
+    for other in (CLASS_SCORE, RESCORED_SCORE):
         errors = detector.evaluation.calibration_errors.get(other)
         if name != other and errors and errors.laece is not None:
             text += f" The {NAMES[other]} is off by {percent(errors.laece)}"
@@ -151,6 +151,9 @@ def _answer_ap_gain(detector: EvaluatedDetector) -> Answer:
     if name == MASK_SCORE and MASKNESS in evaluation.rankings:
         maskness = percent(evaluation.rankings[MASKNESS].ap["AP"])
         text += f" Maskness, which needs no scorer, reaches {maskness}."
+    if name != RESCORED_SCORE and RESCORED_SCORE in evaluation.rankings:
+        rescored = percent(evaluation.rankings[RESCORED_SCORE].ap["AP"])
+        text += f" The {NAMES[RESCORED_SCORE]} reaches {rescored}."
     return Answer(question, HELPS[won.sign].capitalize(), f"{gain(won.value)} AP", text)
 
 

@@ -1,17 +1,13 @@
-"""Calibrators, which are fitted after training and bring a score nearer to the mask's IoU.
+"""Re-scorers, which give the masks of a detector better scores after its training.
 
-They are fitted on results and annotations (:func:`fit_calibration`), stored as a small JSON file
-(:class:`CalibrationFile`) and applied to results (:func:`add_calibrated_scores`) or, by
-``model.test_cfg.calibration``, to the predictions of a detector.
+A re-scorer is fitted on results and annotations (:func:`fit_rescorer`), stored as a JSON file of
+numbers and names (:class:`Rescorer`, :func:`read_rescorer`) and applied to results
+(:meth:`Rescorer.apply`) or, by ``model.test_cfg.rescorer``, to the predictions of a detector. The
+simplest correct one score by few numbers.
 """
 
-from .calibration_file import METHODS, CalibrationFile, read_calibration
-from .fitting import add_calibrated_scores, fit_calibration
+from .methods import METHODS
+from .rescorer import Rescored, Rescorer, read_rescorer
+from .rescorer_fit import fit_rescorer
 
-__all__ = [
-    "METHODS",
-    "CalibrationFile",
-    "add_calibrated_scores",
-    "fit_calibration",
-    "read_calibration",
-]
+__all__ = ["METHODS", "Rescored", "Rescorer", "fit_rescorer", "read_rescorer"]

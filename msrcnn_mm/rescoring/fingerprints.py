@@ -1,16 +1,20 @@
-"""Describes results in a few numbers: to tell another detector apart, or the same images.
+"""Describes results and annotations: to tell another detector apart, or the same images.
 
 Shape shorthand: D detections, Q quantiles.
 """
 
 import hashlib
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.json_values import is_number
+from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats
 
 from .features.image_groups import by_image, masks_of
@@ -85,6 +89,45 @@ def result_fingerprints(detections: Detections) -> list[str]:
         text = f"{known_by} {masks[best]['counts']}"
         prints.append(hashlib.sha256(text.encode()).hexdigest()[:12])
     return sorted(set(prints))
+
+
+def annotation_fingerprints(coco: COCO) -> dict[str, str]:
+    """Returns fingerprint -> file name of each image.
+
+    A fingerprint is made of the image's file name, its size and the boxes annotated in it, not of
+    its id: ids start anew in each split's file, and the first images of two data sets may share id
+    and name.
+    """
+    prints = {}
+    for image_id, image in coco.imgs.items():
+        boxes = sorted([round(v) for v in a.get("bbox", ())] for a in coco.imgToAnns[image_id])
+        known_by = [image.get("file_name"), image["height"], image["width"], boxes]
+        digest = hashlib.sha256(json.dumps(known_by).encode()).hexdigest()
+        # 48 bits: two of 5000 and 5000 images agree by chance once in ten million files
+        prints[digest[:12]] = str(image.get("file_name"))
+    return prints
+
+
+def refuse_same_images(fitted: Collection[str], annotations: str, coco: COCO) -> None:
+    """Refuses annotations of images that a re-scorer was fitted on.
+
+    Args:
+        fitted: Fingerprints of those images.
+        annotations: Name of their annotations.
+        coco: The annotations to evaluate by.
+
+    Raises:
+        UserError: An image is among those.
+    """
+    prints = annotation_fingerprints(coco)
+    common = set(fitted) & prints.keys()
+    if common:
+        names = sorted(prints[one] for one in common)
+        raise UserError(
+            f"{len(common)} of the {len(coco.imgs)} images, {names[0]} for one, are among those"
+            f" that the re-scorer was fitted on ({annotations}), so its figures would be too good:"
+            " take other images, or add --same-images"
+        )
 
 
 def _share_below(quantiles: Floats, at: Floats) -> Floats:

@@ -1,10 +1,10 @@
-"""A re-scorer: boosted trees that give each detection its expected TP share, as a JSON file.
+"""A re-scorer: what gives each detection a new score, as a JSON file of numbers and names.
 
-Shape shorthand: D detections, F features.
+Shape shorthand: D detections.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,41 +13,67 @@ from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.coco.json_files import read_json, write_json
+from msrcnn_mm.coco.json_values import is_id, texts
 from msrcnn_mm.errors import UserError, first_names
+from msrcnn_mm.evaluation.rankings import in_unit_interval
 
-from .calibration_file import refuse_same_images
 from .calibrators.isotonic import Isotonic
-from .features.collect import Features, features_of, kinds_given
+from .features.collect import kinds_given
 from .features.views import View
-from .fingerprints import DetectorFingerprint, result_fingerprints
-from .trees.symmetric import Trees, mean_probabilities
+from .fingerprints import DetectorFingerprint, refuse_same_images, result_fingerprints
+from .methods import Method, method_of
 
 FORMAT = "msrcnn_mm re-scorer 1"
+CALIBRATION_FORMAT = "msrcnn_mm calibration 1"
+"""Format of files of version 0.1, which have a method and the annotated images alone."""
+
+FEWEST_IMAGES = 10
+"""Results of fewer images do not tell which detector made them."""
 
 
 @dataclass(frozen=True)
 class Rescored:
-    """Scores that a re-scorer gives D detections.
+    """What a re-scorer gives D detections.
 
     Attributes:
-        scores: (D,), expected TP share in [0, 1], which ranks masks.
-        ious: (D,), expected IoU with the instance that the mask finds; rises with the score.
-        precisions: (D,), expected share of correct detections at IoU 0.5; rises with the score.
+        scores: (D,), in [0, 1], which rank masks: the expected TP share by trees, the expected
+            matched IoU by the other methods.
+        ious: (D,), expected IoU with the instance that the mask finds; rises with the score. None
+            if the file has no curve for it.
+        precisions: (D,), expected share of correct detections at IoU 0.5; likewise.
     """
 
     scores: Column
-    ious: Column
-    precisions: Column
+    ious: Column | None
+    precisions: Column | None
+
+    def added_to(self, detections: Detections) -> Detections:
+        """Returns the D detections with these scores in place of those that they have."""
+        return replace(
+            detections,
+            rescored_scores=self.scores,
+            expected_ious=self.ious,
+            expected_precisions=self.precisions,
+        )
+
+    def columns(self) -> dict[str, Column]:
+        """Returns column of :class:`Detections` -> (D,)."""
+        columns = {
+            "rescored_scores": self.scores,
+            "expected_ious": self.ious,
+            "expected_precisions": self.precisions,
+        }
+        return {name: column for name, column in columns.items() if column is not None}
 
 
 @dataclass(frozen=True)
 class Rescorer:
-    """Boosted trees and what they were fitted on.
+    """A method that was fitted, and what it was fitted on.
+
+    Files of version 0.1 lack what is None or empty here.
 
     Attributes:
-        trees: One for each fold of the images, whose mean is the score.
-        names: F names of features, in the order of the trees' numbers.
-        views: Kinds of the views, ``mirrored`` or ``scaled``, sorted.
+        method: Function from detections to scores.
         iou_curve: Score -> IoU with the instance found.
         precision_curve: Score -> precision at IoU 0.5.
         categories: Category ids of the annotations, those without detections too.
@@ -56,18 +82,16 @@ class Rescorer:
         annotations: Name of the annotation file.
         detections: Number of detections fitted to.
         images: Fingerprint of each image's results, sorted.
-        annotated: Fingerprint of each annotated image, see :func:`.calibration_file.fingerprints`,
-            sorted.
+        annotated: Fingerprint of each annotated image, see
+            :func:`.fingerprints.annotation_fingerprints`, sorted.
     """
 
-    trees: list[Trees]
-    names: list[str]
-    views: list[str]
-    iou_curve: Isotonic
-    precision_curve: Isotonic
-    categories: list[Any]
-    classes: list[str]
-    detector: DetectorFingerprint
+    method: Method
+    iou_curve: Isotonic | None
+    precision_curve: Isotonic | None
+    categories: list[Any] | None
+    classes: list[str] | None
+    detector: DetectorFingerprint | None
     annotations: str
     detections: int
     images: list[str]
@@ -79,17 +103,19 @@ class Rescorer:
         """Scores detections of the same detector on other images.
 
         Args:
-            detections: D >= 1 detections with masks.
+            detections: D detections with masks.
             views: Results of views of the kinds that the re-scorer was fitted with, in any order;
-                none if the detections have their agreement with such views themselves.
+                none if it was fitted without, or if the detections have their agreement with such
+                views themselves.
             same_images: Whether images that it was fitted on are allowed.
 
         Raises:
             UserError: The detections are of another detector, have other classes, lack features or
-                views, or are of images that the re-scorer was fitted on.
+                views, have class scores outside [0, 1], or are of images that the re-scorer was
+                fitted on.
         """
         self.check(detections, views, same_images)
-        return self.score(features_of(detections, views))
+        return self.score(detections, views)
 
     def check(self, detections: Detections, views: Sequence[View], same_images: bool) -> None:
         """Checks that detections are of this detector, of its classes and of other images.
@@ -97,27 +123,29 @@ class Rescorer:
         Raises:
             UserError: See :meth:`apply`.
         """
-        unknown = sorted(set(detections.category_ids) - set(self.categories), key=str)
-        if unknown:
-            raise UserError(
-                f"the re-scorer was not fitted on category {first_names(unknown)}: fit one on"
-                " results with the same classes"
-            )
+        if self.categories is not None:
+            unknown = sorted(set(detections.category_ids) - set(self.categories), key=str)
+            if unknown:
+                raise UserError(
+                    f"the re-scorer was not fitted on category {first_names(unknown)}: fit one on"
+                    " results with the same classes"
+                )
         if not len(detections):
             return
-        kinds = kinds_given(detections, views)
-        if kinds != self.views:
+        scores = detections.class_scores
+        if not in_unit_interval(scores):
             raise UserError(
-                f"the re-scorer was fitted with {_words(self.views)}, and here are"
-                f" {_words(kinds)}: give the same kinds"
+                f"class scores go from {scores.min():g} to {scores.max():g}: a re-scorer needs"
+                " scores in [0, 1]"
             )
-        difference = self.detector.difference(DetectorFingerprint.of(detections))
+        if self.method.views or views:
+            self._check_views(
+                kinds_given(detections, views), "these results have", "give the same kinds"
+            )
+        difference = self.detector_difference(detections)
         if difference:
-            raise UserError(
-                "the results are of another detector or score threshold than the re-scorer was"
-                f" fitted on: {difference}; fit one on results of this detector"
-            )
-        if not same_images:
+            raise UserError(f"{difference}; fit one on results of this detector")
+        if not same_images and self.images:
             common = set(self.images) & set(result_fingerprints(detections))
             if common:
                 raise UserError(
@@ -136,25 +164,39 @@ class Rescorer:
         Raises:
             UserError: The re-scorer was fitted with other views, or on other classes.
         """
-        if sorted(views) != self.views:
-            raise UserError(
-                f"the re-scorer was fitted with {_words(self.views)}, and the model gives"
-                f" {_words(views)}: fit one on results with the same views"
-            )
-        unknown = [name for name in classes or () if name not in self.classes]
-        if unknown:
+        fit = "fit one on results with the same"
+        if self.method.views:
+            self._check_views(sorted(views), "the model gives", f"{fit} views")
+        known = self.classes or ()
+        unknown = [name for name in classes or () if name not in known]
+        if unknown and known:
             raise UserError(
                 f"the re-scorer was not fitted on the model's {first_names(unknown)}, but on"
-                f" {first_names(self.classes)}: fit one on results with the same classes"
+                f" {first_names(known)}: {fit} classes"
             )
 
-    def score_image(self, detections: Detections) -> Column:
-        """Returns (D,) scores of one image's detections, which :meth:`check_model` allows.
+    def _check_views(self, kinds: list[str], given: str, remedy: str) -> None:
+        if kinds != self.method.views:
+            raise UserError(
+                f"the re-scorer was fitted with {_words(self.method.views)}, and {given}"
+                f" {_words(kinds)}: {remedy}"
+            )
 
-        Raises:
-            UserError: The detections have no masks or lack features.
+    def detector_difference(self, detections: Detections) -> str | None:
+        """Returns how results differ from those fitted on; None if they may be of one detector.
+
+        Fewer than :data:`FEWEST_IMAGES` images do not tell.
+
+        Args:
+            detections: D >= 1 detections; their image ids and class scores count.
         """
-        return self.score(features_of(detections)).scores if len(detections) else np.zeros(0)
+        if self.detector is None or len(set(detections.image_ids)) < FEWEST_IMAGES:
+            return None
+        difference = self.detector.difference(DetectorFingerprint.of(detections))
+        return difference and (
+            "the results are of another detector or score threshold than the re-scorer was fitted"
+            f" on: {difference}"
+        )
 
     def refuse_same_images(self, coco: COCO) -> None:
         """Refuses annotations of images that the re-scorer was fitted on.
@@ -162,23 +204,24 @@ class Rescorer:
         Raises:
             UserError: An image is among those.
         """
-        refuse_same_images(self.annotated, f"re-scorer was fitted on ({self.annotations})", coco)
+        refuse_same_images(self.annotated, self.annotations, coco)
 
-    def score(self, features: Features) -> Rescored:
-        """Scores detections by their features.
+    def score(self, detections: Detections, views: Sequence[View] = ()) -> Rescored:
+        """Scores detections without a check; those of one image have the scores of the whole.
+
+        Args:
+            detections: D detections, which :meth:`check` or :meth:`check_model` allows.
+            views: As for :meth:`apply`.
 
         Raises:
-            UserError: Features are missing that the trees were fitted to.
+            UserError: The detections lack what the scores are computed from.
         """
-        missing = [name for name in self.names if name not in features.names]
-        if missing:
-            raise UserError(
-                f"the results lack {first_names(missing)}, which the re-scorer was fitted with: fit"
-                " one on results without it"
-            )
-        values = features.values[:, [features.names.index(name) for name in self.names]]
-        scores = mean_probabilities(self.trees, values)
-        return Rescored(scores, self.iou_curve.apply(scores), self.precision_curve.apply(scores))
+        scores = self.method.scores(detections, views) if len(detections) else np.zeros(0)
+        ious, precisions = (
+            None if curve is None else curve.apply(scores)
+            for curve in (self.iou_curve, self.precision_curve)
+        )
+        return Rescored(scores, ious, precisions)
 
     def write(self, path: str | Path) -> None:
         """Writes the file.
@@ -186,14 +229,15 @@ class Rescorer:
         Raises:
             UserError: It cannot be written.
         """
+        parts = {
+            "iou_curve": self.iou_curve,
+            "precision_curve": self.precision_curve,
+            "detector": self.detector,
+        }
         content = {
             "format": FORMAT,
-            "features": self.names,
-            "views": self.views,
-            "trees": [trees.to_json() for trees in self.trees],
-            "iou_curve": asdict(self.iou_curve),
-            "precision_curve": asdict(self.precision_curve),
-            "detector": asdict(self.detector),
+            **self.method.to_json(),
+            **{name: None if part is None else asdict(part) for name, part in parts.items()},
             "fitted_on": {
                 "annotations": self.annotations,
                 "categories": self.categories,
@@ -207,19 +251,19 @@ class Rescorer:
 
 
 def read_rescorer(path: str | Path) -> Rescorer:
-    """Reads a file that :meth:`Rescorer.write` wrote.
+    """Reads a file that :meth:`Rescorer.write` wrote, or a calibration of version 0.1.
 
     Raises:
         UserError: It cannot be read, or is not such a file.
     """
     content = read_json(Path(path))
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") not in (FORMAT, CALIBRATION_FORMAT):
         raise UserError(
             f"{path} is not a re-scorer of this version ({FORMAT!r}): make one by"
             " python -m msrcnn_mm rescore fit"
         )
     try:
-        return _parsed(content)
+        return _parsed(_renewed(content) if content["format"] == CALIBRATION_FORMAT else content)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError) as error:
@@ -228,34 +272,38 @@ def read_rescorer(path: str | Path) -> Rescorer:
         ) from error
 
 
+def _renewed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the content of a calibration with what it lacks as None."""
+    fitted_on = content["fitted_on"]
+    absent = dict.fromkeys(("iou_curve", "precision_curve", "detector"))
+    known = {"categories": None, "classes": None, "images": [], "annotated": fitted_on["images"]}
+    return {**content, **absent, "fitted_on": {**fitted_on, **known}}
+
+
 def _parsed(content: Mapping[str, Any]) -> Rescorer:
-    names, fitted_on = _texts(content["features"], "features"), content["fitted_on"]
-    categories = fitted_on["categories"]
-    if not isinstance(categories, list) or not all(isinstance(c, int | str) for c in categories):
+    fitted_on = content["fitted_on"]
+    categories, classes = fitted_on["categories"], fitted_on["classes"]
+    if categories is not None and not (
+        isinstance(categories, list) and all(map(is_id, categories))
+    ):
         raise ValueError("categories are not a list of ids")
-    trees = [Trees.from_json(one, len(names)) for one in content["trees"]]
-    if not trees:
-        raise ValueError("there are no trees")
+    iou_curve, precision_curve = (
+        None if content[name] is None else Isotonic(**content[name])
+        for name in ("iou_curve", "precision_curve")
+    )
+    detector = content["detector"]
     return Rescorer(
-        trees=trees,
-        names=names,
-        views=_texts(content["views"], "views"),
-        iou_curve=Isotonic(**content["iou_curve"]),
-        precision_curve=Isotonic(**content["precision_curve"]),
+        method=method_of(content),
+        iou_curve=iou_curve,
+        precision_curve=precision_curve,
         categories=categories,
-        classes=_texts(fitted_on["classes"], "classes"),
-        detector=DetectorFingerprint(**content["detector"]),
+        classes=None if classes is None else texts(classes, "classes"),
+        detector=None if detector is None else DetectorFingerprint(**detector),
         annotations=str(fitted_on["annotations"]),
         detections=int(fitted_on["detections"]),
-        images=_texts(fitted_on["images"], "images"),
-        annotated=_texts(fitted_on["annotated"], "annotated"),
+        images=texts(fitted_on["images"], "images"),
+        annotated=texts(fitted_on["annotated"], "annotated"),
     )
-
-
-def _texts(values: Any, name: str) -> list[str]:
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError(f"{name} are not a list of names")
-    return values
 
 
 def _words(kinds: Sequence[str]) -> str:

@@ -3,30 +3,39 @@
 Shape shorthand: D detections.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.detections import Column, Detections
-from msrcnn_mm.errors import UserError
+from msrcnn_mm.errors import UserError, first_names, warn
 from msrcnn_mm.evaluation.matching import matched_ious
-from msrcnn_mm.evaluation.overlaps import find_overlaps
-from msrcnn_mm.evaluation.protocol import CORRECT_IOU, Protocol, coco_protocol
+from msrcnn_mm.evaluation.overlaps import Overlaps, find_overlaps
+from msrcnn_mm.evaluation.protocol import (
+    CLASS_SCORE,
+    CORRECT_IOU,
+    MASK_SCORE,
+    Protocol,
+    coco_protocol,
+)
 from msrcnn_mm.evaluation.rankings import in_unit_interval
 from msrcnn_mm.evaluation.tp_share import tp_shares
 
-from .calibration_file import fingerprints
+from .calibrators.calibrated_score import CalibratedScore
+from .calibrators.factors import score_and_factors
 from .calibrators.isotonic import Isotonic
+from .features.agreement import with_agreement
 from .features.collect import Features, features_of
 from .features.image_groups import numbered
 from .features.views import View
-from .fingerprints import DetectorFingerprint, result_fingerprints
-from .rescorer import Rescorer
-from .trees.cross_fitting import cross_fit
-
-FEWEST_IMAGES = 10
+from .fingerprints import DetectorFingerprint, annotation_fingerprints, result_fingerprints
+from .methods import TREES, Method
+from .rescorer import FEWEST_IMAGES, Rescorer
+from .trees.cross_fitting import FOLDS, cross_fit, image_turns
+from .trees.tree_score import TreeScore
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,10 @@ def targets_of(coco: COCO, detections: Detections, protocol: Protocol) -> Target
     Raises:
         UserError: As :func:`msrcnn_mm.evaluation.overlaps.find_overlaps`.
     """
-    overlaps = find_overlaps(coco, detections, protocol)
+    return _targets(find_overlaps(coco, detections, protocol), detections, protocol)
+
+
+def _targets(overlaps: Overlaps, detections: Detections, protocol: Protocol) -> Targets:
     scores = detections.class_scores[overlaps.detections]
     (ious,) = matched_ious(overlaps, scores, protocol, (0.0,))
     (correct,) = matched_ious(overlaps, scores, protocol, (CORRECT_IOU,))
@@ -67,10 +79,11 @@ def check_enough(coco: COCO, detections: Detections, targets: Targets) -> None:
             correct mask.
     """
     scores = detections.class_scores
-    if not in_unit_interval(scores) or scores.min() == scores.max():
+    inside = (scores > 0) & (scores < 1)
+    if not in_unit_interval(scores) or not inside.any() or scores.min() == scores.max():
         raise UserError(
             f"class scores go from {scores.min():g} to {scores.max():g}: a re-scorer needs scores"
-            " that differ and are in [0, 1]"
+            " that differ and are in (0, 1)"
         )
     images = len(set(detections.image_ids) & set(coco.imgs))
     if images < FEWEST_IMAGES:
@@ -92,11 +105,14 @@ def fit_rescorer(
     views: Sequence[View] = (),
     protocol: Protocol | None = None,
     features: Features | None = None,
+    method: str = TREES,
+    score: str | None = None,
 ) -> Rescorer:
     """Fits a re-scorer.
 
-    The trees are fitted to the TP share. The curves of expected IoU and precision are fitted to
-    scores of trees that did not see the image.
+    The curves of expected IoU and precision are fitted to the scores; those of trees are by trees
+    that did not see the image. Warns of classes without a detection to fit to: their detections
+    are scored as those of the other classes.
 
     Args:
         detections: D detections with masks.
@@ -105,28 +121,100 @@ def fit_rescorer(
         views: Results of the same images in other views; none if the detections have their
             agreement with these themselves.
         protocol: Which detections count; by default COCO's own.
-        features: Of the detections and views, if they have been computed.
+        features: Of the detections and views, if they have been computed; for trees.
+        method: A name of :data:`.methods.METHODS`.
+        score: Name of the score that a method other than trees corrects; by default the mask score
+            or, without it, the class score.
 
     Raises:
-        UserError: See :func:`check_enough` and :func:`.collect.features_of`.
+        UserError: There are no detections, or they lack the score. For trees see
+            :func:`check_enough` and :func:`.collect.features_of`.
     """
-    features = features or features_of(detections, views)
-    targets = targets_of(coco, detections, protocol or coco_protocol(coco))
-    check_enough(coco, detections, targets)
-    images = numbered(detections.image_ids)
-    fitted = cross_fit(features.values, targets.tp_shares, images, features.base)
-    known, counts = ~np.isnan(targets.ious), ~np.isnan(targets.correct)
+    if not len(detections):
+        raise UserError("there are no detections to fit a re-scorer to")
+    protocol = protocol or coco_protocol(coco)
+    overlaps = find_overlaps(coco, detections, protocol)
+    targets = _targets(overlaps, detections, protocol)
+    fitted: Method
+    if method == TREES:
+        features = features or features_of(detections, views)
+        check_enough(coco, detections, targets)
+        images = numbered(detections.image_ids)
+        found = cross_fit(features.values, targets.tp_shares, images, features.base)
+        fitted = TreeScore(features.names, features.views, found.trees)
+        scores, target = found.scores, targets.tp_shares
+    else:
+        if views:
+            detections = with_agreement(detections, views)
+        score = score or default_score(detections)
+        target = matched_by(score, overlaps, detections, protocol)
+        fitted = CalibratedScore.fit(method, score, detections, target)
+        scores = fitted.scores(detections)
+    counts = ~np.isnan(target)
+    _warn_of_missing(coco, {detections.category_ids[i] for i in np.flatnonzero(counts)})
     return Rescorer(
-        trees=fitted.trees,
-        names=features.names,
-        views=features.views,
-        iou_curve=Isotonic.fit(fitted.scores[known], targets.ious[known]),
-        precision_curve=Isotonic.fit(fitted.scores[counts], targets.correct[counts]),
+        method=fitted,
+        iou_curve=_curve(scores, targets.ious),
+        precision_curve=_curve(scores, targets.correct),
         categories=coco.getCatIds(),
         classes=[str(coco.cats[i]["name"]) for i in coco.getCatIds()],
         detector=DetectorFingerprint.of(detections),
         annotations=annotations,
-        detections=int((~np.isnan(targets.tp_shares)).sum()),
+        detections=int(counts.sum()),
         images=result_fingerprints(detections),
-        annotated=sorted(fingerprints(coco)),
+        annotated=sorted(annotation_fingerprints(coco)),
     )
+
+
+def default_score(detections: Detections) -> str:
+    """Returns the score that a calibrator corrects if none is named."""
+    return CLASS_SCORE if detections.mask_scores is None else MASK_SCORE
+
+
+def matched_by(
+    score: str, overlaps: Overlaps, detections: Detections, protocol: Protocol
+) -> Column:
+    """Returns (D,) IoUs with the instance found, in the order of a score; NaN as in targets.
+
+    Any overlap makes a match, as in LaECE_0.
+
+    Raises:
+        UserError: The detections lack the score, or one leaves [0, 1].
+    """
+    scores = score_and_factors(detections, score)[0]
+    (matched,) = matched_ious(overlaps, scores[overlaps.detections], protocol, (0.0,))
+    return overlaps.spread(matched, len(detections))
+
+
+def cross_fit_calibrator(
+    method: str, score: str, detections: Detections, matched: Column
+) -> Column:
+    """Returns (D,) scores by a method fitted on the other images, in five folds of images.
+
+    Args:
+        method: A name of :data:`.methods.METHODS` other than trees.
+        score: The score that it corrects.
+        detections: D detections.
+        matched: (D,), from :func:`matched_by`.
+    """
+    folds = image_turns(numbered(detections.image_ids), np.random.default_rng(0)) % FOLDS
+    scores = np.zeros(len(detections))
+    for fold in range(FOLDS):
+        own = folds == fold
+        fitted = CalibratedScore.fit(method, score, detections, np.where(own, np.nan, matched))
+        scores[own] = fitted.scores(detections)[own]
+    return scores
+
+
+def _curve(scores: Column, targets: Column) -> Isotonic:
+    known = ~np.isnan(targets)
+    return Isotonic.fit(scores[known], targets[known])
+
+
+def _warn_of_missing(coco: COCO, fitted_to: Collection[Any]) -> None:
+    missing = [str(coco.cats[i]["name"]) for i in coco.getCatIds() if i not in fitted_to]
+    if missing:
+        warn(
+            f"{len(missing)} of {len(coco.cats)} classes have no detection to fit to"
+            f" ({first_names(missing)}): theirs are scored as those of the other classes"
+        )

@@ -9,12 +9,12 @@ import pytest
 
 from msrcnn_mm.cli import agree, rescore
 from msrcnn_mm.coco.annotations import load_annotations
-from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.coco.detections import SCORE_ENTRIES, Detections
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.coco.runs import mirror
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
-from msrcnn_mm.evaluation.summaries import gain_text
+from msrcnn_mm.evaluation.summaries import gain_text, score_table
 from msrcnn_mm.rescoring.features.agreement import agreement, agreement_scores
 from msrcnn_mm.rescoring.features.views import View
 from msrcnn_mm.rescoring.rescorer import read_rescorer
@@ -28,7 +28,10 @@ FIT, OTHER = random_scene(3, IMAGES), random_scene(8, IMAGES)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("files")
     for name, (annotations, rows) in (("fit", FIT), ("other", OTHER)):
-        (folder / f"{name}_gt.json").write_text(json.dumps(coco_dict(annotations, IMAGES)))
+        truth = coco_dict(annotations, IMAGES)
+        for image in truth["images"]:
+            image["file_name"] = f"{name}/{image['file_name']}"
+        (folder / f"{name}_gt.json").write_text(json.dumps(truth))
         (folder / f"{name}.json").write_text(json.dumps(rows))
         (folder / f"{name}_f.json").write_text(json.dumps(flipped(rows)))
     return folder
@@ -51,7 +54,7 @@ def read(name: str) -> Any:
 
 def test_fit_and_apply(capsys: pytest.CaptureFixture[str]) -> None:
     rescore.main(["fit", "fit.json", "fit_gt.json", "--out", "r.json", "--flipped", "fit_f.json"])
-    assert "r.json: re-scorer with" in capsys.readouterr().out
+    assert "r.json: re-scorer, trees of" in capsys.readouterr().out
     rescore.main(
         [
             "apply",
@@ -69,9 +72,8 @@ def test_fit_and_apply(capsys: pytest.CaptureFixture[str]) -> None:
         [View("f", Detections.from_rows(flipped(OTHER[1])), mirrored=True)],
     )
     written = read("out.json")
-    assert [row["rescored_score"] for row in written] == expected.scores.tolist()
-    assert [row["expected_iou"] for row in written] == expected.ious.tolist()
-    assert [row["expected_precision"] for row in written] == expected.precisions.tolist()
+    for name, column in expected.columns().items():
+        assert [row[SCORE_ENTRIES[name]] for row in written] == column.tolist()
     assert [{k: row[k] for k in OTHER[1][0]} for row in written] == OTHER[1]
     Path("old.json").write_text(json.dumps([row | {"rescored_score": 0.5} for row in OTHER[1]]))
     options = ["--rescorer", "r.json", "--out", "new.json", "--flipped", "other_f.json"]
@@ -79,11 +81,49 @@ def test_fit_and_apply(capsys: pytest.CaptureFixture[str]) -> None:
     assert read("new.json") == written
 
 
+def test_the_simplest_methods(capsys: pytest.CaptureFixture[str]) -> None:
+    """One score is corrected; with annotations the re-scored results are evaluated."""
+    coco = load_annotations("other_gt.json")
+    for score in ("maskness", "consensus"):
+        views = ["--flipped", "fit_f.json"] if score == "consensus" else []
+        options = ["--method", "exponents", "--score", score, *views]
+        rescore.main(["fit", "fit.json", "fit_gt.json", "--out", "e.json", *options])
+        assert f"of the {score}, fitted on" in capsys.readouterr().out
+        assert read("e.json")["score"] == score
+        views = ["--flipped", "other_f.json"] if score == "consensus" else []
+        line = ["apply", "other.json", "other_gt.json", "--rescorer", "e.json", "--out", "o.json"]
+        rescore.main([*line, *views])
+        table = score_table(evaluate_scores(coco, load_results("o.json", coco)))
+        assert "rescored score" in table and table in capsys.readouterr().out
+    rescore.main(["try", "fit.json", "fit_gt.json", "--method", "isotonic"])
+    printed = capsys.readouterr().out
+    assert "| rescored score" in printed and "fitted on others" in printed
+
+
+def test_an_old_calibration_leaves_no_expected_iou_of_before() -> None:
+    calibration = {
+        "format": "msrcnn_mm calibration 1",
+        "method": "temperature",
+        "score": "class_score",
+        "parameters": {"temperature": 1.0},
+        "fitted_on": {"annotations": "gt.json", "detections": 9, "images": []},
+    }
+    Path("old_c.json").write_text(json.dumps(calibration))
+    rows = [row | {"expected_iou": 0.5, "rescored_score": 0.5} for row in OTHER[1]]
+    Path("old.json").write_text(json.dumps(rows))
+    rescore.main(["apply", "old.json", "--rescorer", "old_c.json", "--out", "new.json"])
+    assert not any("expected_iou" in row for row in read("new.json"))
+    found = [row["rescored_score"] for row in read("new.json")]
+    assert found == pytest.approx([row["score"] for row in OTHER[1]], abs=1e-6)
+
+
 def test_images_fitted_on(capsys: pytest.CaptureFixture[str]) -> None:
     rescore.main(["fit", "fit.json", "fit_gt.json", "--out", "bare.json"])
     apply = ["apply", "fit.json", "--rescorer", "bare.json", "--out", "again.json"]
     with pytest.raises(UserError, match="--same-images"):
         rescore.main(apply)
+    with pytest.raises(UserError, match=r"30 of the 30 images, fit/0\.png for one"):
+        rescore.main([*apply[:2], "fit_gt.json", *apply[2:]])
     rescore.main([*apply, "--same-images"])
     assert len(read("again.json")) == len(FIT[1])
 
@@ -142,7 +182,9 @@ def test_results_with_agreement_need_no_views(capsys: pytest.CaptureFixture[str]
         [row["rescored_score"] for row in read(f"out_{n}.json")] for n in ("other", "other_a")
     ]
     assert scores[0] == scores[1]
-    with pytest.raises(UserError, match="fitted with 1 mirrored view, and here are no views"):
+    with pytest.raises(
+        UserError, match="fitted with 1 mirrored view, and these results have no views"
+    ):
         rescore.main(["apply", "other.json", "--rescorer", "a.json", "--out", "none.json"])
     capsys.readouterr()
     printed = []
@@ -160,6 +202,13 @@ def test_results_with_agreement_need_no_views(capsys: pytest.CaptureFixture[str]
         (agree, "fit.json --flipped fit_f.json --out fit_f.json", "is read as well"),
         (agree, "fit.json --flipped fit_f.json --swap 3 --out a.json", "two category ids, A=B"),
         (rescore, "fit fit.json fit_gt.json --out fit_gt.json", "is read as well"),
+        (rescore, "fit fit.json fit_gt.json --out o --score maskness", "trees take all scores"),
+        (rescore, "fit fit.json fit_gt.json --out o --method magic", "invalid choice: 'magic'"),
+        (
+            rescore,
+            "fit fit.json fit_gt.json --out o --method isotonic --score consensus",
+            "the detections have no consensus: .* --score class_score or mask_score or maskness",
+        ),
         (rescore, "apply fit.json --rescorer fit_gt.json --out o.json", "is not a re-scorer"),
     ],
 )

@@ -39,6 +39,21 @@ def test_a_written_file_is_read_unchanged(tmp_path: Path) -> None:
     assert load_results(path, as_coco(annotations, 3)).to_rows() == rows
 
 
+def test_a_calibrated_score_is_read_as_a_rescored_score(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, rows = random_scene(4)
+    old = [row | {"calibrated_score": 0.5} for row in rows]
+    old[0]["rescored_score"] = 0.25
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    detections = load_results(tmp_path / "old.json")
+    assert detections.rescored_scores is not None
+    assert detections.rescored_scores.tolist() == [0.25, *[0.5] * (len(rows) - 1)]
+    assert [row.get("calibrated_score") for row in detections.to_rows()[:2]] == [0.5, None]
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert f"in {len(rows) - 1} of {len(rows)} detections calibrated_score is read as" in warning
+
+
 def test_a_write_that_fails_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

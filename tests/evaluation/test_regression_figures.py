@@ -22,7 +22,8 @@ from msrcnn_mm.evaluation.evaluation_result import ScoreEvaluation, as_json
 from msrcnn_mm.evaluation.protocol import coco_protocol
 from msrcnn_mm.evaluation.summaries import class_aps, coco_items, metric_keys, score_table
 from msrcnn_mm.evaluation.true_ious import true_ious
-from msrcnn_mm.rescoring.fitting import add_calibrated_scores, fit_calibration
+from msrcnn_mm.rescoring.calibrators.calibrated_score import CalibratedScore
+from msrcnn_mm.rescoring.rescorer_fit import fit_rescorer
 from tests.support.coco_scenes import average_precisions
 
 DATA = Path(__file__).parents[1] / "data" / "drawn_shapes"
@@ -59,11 +60,11 @@ def test_the_evaluation() -> None:
     assert found == expected
 
 
-def test_the_evaluation_of_calibrated_scores() -> None:
-    calibration = fit_calibration("isotonic", "mask_score", COMPLETE, COCO, "annotations.json")
-    calibrated = add_calibrated_scores(calibration, COMPLETE)
-    found = without_columns(evaluate_scores(COCO, calibrated, coco_protocol(COCO, 3)))
-    expected = dict(FIGURES["evaluation of calibrated scores, at most 3 detections"])
+def test_the_evaluation_of_rescored_scores() -> None:
+    rescorer = fit_rescorer(COMPLETE, COCO, "annotations.json", method="isotonic")
+    rescored = rescorer.score(COMPLETE).added_to(COMPLETE)
+    found = without_columns(evaluate_scores(COCO, rescored, coco_protocol(COCO, 3)))
+    expected = dict(FIGURES["evaluation of rescored scores, at most 3 detections"])
     assert_intervals(found, expected)
     for part in (found, expected):
         del part["mask_iou_quality"]
@@ -98,9 +99,10 @@ def test_the_correlation() -> None:
 @pytest.mark.parametrize("name", FIGURES["calibrations"])
 def test_the_calibrations(name: str) -> None:
     method, score = name.split(" of ")
-    found = fit_calibration(method, score, COMPLETE, COCO, "annotations.json")
+    found = fit_rescorer(COMPLETE, COCO, "annotations.json", method=method, score=score)
     expected = FIGURES["calibrations"][name]
     assert found.detections == expected["detections"]
-    for parameter, value in asdict(found.calibrator).items():
+    assert isinstance(found.method, CalibratedScore)
+    for parameter, value in asdict(found.method.calibrator).items():
         # a minimum that an optimiser finds depends on the rounding of the processor's products
         assert value == pytest.approx(expected["parameters"][parameter], rel=1e-6)

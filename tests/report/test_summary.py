@@ -79,15 +79,13 @@ def test_trust_compares_with_the_class_score(low: float, high: float, says: str)
     assert says in summarize(with_evaluation(detector_of(MANY), laece_changes=change))[0].text
 
 
-def test_trust_has_the_calibrated_score_beside_the_others() -> None:
+def test_trust_has_the_rescored_score_beside_the_others() -> None:
     detector = detector_of(GOOD)
     known = detector.evaluation.calibration_errors
-    assert "alibrated score" not in summarize(detector)[0].text
+    assert "escored score" not in summarize(detector)[0].text
     calibrated = dataclasses.replace(known["mask_score"], laece=0.011)
-    detector = with_evaluation(
-        detector, calibration_errors=known | {"calibrated_score": calibrated}
-    )
-    assert "The calibrated score is off by 1.1." in summarize(detector)[0].text
+    detector = with_evaluation(detector, calibration_errors=known | {"rescored_score": calibrated})
+    assert "The rescored score is off by 1.1." in summarize(detector)[0].text
 
 
 def test_trust_names_the_direction_of_the_error() -> None:

@@ -14,7 +14,9 @@ from msrcnn_mm.coco.runs import mirror
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.average_precision import average_precisions
 from msrcnn_mm.evaluation.protocol import coco_protocol
+from msrcnn_mm.rescoring.features.agreement import with_agreement
 from msrcnn_mm.rescoring.features.views import View
+from msrcnn_mm.rescoring.fingerprints import annotation_fingerprints
 from msrcnn_mm.rescoring.rescorer import Rescorer, read_rescorer
 from msrcnn_mm.rescoring.rescorer_fit import fit_rescorer, targets_of
 from tests.support.coco_scenes import as_coco, random_scene, worked_scene
@@ -85,28 +87,35 @@ def test_the_same_after_writing_and_reading(fitted: Rescorer, tmp_path: Path) ->
     back = read_rescorer(tmp_path / "r.json")
     views = [flipped(detections)]
     assert (back.apply(detections, views).scores == fitted.apply(detections, views).scores).all()
-    assert back.names == fitted.names and back.images == fitted.images
-    assert back.views == ["mirrored"]
+    assert back.method.views == ["mirrored"] and back.images == fitted.images
 
 
 def test_masks_and_scores_alone_are_enough() -> None:
     coco, detections = scene(0)
     bare = replace(detections, boxes=None, mask_ious=None)
     rescorer = fit_rescorer(bare, coco, "gt.json")
-    assert "box_iou" not in rescorer.names and "consensus" not in rescorer.names
+    names = rescorer.method.to_json()["features"]
+    assert "box_iou" not in names and "consensus" not in names
     _, others = scene(1)
-    assert len(rescorer.apply(others).scores) == len(others)  # more than it needs is no error
+    more = with_agreement(others, [flipped(others)])  # more than it needs is no error
+    assert (rescorer.apply(more).scores == rescorer.apply(others).scores).all()
+    rescorer.check_model(None, ["mirrored"])
+    with pytest.raises(
+        UserError, match="fitted with no views, and these results have 1 mirrored view"
+    ):
+        rescorer.apply(others, [flipped(others)])
 
 
 @pytest.mark.parametrize(
     ("change", "views", "message"),
     [
-        ({}, 0, "fitted with 1 mirrored view, and here are no views"),
-        ({}, 2, "fitted with 1 mirrored view, and here are 2 mirrored views"),
+        ({}, 0, "fitted with 1 mirrored view, and these results have no views"),
+        ({}, 2, "fitted with 1 mirrored view, and these results have 2 mirrored views"),
         ({"mask_ious": None}, 1, "lack mask_iou, which the re-scorer was fitted with"),
         ({"boxes": None}, 1, "lack box_fill, box_iou"),
         ({"category_ids": 5}, 1, "not fitted on category 5"),
         ({"class_scores": 0.9}, 1, "another detector or score threshold .* class scores"),
+        ({"class_scores": 90.0}, 1, "class scores go from 90 to 90: .* scores in \\[0, 1\\]"),
     ],
 )
 def test_other_results_are_refused(
@@ -137,15 +146,82 @@ def test_what_cannot_be_fitted_to() -> None:
     few_coco, few = scene(0, images=9)
     for annotations, results, message in (
         (few_coco, few, "labelled images: a re-scorer needs at least 10"),
-        (coco, Detections.from_rows([]), "no detections to re-score"),
+        (coco, Detections.from_rows([]), "no detections to fit a re-scorer to"),
         (coco, replace(detections, masks=None), "no 'segmentation'"),
         (coco, replace(detections, class_scores=np.ones(len(detections))), "from 1 to 1"),
-        (coco, replace(detections, class_scores=detections.class_scores * 90), "in \\[0, 1\\]"),
+        (coco, replace(detections, class_scores=detections.class_scores * 90), "in \\(0, 1\\)"),
+        (coco, replace(detections, class_scores=detections.class_scores.round()), "in \\(0, 1\\)"),
         (as_coco([], 40), detections, "no mask matches an instance"),
     ):
         with pytest.raises(UserError, match=message) as caught:
             fit_rescorer(results, annotations, "gt.json")
         assert "\n" not in str(caught.value)
+
+
+def test_few_images_do_not_tell_the_detector(fitted: Rescorer) -> None:
+    _, detections = scene(1)
+    sure = replace(detections, class_scores=np.full(len(detections), 0.9))
+    assert fitted.detector_difference(detections) is None
+    assert "another detector" in str(fitted.detector_difference(sure))
+    few = [one for one in sure.to_rows() if one["image_id"] in sorted(set(sure.image_ids))[:9]]
+    assert fitted.detector_difference(Detections.from_rows(few)) is None
+
+
+def test_detections_without_a_feature_are_scored_by_the_others(fitted: Rescorer) -> None:
+    _, detections = scene(1)
+    assert detections.mask_ious is not None
+    lacking = np.arange(len(detections)) % 3 == 0
+    some = replace(detections, mask_ious=np.where(lacking, np.nan, detections.mask_ious))
+    whole, found = (fitted.apply(one, [flipped(one)]).scores for one in (detections, some))
+    assert ((found >= 0) & (found <= 1)).all()
+    assert (found[~lacking] == whole[~lacking]).all()
+    assert (found[lacking] != whole[lacking]).any()
+
+
+def test_a_class_missing_from_the_fit_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    coco, detections = scene(0)
+    first = detections.category_ids[0]
+    rows = [row for row in detections.to_rows() if row["category_id"] != first]
+    rescorer = fit_rescorer(Detections.from_rows(rows), coco, "gt.json")
+    warning = capsys.readouterr().err
+    name = coco.cats[first]["name"]
+    assert f"classes have no detection to fit to ({name}): theirs are scored as those" in warning
+    _, others = scene(1)
+    assert len(rescorer.apply(others).scores) == len(others)
+
+
+def test_files_of_before(fitted: Rescorer, tmp_path: Path) -> None:
+    """Re-scorers without a method are of trees; calibrations have no detector and no curves."""
+    file = tmp_path / "r.json"
+    fitted.write(file)
+    content = json.loads(file.read_text())
+    del content["method"]
+    file.write_text(json.dumps(content))
+    assert read_rescorer(file).method.to_json() == fitted.method.to_json()
+
+    coco, detections = scene(0)
+    calibration = {
+        "format": "msrcnn_mm calibration 1",
+        "method": "exponents",
+        "score": "class_score",
+        "parameters": {"exponents": [2.0]},
+        "fitted_on": {
+            "annotations": "gt.json",
+            "detections": 9,
+            "images": sorted(annotation_fingerprints(coco)),
+        },
+    }
+    file.write_text(json.dumps(calibration))
+    old = read_rescorer(file)
+    rescored = old.apply(detections)
+    assert rescored.scores == pytest.approx(detections.class_scores**2)
+    assert rescored.ious is None and list(rescored.columns()) == ["rescored_scores"]
+    assert old.detector is None and old.classes is None
+    with pytest.raises(UserError, match=r"fitted on \(gt\.json\)"):
+        old.refuse_same_images(coco)
+    old.check_model(["any"], ["mirrored"])
+    old.write(file)
+    assert read_rescorer(file) == old
 
 
 def changed(content: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
@@ -163,6 +239,7 @@ def changed(content: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[
     ("path", "value", "message"),
     [
         (("format",), "msrcnn_mm re-scorer 9", "not a re-scorer of this version"),
+        (("method",), "magic", "method must be one of trees, .*, not 'magic'"),
         (("features",), [1], "features are not a list of names"),
         (("features",), ["class_score"], "trees are damaged"),
         (("trees",), [], "damaged re-scorer"),
@@ -188,3 +265,42 @@ def test_a_damaged_file_is_one_line(
     with pytest.raises(UserError, match=message) as caught:
         read_rescorer(file)
     assert str(file) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("score",), "fame", "score must be one of .*, not 'fame'"),
+        (("parameters", "ious"), None, "damaged re-scorer"),
+        (("parameters", "ious"), ["a"], "as many scores as IoUs"),
+        (("parameters", "scores"), [0.5], "as many scores as IoUs"),
+        (("fitted_on", "images"), 5, "damaged re-scorer"),
+        (("fitted_on",), None, "damaged re-scorer"),
+    ],
+)
+def test_a_damaged_calibration_is_one_line(
+    path: tuple[str, ...], value: Any, message: str, tmp_path: Path
+) -> None:
+    content = {
+        "format": "msrcnn_mm calibration 1",
+        "method": "isotonic",
+        "score": "mask_score",
+        "parameters": {"scores": [0.1, 0.9], "ious": [0.2, 0.8]},
+        "fitted_on": {"annotations": "gt.json", "detections": 9, "images": []},
+    }
+    file = tmp_path / "c.json"
+    file.write_text(json.dumps(content))
+    assert read_rescorer(file).detections == 9
+    file.write_text(json.dumps(changed(content, path, value)))
+    with pytest.raises(UserError, match=message) as caught:
+        read_rescorer(file)
+    assert str(file) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '"a"'])
+def test_files_that_are_not_rescorers(content: str, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(UserError, match=r"x\.json"):
+        read_rescorer(tmp_path / "x.json")
+    with pytest.raises(UserError, match="cannot read"):
+        read_rescorer(tmp_path / "none.json")

@@ -1,11 +1,14 @@
 """Fits a re-scorer to the predictions of a model, with some of them as the ground truth."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from mmengine.structures import InstanceData
 
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.engine.adapters.predictions import to_arrays, to_detections
+from msrcnn_mm.rescoring.calibrators.calibrated_score import CalibratedScore
 from msrcnn_mm.rescoring.rescorer import Rescorer
 from msrcnn_mm.rescoring.rescorer_fit import fit_rescorer
 from tests.support.coco_scenes import as_coco
@@ -19,6 +22,17 @@ def detections_of(predictions: Sequence[InstanceData], classes: Sequence[str]) -
     return Detections.concatenate(
         [to_detections(to_arrays(one), 10 + i, ids) for i, one in enumerate(predictions)]
     )
+
+
+def write_calibration(path: Path, method: CalibratedScore) -> Path:
+    """Writes a re-scorer as a calibration of version 0.1."""
+    content = {
+        "format": "msrcnn_mm calibration 1",
+        **{k: v for k, v in method.to_json().items() if k != "views"},
+        "fitted_on": {"annotations": "gt.json", "detections": 9, "images": []},
+    }
+    path.write_text(json.dumps(content))
+    return path
 
 
 def rescorer_of(

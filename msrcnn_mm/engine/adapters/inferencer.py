@@ -30,8 +30,8 @@ class MaskScoringInferencer(DetInferencer):
 
     Beside ``labels``, ``scores``, ``bboxes`` and ``masks`` a prediction has ``mask_ious``,
     ``mask_scores`` and ``foreground_probs``, each a list of D numbers, where the detector predicts
-    them; and ``calibrated_scores`` and ``rescored_scores`` where ``model.test_cfg.calibration`` and
-    ``model.test_cfg.rescorer`` name files. ``DetInferencer`` itself does neither.
+    them; and ``rescored_scores``, ``expected_ious`` and ``expected_precisions`` where
+    ``model.test_cfg.rescorer`` names a file. ``DetInferencer`` itself does neither.
 
     No input replaces the files of another. Pictures and predictions keep the folders below the
     folder that all inputs of a call share, and predictions of ``a.jpg`` and ``a.png`` keep the
@@ -42,24 +42,25 @@ class MaskScoringInferencer(DetInferencer):
         **kwargs: Likewise.
 
     Raises:
-        UserError: Such a file cannot be read, the re-scorer was fitted with views or on other
-            classes, or the detector lacks what they need.
+        UserError: The file cannot be read, was fitted with other views than the model's or on
+            other classes, or the detector lacks what it needs.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         settings = getattr(self.model, "test_cfg", None) or {}
         classes = (getattr(self.model, "dataset_meta", None) or {}).get("classes")
-        self.fitted_scores = fitted_scores(settings, classes)
+        views = getattr(self.model, "view_kinds", ())
+        self.rescorer = fitted_scores(settings, classes, views)
         self._names: dict[str, tuple[str, str]] = {}  # by input: picture, predictions
         self._owners: dict[Path, str | int] = {}  # written file -> input
 
     def forward(self, inputs: Any, **kwargs: Any) -> list[DetDataSample]:
-        """Predicts a batch, and adds fitted scores."""
+        """Predicts a batch, and adds rescored scores."""
         samples = super().forward(inputs, **kwargs)
-        if self.fitted_scores:
+        if self.rescorer is not None:
             for sample in samples:
-                add_fitted_scores(sample, self.fitted_scores)
+                add_fitted_scores(sample, self.rescorer)
         return samples
 
     def visualize(

@@ -1,39 +1,50 @@
-"""Calibrated and rescored scores in the predictions of a model."""
+"""Rescored scores in the predictions of a model."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from mmdet.structures import DetDataSample
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch.utils.hooks import RemovableHandle
 
-from ..adapters.fitted_scores import add_fitted_scores, fitted_scores
+from msrcnn_mm.coco.detections import Column, Detections
+from msrcnn_mm.errors import warn
+from msrcnn_mm.rescoring.rescorer import Rescorer
+
+from ..adapters.fitted_scores import OLD_SETTING, SETTING, add_fitted_scores, fitted_scores
 from ..adapters.predictions import bare_model, change_predictions
 
 
 @HOOKS.register_module(name=["RescorerHook", "CalibrationHook"])
 class RescorerHook(Hook):
-    """Gives the predictions of a validation or test ``calibrated_scores`` and ``rescored_scores``.
+    """Gives the predictions of a validation or test ``rescored_scores``.
 
-    They are (D,) in double precision in ``pred_instances``; all other fields stay. Without a file
-    nothing changes. ``CalibrationHook`` is the old name.
+    They are (D,) in double precision in ``pred_instances``, with ``expected_ious`` and
+    ``expected_precisions`` where the file has the curves; all other fields stay. Without a file
+    nothing changes. At the end it warns if the class scores are not those of the detector that the
+    re-scorer was fitted on. ``CalibrationHook`` is the old name.
 
     Args:
-        calibration: The calibration file; by default that of ``model.test_cfg.calibration``.
+        calibration: The old name of ``rescorer``.
         rescorer: The re-scorer's file; by default that of ``model.test_cfg.rescorer``.
 
     Raises:
-        UserError: A file cannot be read, the re-scorer was fitted with views or on other classes,
-            or the model lacks what they need.
+        UserError: The file cannot be read, was fitted with other views than the model's or on other
+            classes, or the model lacks what it needs.
     """
 
     def __init__(
         self, calibration: str | Path | None = None, rescorer: str | Path | None = None
     ) -> None:
-        self.files = {"calibration": calibration, "rescorer": rescorer}
+        files = {OLD_SETTING: calibration, SETTING: rescorer}
+        self.files = {name: str(file) for name, file in files.items() if file is not None}
         self._handle: RemovableHandle | None = None
+        self._rescorer: Rescorer | None = None
+        self._class_scores: list[Column] = []  # of each image
 
     def before_test(self, runner: Runner) -> None:
         """Starts to add scores to the model's predictions of a test."""
@@ -44,19 +55,34 @@ class RescorerHook(Hook):
         self._start(runner, "val_loop")
 
     def after_test(self, runner: Runner, *args: Any) -> None:
-        """Stops adding them."""
-        if self._handle is not None:
-            self._handle.remove()
+        """Stops adding them, and warns of another detector."""
+        if self._handle is None or self._rescorer is None:
+            return
+        self._handle.remove()
+        difference = self._rescorer.detector_difference(_seen(self._class_scores))
+        if difference and is_main_process():
+            warn(f"{difference}; fit one on results of this model")
 
     after_val = after_test
 
     def _start(self, runner: Runner, loop: str) -> None:
-        settings: Any = getattr(bare_model(runner.model), "test_cfg", None) or {}
-        own = {name: file for name, file in self.files.items() if file is not None}
+        model = bare_model(runner.model)
+        settings: Any = self.files or getattr(model, "test_cfg", None) or {}
         dataset = getattr(runner, loop).dataloader.dataset
         classes = getattr(dataset, "metainfo", {}).get("classes")
-        scores = fitted_scores({**settings, **own}, classes)
-        if scores:
-            self._handle = change_predictions(
-                runner.model, partial(add_fitted_scores, scores=scores)
-            )
+        self._rescorer = fitted_scores(settings, classes, getattr(model, "view_kinds", ()))
+        self._class_scores = []
+        if self._rescorer is not None:
+            self._handle = change_predictions(runner.model, self._rescore)
+
+    def _rescore(self, sample: DetDataSample) -> None:
+        assert self._rescorer is not None
+        add_fitted_scores(sample, self._rescorer)
+        self._class_scores.append(sample.pred_instances.scores.cpu().numpy().astype(float))
+
+
+def _seen(class_scores: list[Column]) -> Detections:
+    """Returns D detections of the images of a test with nothing but their class scores."""
+    scores = np.concatenate([np.zeros(0), *class_scores])
+    images = np.repeat(np.arange(len(class_scores)), [len(one) for one in class_scores])
+    return Detections(images.tolist(), [0] * len(scores), scores)

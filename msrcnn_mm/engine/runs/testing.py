@@ -1,16 +1,15 @@
 """Changes of a config by the options of a test."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 
 from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.rescoring.calibration_file import read_calibration
 from msrcnn_mm.rescoring.rescorer import read_rescorer
 
+from ..adapters.fitted_scores import OLD_SETTING, SETTING, rescorer_file
 from ..checks.evaluators import coco_metrics, metrics_of
 from ..config.walk import as_list, leaf_datasets
 from ..hooks.oracle import OracleHook
@@ -18,12 +17,6 @@ from ..views.detector import MULTI_VIEW, check_views, multi_view_detector
 
 DUMPS = {".pkl": "DumpDetResults", ".pickle": "DumpDetResults", ".json": "DumpCocoResults"}
 """The metric that writes predictions, by the suffix of the file."""
-
-FITTED: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "calibration": ("calibration", read_calibration),
-    "rescorer": ("re-scorer", read_rescorer),
-}
-"""Setting of ``model.test_cfg`` -> its name in words, and the function that reads its file."""
 
 
 def set_metrics(config: Config, metrics: list[str]) -> None:
@@ -109,56 +102,56 @@ def oracle_hook(config: Config) -> OracleHook:
     """Makes the hook that scores masks with their true IoUs.
 
     Raises:
-        UserError: The test measures no masks, or has a calibration or re-scorer.
+        UserError: The test measures no masks, or has a re-scorer.
     """
     evaluators = coco_metrics(config.get("test_evaluator"))
     if evaluators and not any("segm" in metrics_of(evaluator) for evaluator in evaluators):
         raise UserError("--oracle scores masks, and no mask is measured: add --eval segm")
-    for name in fitted_files(config):
-        what = FITTED[name][0]
-        raise UserError(f"--oracle: its scores are the true IoUs; test without a {what}")
+    if rescorer_of(config) is not None:
+        raise UserError("--oracle: its scores are the true IoUs; test without a re-scorer")
     return OracleHook(annotations_of_test(config, "--oracle"))
 
 
-def fitted_files(config: Config) -> dict[str, str]:
-    """Returns setting -> file of the calibration and the re-scorer that a config names."""
-    settings = config.model.get("test_cfg") or {}
-    return {name: settings[name] for name in FITTED if settings.get(name) is not None}
+def rescorer_of(config: Config) -> str | None:
+    """Returns the re-scorer's file that a config names.
+
+    Raises:
+        UserError: It names two, see :func:`.rescorer_file`.
+    """
+    return rescorer_file(config.model.get("test_cfg") or {})
 
 
-def set_fitted_file(config: Config, name: str, path: str) -> None:
-    """Has the test add scores by a file.
+def set_rescorer(config: Config, path: str) -> None:
+    """Has the test add scores by a re-scorer.
 
     Args:
         config: The config, which is changed.
-        name: ``calibration`` or ``rescorer``.
-        path: The file.
+        path: The re-scorer's file.
     """
-    config.model.test_cfg = {**(config.model.get("test_cfg") or {}), name: path}
+    settings = dict(config.model.get("test_cfg") or {})
+    settings.pop(OLD_SETTING, None)
+    config.model.test_cfg = {**settings, SETTING: path}
 
 
-def check_fitted_files(config: Config, same_images: bool) -> None:
-    """Checks that calibration and re-scorer can be read and were not fitted on the tested images.
+def check_rescorer(config: Config, same_images: bool) -> None:
+    """Checks that a re-scorer can be read and was not fitted on the tested images.
 
     Args:
         config: The config.
-        same_images: Whether they may be.
+        same_images: Whether it may be.
 
     Raises:
-        UserError: One cannot be read, or was; or there is none and ``same_images`` was asked for.
+        UserError: It cannot be read, or was; or there is none and ``same_images`` was asked for.
     """
-    files = fitted_files(config)
-    if same_images and not files:
-        raise UserError(
-            "--same-images: there is no calibration and no re-scorer; add --calibration FILE or"
-            " --rescorer FILE"
-        )
-    for name, path in files.items():
-        what, read = FITTED[name]
-        fitted = read(path)
-        if not same_images:
-            annotations = annotations_of_test(config, f"the {what} {path}")
-            fitted.refuse_same_images(AnnotationFile.read(annotations).coco())
+    path = rescorer_of(config)
+    if path is None:
+        if same_images:
+            raise UserError("--same-images: there is no re-scorer; add --rescorer FILE")
+        return
+    rescorer = read_rescorer(path)
+    if not same_images:
+        annotations = annotations_of_test(config, f"the re-scorer {path}")
+        rescorer.refuse_same_images(AnnotationFile.read(annotations).coco())
 
 
 def draw_into(config: Config, folder: Path) -> None:

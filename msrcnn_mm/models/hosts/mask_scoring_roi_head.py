@@ -18,7 +18,7 @@ from torch import Tensor
 
 from msrcnn_mm.errors import SettingError
 
-from .standard_roi_head import StandardRoIHead
+from .roi_heads import StandardRoIHead
 
 
 @MODELS.register_module(force=True)
@@ -144,8 +144,12 @@ class MaskScoringRoIHead(StandardRoIHead):
         counts = [len(results) for results in results_list]
         mask_results = self._mask_forward(x, mask_rois)
         mask_ious = self._mask_iou_forward(x, mask_rois, mask_results, labels)
-        results_list = self._add_masks(
-            mask_results["mask_preds"], batch_img_metas, results_list, rescale
+        results_list = self.mask_head.predict_by_feat(
+            mask_preds=mask_results["mask_preds"].split(counts),
+            results_list=results_list,
+            batch_img_metas=batch_img_metas,
+            rcnn_test_cfg=self.test_cfg,
+            rescale=rescale,
         )
         return self.mask_iou_head.predict_by_feat(mask_ious.split(counts), results_list)
 

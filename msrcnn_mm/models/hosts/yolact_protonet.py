@@ -14,6 +14,7 @@ from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from ..scorers.box_cells import box_cells, tight_boxes
 from ..scorers.mask_statistics import mask_statistics
 from ..scorers.maskness import mean_over_foreground
 
@@ -157,7 +158,8 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
         for results, masks, box, meta in images:
             foreground = masks > self.test_cfg.mask_thr
             results.foreground_probs = mean_over_foreground(masks, foreground)
-            results.mask_statistics = mask_statistics(masks, foreground, box > 0)
+            cells = box_cells(tight_boxes(box > 0))
+            results.mask_statistics = mask_statistics(masks[cells.at], foreground[cells.at], cells)
             results.masks = self._image_sized(masks, meta, rescale)
             if rescale:
                 factors = results.bboxes.new_tensor(meta["scale_factor"]).repeat(2)

@@ -1,11 +1,12 @@
 """Computes statistics of mask probabilities, from which a re-scorer learns how sure a mask is.
 
-Shape shorthand: D detections, h x w cells of a probability map, S statistics.
+Shape shorthand: D detections, n cells of all their boxes, S statistics.
 """
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - PyTorch's own idiom
 from torch import Tensor
+
+from .box_cells import BoxCells
 
 NAMES = (
     "background_mean",
@@ -21,7 +22,7 @@ NAMES = (
 """Columns of :func:`mask_statistics`, and their entries in ``mask_statistics`` of results files."""
 
 
-def mask_statistics(probs: Tensor, foreground: Tensor, inside: Tensor | None = None) -> Tensor:
+def mask_statistics(probs: Tensor, foreground: Tensor, cells: BoxCells) -> Tensor:
     """Computes statistics of the probabilities in each mask's box.
 
     With p the probabilities of the box's cells, the columns are, 0 where a denominator is 0:
@@ -37,54 +38,36 @@ def mask_statistics(probs: Tensor, foreground: Tensor, inside: Tensor | None = N
     - ``rim_mean``: mean of p over the outermost cells.
 
     Args:
-        probs: (D, h, w) in [0, 1], 0 outside the box.
-        foreground: (D, h, w) bool.
-        inside: (D, h, w) bool, the cells of the box, a rectangle; None if all are.
+        probs: (n,) in [0, 1], of the cells.
+        foreground: (n,) bool.
+        cells: the cells of the D masks' boxes.
 
     Returns:
         (D, S) float32, finite.
     """
-    if not len(probs):
+    if not len(cells.lengths):
         return probs.new_zeros((0, len(NAMES)), dtype=torch.float32)
-    probs = probs.float()
-    if inside is None:
-        inside = torch.ones_like(foreground)
-    padded = F.pad(inside, (1, 1, 1, 1))
-    core = padded[:, :-2, 1:-1] & padded[:, 2:, 1:-1] & padded[:, 1:-1, :-2] & padded[:, 1:-1, 2:]
-    rim = inside & ~core
-    # Only the cells of the boxes, those of one box after the other: a box is a small part of a map.
-    where = inside.flatten().nonzero()[:, 0]
-    counts = torch.bincount(where // inside[:1].numel(), minlength=len(probs))
-    p = probs.flatten()[where]
-    fg, edge = (cells.flatten()[where].float() for cells in (foreground, rim))
-    cells = torch.stack(
-        [
-            torch.ones_like(p),
-            p,
-            p * fg,
-            fg,
-            ((p > 0.2) & (p < 0.8)).float(),
-            *((p >= least).float() for least in (0.7, 0.3, 0.9, 0.1)),
-            torch.special.entr(p) + torch.special.entr(1 - p),
-            p * edge,
-            edge,
-        ]
-    )
-    lengths = counts.repeat(len(cells))
-    sums = torch.segment_reduce(cells.flatten(), "sum", lengths=lengths).view(len(cells), -1)
-    many, total, on, area, unsure, p7, p3, p9, p1, entropy, on_rim, rims = sums
+    p = probs.float()
+
+    def total(values: Tensor) -> Tensor:
+        # in double precision: it adds one cell after the other, of which a box may have a million
+        return torch.segment_reduce(values.double(), "sum", lengths=cells.lengths)
+
+    many, area = cells.lengths, total(foreground)
+    sums, on = total(p), total(p * foreground)
+    entropy = total(torch.special.entr(p) + torch.special.entr(1 - p))
     columns = {
-        "background_mean": _ratio(total - on, many - area),
-        "uncertain_share": _ratio(unsure, many),
-        "stability": _ratio(p7, p3),
-        "wide_stability": _ratio(p9, p1),
-        "maximum": torch.segment_reduce(p, "max", lengths=counts, initial=0),
+        "background_mean": _ratio(sums - on, many - area),
+        "uncertain_share": _ratio(total((p > 0.2) & (p < 0.8)), many),
+        "stability": _ratio(total(p >= 0.7), total(p >= 0.3)),
+        "wide_stability": _ratio(total(p >= 0.9), total(p >= 0.1)),
+        "maximum": torch.segment_reduce(p, "max", lengths=many, initial=0),
         "entropy": _ratio(entropy, many),
         "foreground_entropy": _ratio(entropy, area),
-        "expected_iou": _ratio(on, area + total - on),
-        "rim_mean": _ratio(on_rim, rims),
+        "expected_iou": _ratio(on, area + sums - on),
+        "rim_mean": _ratio(total(p * cells.rim), total(cells.rim)),
     }
-    return torch.stack([columns[name] for name in NAMES], dim=1)
+    return torch.stack([columns[name].float() for name in NAMES], dim=1)
 
 
 def _ratio(numerators: Tensor, denominators: Tensor) -> Tensor:

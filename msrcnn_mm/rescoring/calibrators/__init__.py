@@ -1,1 +1,1 @@
-"""Corrections of one score by few numbers."""
+"""Corrections of one score by few numbers, the simplest re-scorers."""

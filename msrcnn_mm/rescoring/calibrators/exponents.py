@@ -72,7 +72,7 @@ class Exponents:
         """
         if len(factors) != len(self.exponents):
             raise UserError(
-                f"the calibration has {len(self.exponents)} exponents, but the score has"
+                f"the re-scorer has {len(self.exponents)} exponents, but the score has"
                 f" {len(factors)} factors"
             )
         calibrated: Floats = np.prod(factors ** np.array(self.exponents)[:, None], axis=0)

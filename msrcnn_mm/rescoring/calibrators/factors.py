@@ -36,7 +36,7 @@ def score_and_factors(detections: Detections, score: str) -> tuple[Floats, Float
     columns = {n: c for n, c in score_columns(detections).items() if n in UNFITTED_SCORES}
     if score not in columns:
         raise UserError(
-            f"the detections have no {words(score)}: fit a calibration of a score that they have,"
+            f"the detections have no {words(score)}: fit a re-scorer to a score that they have,"
             f" --score {' or '.join(columns)}"
         )
     scores = np.where(np.isnan(columns[score]), class_scores, columns[score])

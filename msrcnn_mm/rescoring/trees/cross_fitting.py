@@ -31,6 +31,18 @@ class CrossFit:
     scores: Floats
 
 
+def image_turns(images: Ints, random: np.random.Generator) -> Ints:
+    """Returns the (D,) places of detections' images in a random order of the images.
+
+    Args:
+        images: (D,), number of each detection's image.
+        random: Draws the order.
+    """
+    distinct, image = np.unique(images, return_inverse=True)
+    turns: Ints = random.permutation(len(distinct))[image]
+    return turns
+
+
 def cross_fit(
     features: Floats,
     targets: Floats,
@@ -47,15 +59,14 @@ def cross_fit(
         base: Number of the feature that the trees correct, see :func:`.boosting.fit_trees`.
         most_images: Greatest number of images that trees are fitted on, drawn at random.
     """
-    distinct, image = np.unique(images, return_inverse=True)
     random = np.random.default_rng(0)
-    turns = random.permutation(len(distinct))
-    folds = turns[image] % FOLDS
+    turns = image_turns(images, random)
+    folds = turns % FOLDS
     scores = np.zeros(len(targets))
     ensemble = []
     for fold in range(FOLDS):
-        fitted_on = np.sort(turns[turns % FOLDS != fold])[:most_images]
-        rows = np.flatnonzero(np.isin(turns[image], fitted_on) & ~np.isnan(targets))
+        fitted_on = np.unique(turns[folds != fold])[:most_images]
+        rows = np.flatnonzero(np.isin(turns, fitted_on) & ~np.isnan(targets))
         if len(rows) > MOST_DETECTIONS:
             rows = np.sort(random.choice(rows, MOST_DETECTIONS, replace=False))
         trees = fit_trees(features[rows], targets[rows], base, seed=fold)

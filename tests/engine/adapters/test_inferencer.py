@@ -13,13 +13,12 @@ from PIL import Image
 
 from msrcnn_mm import MaskScoringInferencer
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.rescoring.calibration_file import CalibrationFile
+from msrcnn_mm.rescoring.calibrators.calibrated_score import CalibratedScore
 from msrcnn_mm.rescoring.calibrators.exponents import Exponents
-from msrcnn_mm.rescoring.features.collect import features_of
 from msrcnn_mm.rescoring.rescorer import read_rescorer
 from tests.support import tiny
 from tests.support.coco_files import write_data_set
-from tests.support.fitted_rescorers import detections_of, rescorer_of
+from tests.support.fitted_rescorers import detections_of, rescorer_of, write_calibration
 from tests.support.small_runs import CLASSES, small_config
 
 SCORES = {"mask_ious", "mask_scores", "foreground_probs"}
@@ -55,15 +54,15 @@ def test_predictions_keep_the_scores_of_masks(run: tuple[Path, Path], tmp_path: 
 
 def test_a_calibration_of_the_config_is_applied(run: tuple[Path, Path], tmp_path: Path) -> None:
     file = tmp_path / "c.json"
-    CalibrationFile("exponents", "class_score", Exponents([2.0]), "gt.json", 9, []).write(file)
+    write_calibration(file, CalibratedScore("exponents", "class_score", Exponents([2.0])))
     config = Config.fromfile(run[0])
     config.model.test_cfg.calibration = str(file)
     path = run[0].with_name("calibrated.py")
     config.dump(path)
     ours = predict(MaskScoringInferencer, path, run[1])
     squares = [score**2 for score in ours["scores"]]
-    assert ours["calibrated_scores"] == pytest.approx(squares, abs=2e-6)
-    assert "calibrated_scores" not in predict(DetInferencer, path, run[1])
+    assert ours["rescored_scores"] == pytest.approx(squares, abs=2e-6)
+    assert "rescored_scores" not in predict(DetInferencer, path, run[1])
 
 
 def test_views_of_the_config_are_compared(run: tuple[Path, Path]) -> None:
@@ -94,13 +93,19 @@ def test_a_rescorer_of_the_config_is_applied(
     path = run[0].with_name("rescored.py")
     config.dump(path)
     ours, before = predict(MaskScoringInferencer, path, run[1]), predict(DetInferencer, *run)
-    assert set(ours) == set(before) | SCORES | {"rescored_scores"}
+    assert set(ours) == set(before) | SCORES | {
+        "rescored_scores",
+        "expected_ious",
+        "expected_precisions",
+    }
     assert ours["scores"] == before["scores"]
     (sample,) = inferencer(
         str(run[0].parent / "val" / "1.png"), no_save_vis=True, return_datasamples=True
     )["predictions"]
-    features = features_of(detections_of([sample.pred_instances], CLASSES))
-    assert ours["rescored_scores"] == read_rescorer(file).score(features).scores.tolist()
+    expected = read_rescorer(file).score(detections_of([sample.pred_instances], CLASSES))
+    assert {n: ours[n] for n in expected.columns()} == {
+        name: column.tolist() for name, column in expected.columns().items()
+    }
     config.model.test_cfg.rescorer = str(tmp_path / "other.json")
     replace(read_rescorer(file), classes=["cat"]).write(tmp_path / "other.json")
     config.dump(path)

@@ -1,4 +1,4 @@
-"""Calibrated and rescored scores in the predictions of a run."""
+"""Rescored scores in the predictions of a run."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +11,16 @@ import torch
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import HOOKS
 
+from msrcnn_mm.engine.adapters import fitted_scores
 from msrcnn_mm.engine.hooks.rescorer import RescorerHook
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.rescoring.calibration_file import CalibrationFile
+from msrcnn_mm.rescoring.calibrators.calibrated_score import CalibratedScore
 from msrcnn_mm.rescoring.calibrators.exponents import Exponents
 from msrcnn_mm.rescoring.calibrators.isotonic import Isotonic
 from msrcnn_mm.rescoring.calibrators.temperature import Temperature
-from msrcnn_mm.rescoring.features.collect import features_of
 from msrcnn_mm.rescoring.rescorer import read_rescorer
 from tests.support import tiny
-from tests.support.fitted_rescorers import detections_of, rescorer_of
+from tests.support.fitted_rescorers import detections_of, rescorer_of, write_calibration
 
 MASK_RCNN = "mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py"
 MS_RCNN = "ms_rcnn/ms-rcnn_r50_fpn_1x_coco.py"
@@ -32,15 +32,12 @@ CLASSES = ("ring", "star", "box")
 
 def predict(
     name: str,
-    calibration: Path | None,
+    rescorer: Path | None,
     score_thr: float = 0.0,
-    rescorer: Path | None = None,
     shapes: list[tuple[int, int, int]] = SHAPES,
 ) -> list:
     config = tiny.tiny_config(name)
     config.model.test_cfg.rcnn.score_thr = score_thr
-    if calibration is not None:
-        config.model.test_cfg.calibration = str(calibration)
     if rescorer is not None:
         config.model.test_cfg.rescorer = str(rescorer)
     model = tiny.build(config).eval()
@@ -65,9 +62,8 @@ def run(model: Any, hook: RescorerHook, shapes: list[tuple[int, int, int]] = SHA
     return results
 
 
-def write(path: Path, method: str, score: str, calibrator: object) -> Path:
-    CalibrationFile(method, score, calibrator, "gt.json", 9, []).write(path)
-    return path
+def write(path: Path, method: str, score: str, calibrator: Any) -> Path:
+    return write_calibration(path, CalibratedScore(method, score, calibrator))
 
 
 @pytest.mark.parametrize(
@@ -85,25 +81,25 @@ def write(path: Path, method: str, score: str, calibrator: object) -> Path:
         (MS_RCNN, "temperature", "class_score", Temperature(1.0), lambda s, i, f: s),
     ],
 )
-def test_its_results_have_calibrated_scores(
+def test_its_results_have_scores_of_one_corrected(
     name: str, method: str, score: str, calibrator: object, expected, tmp_path: Path
 ) -> None:
     results = predict(name, write(tmp_path / "c.json", method, score, calibrator))
     plain = predict(name, None)
     assert sum(len(one) for one in plain) > 0
     for one, before in zip(results, plain, strict=True):
-        assert set(one.keys()) == {*before.keys(), "calibrated_scores"}
+        assert set(one.keys()) == {*before.keys(), "rescored_scores"}
         for field in before.keys():  # noqa: SIM118
             assert torch.equal(one[field], before[field]), field
         s, f = (before[field].double().numpy() for field in ("scores", "foreground_probs"))
         i = before.mask_ious.double().numpy() if "mask_ious" in before else None
-        np.testing.assert_allclose(one.calibrated_scores.numpy(), expected(s, i, f), atol=2e-6)
+        np.testing.assert_allclose(one.rescored_scores.numpy(), expected(s, i, f), atol=2e-6)
 
 
 def test_without_a_detection_there_are_none(tmp_path: Path) -> None:
     file = write(tmp_path / "c.json", "exponents", "mask_score", Exponents([1.0, 1.0]))
     for one in predict(MS_RCNN, file, score_thr=1.1):
-        assert one.calibrated_scores.shape == (0,)
+        assert one.rescored_scores.shape == (0,)
 
 
 def test_a_score_that_the_detector_lacks(tmp_path: Path) -> None:
@@ -116,14 +112,14 @@ def test_a_file_fitted_anew_is_read_anew(tmp_path: Path) -> None:
     values = []
     for exponent in (1.0, 2.0):
         file = write(tmp_path / "c.json", "exponents", "class_score", Exponents([exponent]))
-        values.append(torch.cat([one.calibrated_scores for one in predict(MASK_RCNN, file)]))
+        values.append(torch.cat([one.rescored_scores for one in predict(MASK_RCNN, file)]))
     torch.testing.assert_close(values[1], values[0] ** 2)
 
 
 def test_a_model_without_instances_is_refused(tmp_path: Path) -> None:
     file = write(tmp_path / "c.json", "exponents", "class_score", Exponents([1.0]))
     config = tiny.tiny_config(MASK_RCNN)
-    config.model.test_cfg.calibration = str(file)
+    config.model.test_cfg.rescorer = str(file)
     model = tiny.build(config).eval()
     model.predict = lambda inputs, samples: samples  # as a panoptic model's, without any
     with pytest.raises(UserError, match="predicts no instances"):
@@ -143,16 +139,17 @@ def test_a_file_of_its_own_and_a_model_in_a_wrapper(tmp_path: Path) -> None:
     model = tiny.build(tiny.tiny_config(MASK_RCNN)).eval()
     packed = tiny.demo_mm_inputs(2, image_shapes=SHAPES, num_classes=tiny.CLASSES, with_mask=True)
     runner = runner_of(Wrapper(model))
-    hook = RescorerHook(calibration=file)
+    hook = RescorerHook(rescorer=file)
     hook.before_test(runner)
     with torch.no_grad():
         results = runner.model.test_step(packed)
     hook.after_test(runner)
     assert len(results) == 2
+    assert [len(one) for one in hook._class_scores] == [len(s.pred_instances) for s in results]
     for sample in results:
         instances = sample.pred_instances
         torch.testing.assert_close(
-            instances.calibrated_scores, instances.scores.double() ** 2, atol=2e-6, rtol=0
+            instances.rescored_scores, instances.scores.double() ** 2, atol=2e-6, rtol=0
         )
 
 
@@ -165,30 +162,68 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_its_results_have_rescored_scores(fitted: Path, tmp_path: Path) -> None:
+def test_its_results_have_rescored_scores(fitted: Path) -> None:
     """They are those of the whole results file, though images come one by one."""
-    calibration = write(tmp_path / "c.json", "temperature", "class_score", Temperature(1.0))
-    results = predict(MS_RCNN, calibration, rescorer=fitted)
+    results = predict(MS_RCNN, fitted)
     plain = predict(MS_RCNN, None)
-    rescorer = read_rescorer(fitted)
-    expected = rescorer.score(features_of(detections_of(plain, CLASSES))).scores
-    found = torch.cat([one.rescored_scores for one in results])
-    assert found.dtype == torch.float64 and len(found.unique()) > 5
-    assert found.tolist() == expected.tolist()
+    expected = read_rescorer(fitted).score(detections_of(plain, CLASSES)).columns()
+    for name, column in expected.items():
+        found = torch.cat([one[name] for one in results])
+        assert found.dtype == torch.float64 and found.tolist() == column.tolist()
+    assert len(set(expected["rescored_scores"])) > 5
     for one, before in zip(results, plain, strict=True):
-        assert set(one.keys()) == {*before.keys(), "calibrated_scores", "rescored_scores"}
+        assert set(one.keys()) == {*before.keys(), *expected}
         for field in before.keys():  # noqa: SIM118
             assert torch.equal(one[field], before[field]), field
 
 
+def test_class_scores_of_another_detector_are_noticed_at_the_end(
+    fitted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hook = RescorerHook(rescorer=fitted)
+    known = read_rescorer(fitted).detector
+    assert known is not None
+    same = np.resize(known.score_quantiles, round(known.detections_per_image))
+    for scores, warnings in ((same, 0), (np.full(len(same), 2.0), 1)):
+        hook.before_test(runner_of(torch.nn.Identity()))
+        hook._class_scores += [scores] * 10
+        hook.after_test(runner_of(torch.nn.Identity()))
+        found = capsys.readouterr().err
+        assert found.count("of another detector or score threshold") == warnings
+
+
+def test_a_model_with_views(fitted: Path, tmp_path: Path) -> None:
+    file = tmp_path / "v.json"
+    rescorer = read_rescorer(fitted)
+    replace(rescorer, method=replace(rescorer.method, views=["mirrored", "scaled"])).write(file)
+    model = torch.nn.Identity()
+    with pytest.raises(UserError, match=r"with 1 mirrored and 1 scaled views, and the model gives"):
+        RescorerHook(rescorer=file).before_test(runner_of(model))
+    model.view_kinds = ["mirrored", "scaled"]
+    RescorerHook(rescorer=file).before_test(runner_of(model))
+
+
+def test_old_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(tmp_path / "c.json", "exponents", "class_score", Exponents([1.0]))
+    fitted_scores._warn_of_old_name.cache_clear()
+    model = torch.nn.Identity()
+    for hook in (RescorerHook(calibration=file), RescorerHook(calibration=file)):
+        hook.before_test(runner_of(model))
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert "test_cfg.calibration is now called model.test_cfg.rescorer" in warning
+    with pytest.raises(UserError, match="has calibration and rescorer, which is its name now"):
+        RescorerHook(calibration=file, rescorer=file).before_test(runner_of(model))
+    assert HOOKS.get("CalibrationHook") is HOOKS.get("RescorerHook") is RescorerHook
+
+
 def test_without_a_detection_there_are_no_rescored_scores(fitted: Path) -> None:
-    for one in predict(MS_RCNN, None, score_thr=1.1, rescorer=fitted):
+    for one in predict(MS_RCNN, fitted, score_thr=1.1):
         assert one.rescored_scores.shape == (0,)
 
 
 def test_a_model_that_lacks_a_feature(fitted: Path) -> None:
     with pytest.raises(UserError, match="the results lack mask_iou") as caught:
-        predict(MASK_RCNN, None, rescorer=fitted)
+        predict(MASK_RCNN, fitted)
     assert "\n" not in str(caught.value)
 
 
@@ -199,14 +234,3 @@ def test_other_classes_are_refused_at_load(fitted: Path) -> None:
         hook.before_test(runner_of(model, ("ring", "cat")))
     hook.before_val(runner_of(model, ("star", "box")))  # some of them, in another order
     hook.after_val(runner_of(model))
-
-
-def test_a_rescorer_fitted_with_views_is_refused_at_load(fitted: Path, tmp_path: Path) -> None:
-    replace(read_rescorer(fitted), views=["mirrored", "scaled"]).write(tmp_path / "v.json")
-    model = tiny.build(tiny.tiny_config(MS_RCNN)).eval()
-    with pytest.raises(UserError, match=r"v\.json: .* fitted with 1 mirrored and 1 scaled views"):
-        RescorerHook(rescorer=tmp_path / "v.json").before_test(runner_of(model))
-
-
-def test_the_old_name_of_the_hook() -> None:
-    assert HOOKS.get("CalibrationHook") is HOOKS.get("RescorerHook") is RescorerHook

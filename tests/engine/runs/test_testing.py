@@ -8,7 +8,7 @@ import pytest
 from mmengine.config import Config
 
 from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.engine.runs.testing import add_dump, add_views, check_fitted_files, set_fitted_file
+from msrcnn_mm.engine.runs.testing import add_dump, add_views, check_rescorer, set_rescorer
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.rescoring.rescorer_fit import fit_rescorer
 from tests.support.coco_scenes import as_coco, coco_dict, random_scene
@@ -80,11 +80,12 @@ def test_a_rescorer_is_not_tested_on_images_it_was_fitted_on(tmp_path: Path) -> 
     coco = as_coco(annotations, 12)
     fit_rescorer(Detections.from_rows(rows), coco, "fit_gt.json").write(file)
     config = Config(dict(model=dict(), test_evaluator=dict(ann_file=str(truth))))
-    set_fitted_file(config, "rescorer", file)
+    config.model.test_cfg = dict(calibration="old.json")
+    set_rescorer(config, file)
     truth.write_text(json.dumps(coco_dict(annotations, 12)))
     message = r"12 of the 12 images, .* that the re-scorer was fitted on \(fit_gt\.json\)"
     with pytest.raises(UserError, match=message):
-        check_fitted_files(config, same_images=False)
-    check_fitted_files(config, same_images=True)
+        check_rescorer(config, same_images=False)
+    check_rescorer(config, same_images=True)
     truth.write_text(json.dumps(coco_dict([], 5)))
-    check_fitted_files(config, same_images=False)
+    check_rescorer(config, same_images=False)

@@ -5,53 +5,12 @@ import pytest
 import torch
 
 from msrcnn_mm.engine.adapters.predictions import to_arrays, to_detections
+from msrcnn_mm.models.scorers.box_cells import box_cells, whole_boxes
 from msrcnn_mm.models.scorers.mask_statistics import NAMES, mask_statistics
 from msrcnn_mm.rescoring.features.own import MASK_STATISTICS, own_features
 from tests.support import tiny, tiny_yolact
+from tests.support.plain_statistics import compare
 from tests.support.tiny_yolact import ellipses
-
-
-def plain(p: np.ndarray, foreground: np.ndarray) -> dict[str, float]:
-    """Computes the statistics of the (h, w) probabilities of one box."""
-    p = p.astype(float)
-    total = entropy = on = rest = rim = 0.0
-    rim_cells = 0
-    height, width = p.shape
-    for y in range(height):
-        for x in range(width):
-            v = p[y, x]
-            total += v
-            entropy -= sum(q * np.log(q) for q in (v, 1 - v) if q > 0)
-            if foreground[y, x]:
-                on += v
-            else:
-                rest += v
-            if y in (0, height - 1) or x in (0, width - 1):
-                rim += v
-                rim_cells += 1
-    area = foreground.sum()
-
-    def over(a: float, b: float) -> float:
-        return a / b if b else 0.0
-
-    return {
-        "background_mean": over(rest, p.size - area),
-        "uncertain_share": over(((p > 0.2) & (p < 0.8)).sum(), p.size),
-        "stability": over((p >= 0.7).sum(), (p >= 0.3).sum()),
-        "wide_stability": over((p >= 0.9).sum(), (p >= 0.1).sum()),
-        "maximum": p.max() if p.size else 0.0,
-        "entropy": over(entropy, p.size),
-        "foreground_entropy": over(entropy, area),
-        "expected_iou": over(on, area + rest),
-        "rim_mean": over(rim, rim_cells),
-    }
-
-
-def compare(found: torch.Tensor, p: np.ndarray, foreground: np.ndarray) -> None:
-    expected = plain(p, foreground)
-    assert set(NAMES) == set(expected)
-    for name, value in zip(NAMES, found.tolist(), strict=True):
-        assert value == pytest.approx(expected[name], abs=1e-5), name
 
 
 def maps(seed: int, many: int, side: int) -> torch.Tensor:
@@ -68,42 +27,45 @@ def test_names_are_those_that_the_features_read() -> None:
     assert NAMES == MASK_STATISTICS
 
 
+def in_boxes(probs: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
+    cells = box_cells(boxes)
+    p = probs[cells.at]
+    return mask_statistics(p, p > 0.5, cells)
+
+
 @pytest.mark.parametrize("side", [1, 2, 28])
 def test_maps_of_whole_boxes(side: int) -> None:
     probs = maps(0, 30, side)
-    found = mask_statistics(probs, probs >= 0.5)
+    found = in_boxes(probs, whole_boxes(probs))
     assert found.dtype == torch.float32 and found.isfinite().all()
     for one, p in zip(found, probs.numpy(), strict=True):
-        compare(one, p, p >= 0.5)
+        compare(one, p, p > 0.5)
 
 
 def test_boxes_in_larger_maps() -> None:
     probs = maps(1, 40, 20)
     rng = np.random.default_rng(0)
-    inside = torch.zeros(probs.shape, dtype=torch.bool)
-    boxes = []
-    for box in inside:
-        y1, x1 = (int(v) for v in rng.integers(0, 20, 2))
-        y2, x2 = y1 + int(rng.integers(0, 15)), x1 + int(rng.integers(0, 15))  # some are empty
-        box[y1:y2, x1:x2] = True
-        boxes.append((slice(y1, y2), slice(x1, x2)))
-    assert not inside.flatten(1).any(dim=1).all()
-    probs = probs * inside
-    for one, p, box in zip(
-        mask_statistics(probs, probs > 0.5, inside), probs.numpy(), boxes, strict=True
-    ):
-        compare(one, p[box], p[box] > 0.5)
+    corners = rng.integers(0, 20, (40, 2))
+    boxes = np.hstack((corners, np.minimum(corners + rng.integers(0, 15, (40, 2)), 20)))
+    assert (boxes[:, :2] == boxes[:, 2:]).any()  # an empty one
+    found = in_boxes(probs, torch.from_numpy(boxes))
+    for one, p, (x1, y1, x2, y2) in zip(found, probs.numpy(), boxes, strict=True):
+        compare(one, p[y1:y2, x1:x2], p[y1:y2, x1:x2] > 0.5)
+
+
+def test_empty_boxes_alone() -> None:
+    assert not in_boxes(torch.ones(3, 4, 4), torch.zeros(3, 4)).any()
 
 
 def test_no_masks() -> None:
     empty = torch.zeros(0, 28, 28)
-    assert mask_statistics(empty, empty > 0.5).shape == (0, len(NAMES))
-    assert mask_statistics(empty, empty > 0.5, empty > 0).shape == (0, len(NAMES))
+    assert in_boxes(empty, whole_boxes(empty)).shape == (0, len(NAMES))
 
 
 def test_half_precision_is_summed_in_full() -> None:
     probs = torch.full((1, 28, 28), 0.875, dtype=torch.float16)
-    compare(mask_statistics(probs, probs >= 0.5)[0], probs[0].float().numpy(), probs[0].numpy() > 0)
+    found = in_boxes(probs, whole_boxes(probs))
+    compare(found[0], probs[0].float().numpy(), probs[0].numpy() > 0)
 
 
 @pytest.mark.parametrize("name", ["mask_rcnn/mask-rcnn", "ms_rcnn/ms-rcnn"])

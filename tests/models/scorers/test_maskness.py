@@ -3,8 +3,9 @@
 import pytest
 import torch
 from mmdet.models import roi_heads
+from mmdet.models.roi_heads import mask_heads
 
-from msrcnn_mm.models.scorers.maskness import mean_over_foreground
+from msrcnn_mm.models.scorers.maskness import mean_over_cells, mean_over_foreground
 from tests.support import tiny
 
 
@@ -18,6 +19,14 @@ def test_mean_over_the_foreground_alone() -> None:
 def test_no_masks() -> None:
     probs = torch.zeros(0, 28, 28)
     assert mean_over_foreground(probs, probs >= 0.5).shape == (0,)
+    none = torch.zeros(0)
+    assert mean_over_cells(none, none > 0, none.long()).shape == (0,)
+
+
+def test_cells_of_masks_of_all_sizes() -> None:
+    probs = torch.tensor([0.9, 0.5, 0.1, 0.4, 0.8])
+    means = mean_over_cells(probs, probs >= 0.5, torch.tensor([3, 0, 1, 1]))
+    assert means.tolist() == pytest.approx([0.7, 0.0, 0.0, 0.8])
 
 
 MASK_RCNN = "mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py"
@@ -54,6 +63,7 @@ def test_other_results_are_those_of_mmdetections_host() -> None:
     config = tiny.tiny_config(MASK_RCNN)
     ours = tiny.build(config).eval()
     config.model.roi_head.type = roi_heads.StandardRoIHead  # by name it would be ours
+    config.model.roi_head.mask_head.type = mask_heads.FCNMaskHead
     theirs = tiny.build(config).eval()
     batch = tiny.inputs(ours, False, [(3, 96, 128), (3, 96, 96)])
     with torch.no_grad():

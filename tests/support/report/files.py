@@ -48,7 +48,7 @@ class Files:
 
 
 def scene() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Returns random annotations, and detections with all scores but a calibrated one."""
+    """Returns random annotations, and detections with the scores of a detector."""
     annotations, detections = random_scene(5, IMAGES)
     for i, d in enumerate(detections):
         d["foreground_prob"] = 0.5 + 0.4 * ((i * 7) % 10) / 10

@@ -1,0 +1,88 @@
+"""The mask heads of the Mask R-CNN family, with numbers of their masks' probabilities."""
+
+from collections.abc import Sequence
+
+import torch
+from mmdet.models.roi_heads import mask_heads
+from mmdet.registry import MODELS
+from mmdet.utils import ConfigType, InstanceList
+from torch import Tensor
+
+from ..class_selection import select_class
+from ..scorers.box_cells import box_cells, whole_boxes
+from ..scorers.mask_statistics import mask_statistics
+from ..scorers.maskness import mean_over_foreground
+
+
+class _AddsProbabilities:
+    """Adds ``foreground_probs`` and ``mask_statistics`` to the results of a mask head.
+
+    All RoI heads with masks, of one stage or several, end in ``predict_by_feat`` of their mask
+    head. Maskness, which needs no scorer, follows from its ``foreground_probs``.
+
+    Shape shorthand: D detections of an image, C classes, M side of the masks.
+    """
+
+    def predict_by_feat(
+        self,
+        mask_preds: Sequence[Tensor],
+        results_list: InstanceList,
+        batch_img_metas: list[dict],
+        rcnn_test_cfg: ConfigType,
+        rescale: bool = False,
+        activate_map: bool = False,
+    ) -> InstanceList:
+        """Adds masks and numbers of their probabilities to each image's detections.
+
+        Args:
+            mask_preds: (D, C or 1, M, M) mask logits of each image.
+            results_list: detections of each image, boxes in pixels of the network's input.
+            batch_img_metas: meta information of each image.
+            rcnn_test_cfg: settings with ``mask_thr_binary``.
+            rescale: whether boxes and masks are scaled to the original images' size.
+            activate_map: whether ``mask_preds`` are probabilities, means over stages.
+
+        Returns:
+            The detections with ``masks``, (D, height, width) bool, ``foreground_probs``, (D,) in
+            [0, 1], and ``mask_statistics``, (D, S), see :func:`.mask_statistics`.
+        """
+        counts = [len(results) for results in results_list]
+        images = zip(mask_preds, results_list, strict=True)
+        probs = torch.cat([select_class(preds, results.labels) for preds, results in images])
+        probs = probs.float() if activate_map else probs.float().sigmoid()
+        foreground = probs >= rcnn_test_cfg["mask_thr_binary"]
+        cells = box_cells(whole_boxes(probs))
+        statistics = mask_statistics(probs.flatten(), foreground.flatten(), cells).split(counts)
+        means = mean_over_foreground(probs, foreground).split(counts)
+        results_list = super().predict_by_feat(  # type: ignore[misc]
+            mask_preds, results_list, batch_img_metas, rcnn_test_cfg, rescale, activate_map
+        )
+        for results, of_image, image_means in zip(results_list, statistics, means, strict=True):
+            results.foreground_probs = image_means
+            results.mask_statistics = of_image
+        return results_list
+
+
+@MODELS.register_module(force=True)
+class FCNMaskHead(_AddsProbabilities, mask_heads.FCNMaskHead):
+    """Replaces MMDetection's class of the same name: Mask R-CNN, Cascade Mask R-CNN."""
+
+
+@MODELS.register_module(force=True)
+class CoarseMaskHead(_AddsProbabilities, mask_heads.CoarseMaskHead):
+    """Replaces MMDetection's class of the same name: PointRend, whose masks are refined."""
+
+
+@MODELS.register_module(force=True)
+class DynamicMaskHead(_AddsProbabilities, mask_heads.DynamicMaskHead):
+    """Replaces MMDetection's class of the same name: QueryInst."""
+
+
+@MODELS.register_module(force=True)
+class HTCMaskHead(_AddsProbabilities, mask_heads.HTCMaskHead):
+    """Replaces MMDetection's class of the same name: Hybrid Task Cascade."""
+
+
+@MODELS.register_module(force=True)
+class SCNetMaskHead(_AddsProbabilities, mask_heads.SCNetMaskHead):
+    """Replaces MMDetection's class of the same name: SCNet."""

@@ -1,0 +1,77 @@
+"""Tests the hosts of the Mask R-CNN family against MMDetection's own classes and a plain loop."""
+
+from typing import Any
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+
+from msrcnn_mm.engine.adapters.predictions import to_arrays, to_detections
+from msrcnn_mm.models.scorers.mask_statistics import NAMES
+from tests.support.tiny_hosts import (
+    assert_empty,
+    assert_same,
+    compare_probabilities,
+    pair,
+    predictions,
+    tiny_config,
+)
+
+HOSTS = {
+    "cascade": "cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py",
+    "htc": "htc/htc_r50_fpn_1x_coco.py",
+    "pisa": "pisa/mask-rcnn_r50_fpn_pisa_1x_coco.py",
+    "point_rend": "point_rend/point-rend_r50-caffe_fpn_ms-1x_coco.py",
+    "queryinst": "queryinst/queryinst_r50_fpn_1x_coco.py",
+    "scnet": "scnet/scnet_r50_fpn_1x_coco.py",
+}
+
+
+def last(mask_head: Any) -> Any:
+    """Returns the mask head whose masks are the results."""
+    return mask_head[-1] if isinstance(mask_head, torch.nn.ModuleList) else mask_head
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_results_are_mmdetections_with_those_of_the_last_masks(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = pair(tiny_config(HOSTS[name]), seed=2)
+    head, seen = last(theirs.roi_head.mask_head), []
+    predict = head.predict_by_feat
+
+    def keep(mask_preds: Any, *args: Any, activate_map: bool = False, **kwargs: Any) -> Any:
+        seen.extend(mask_preds if activate_map else [preds.sigmoid() for preds in mask_preds])
+        return predict(mask_preds, *args, activate_map=activate_map, **kwargs)
+
+    monkeypatch.setattr(head, "predict_by_feat", keep)
+    results = predictions(ours)
+    for mine, expected, probs in zip(results, predictions(theirs), seen, strict=True):
+        assert len(mine) == 10 and mine.masks.any()
+        assert_same(mine, expected)
+        probs = probs[range(10), mine.labels] if probs.size(1) > 1 else probs[:, 0]
+        compare_probabilities(mine, probs, probs >= 0.5, boxed=True)
+    assert len({round(mean, 3) for mine in results for mean in mine.foreground_probs.tolist()}) > 3
+
+
+@pytest.mark.parametrize("name", sorted(HOSTS.keys() - {"queryinst"}))  # has all its queries
+def test_images_without_a_detection(name: str) -> None:
+    model = tiny_config(HOSTS[name])
+    model.test_cfg.rcnn.score_thr = 1.1
+    ours, theirs = pair(model)
+    assert_empty(ours, theirs)
+
+
+def test_they_travel_into_rows() -> None:
+    ours, _ = pair(tiny_config(HOSTS["cascade"]))
+    found = predictions(ours)[0]
+    rows = to_detections(to_arrays(found), 4, range(10)).to_rows()
+    for row, values in zip(rows, found.mask_statistics, strict=True):
+        assert list(row["mask_statistics"]) == list(NAMES)
+        assert list(row["mask_statistics"].values()) == pytest.approx(values.tolist(), abs=5e-5)
+
+
+def test_a_host_without_masks_has_neither() -> None:
+    model = tiny_config("grid_rcnn/grid-rcnn_r50_fpn_gn-head_2x_coco.py")
+    ours = MODELS.build(model).eval()
+    assert set(predictions(ours)[0].keys()) == {"bboxes", "labels", "scores"}
