@@ -21,8 +21,8 @@ class _AddsProbabilities:
     """Adds ``foreground_probs`` and ``mask_statistics`` to the results of a head.
 
     MMDetection's heads choose the detections in one function that keeps neither their maps nor
-    their numbers. This one gives the same masks, scores, labels and boxes, which are zeros. Those
-    of images without detections are boolean and whole numbers too.
+    their indices. This one gives the same masks, scores, labels and boxes, which are zeros. Without
+    detections masks are boolean and labels integers, where MMDetection's are floats.
 
     The host's ``scores`` are class score x mean foreground probability, decayed by Matrix NMS.
     """
