@@ -64,19 +64,17 @@ def add_views(
     Raises:
         UserError: The config's model has views already, or these are none.
     """
-    if config.model.get("type") in (MULTI_VIEW, multi_view_detector):
+    kind = config.model.get("type")
+    if kind in (MULTI_VIEW, multi_view_detector):
         raise UserError(
             f"--views: the config's model is a {MULTI_VIEW} already: change its views by"
             ' --cfg-options model.views="[flip,0.8]"'
         )
     check_views(views, swap)
-    config.model = {
-        **config.model,
-        "type": MULTI_VIEW,
-        "detector": config.model.get("type"),
-        "views": list(views),
-        "swap": list(swap),
-    }
+    if isinstance(kind, type):  # of a new-style config, which mmengine can write as text alone
+        kind = f"{kind.__module__}.{kind.__name__}"
+    settings = dict(detector=kind, views=list(views), swap=list(swap))
+    config.model.update(type=MULTI_VIEW, **settings)
 
 
 def annotations_of_test(config: Config, option: str) -> str:

@@ -169,8 +169,8 @@ class MultiView(BaseDetector):
 
 @MODELS.register_module(name=MULTI_VIEW)
 def multi_view_detector(
-    detector: str | type,
-    views: Sequence[str | float],
+    detector: str | type | None = None,
+    views: Sequence[str | float] = (),
     swap: Sequence[Sequence[str]] = (),
     **settings: Any,
 ) -> MultiView:

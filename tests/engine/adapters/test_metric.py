@@ -293,3 +293,41 @@ def test_format_only_writes_and_evaluates_nothing(ann_file: Path, tmp_path: Path
     )
     assert run(metric, data_samples(detections, 3)) == {}
     assert (tmp_path / "test.segm.json").exists()
+
+
+def test_masks_that_are_encoded_already_are_not_encoded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a detector with views; results files have its agreement."""
+    annotations, detections = random_scene(4)
+    truth = tmp_path / "gt.json"
+    truth.write_text(json.dumps(coco_dict(annotations, 3)))
+    metrics = [
+        MaskScoreMetric(str(truth), metric="segm"),
+        DumpCocoResults(tmp_path / "out.json", truth),
+    ]
+    expected = {}
+    for encoded in (False, True):
+        samples = data_samples(detections, 3)
+        for sample in samples if encoded else ():
+            prediction = sample["pred_instances"]
+            own = [d for d in detections if d["image_id"] == sample["img_id"]]
+            prediction["mask_rles"] = [d["segmentation"] for d in own]
+            prediction["view_agreement"] = [{"views": ["mirrored"], "agreement": 0.5}] * len(own)
+        for metric in metrics:
+            metric.dataset_meta = {"classes": tuple(CATEGORIES.values())}
+            metric.process({}, samples)
+        found = metrics[0].evaluate(3)
+        assert expected in ({}, found)
+        expected = found
+        metrics[1].evaluate(3)
+        rows = json.loads((tmp_path / "out.json").read_text())
+        assert len(rows) == len(detections)
+        assert [row["segmentation"] for row in rows] == [d["segmentation"] for d in detections]
+        for row in rows:
+            assert ("view_agreement" in row) == encoded
+        for module in (
+            "mmdet.evaluation.metrics.coco_metric",
+            "msrcnn_mm.engine.adapters.predictions",
+        ):
+            monkeypatch.delattr(f"{module}.encode_mask_results", raising=False)

@@ -23,7 +23,7 @@ from msrcnn_mm.engine.adapters.predictions import to_arrays, to_detections
 from msrcnn_mm.errors import SettingError, UserError
 from msrcnn_mm.rescoring.features.agreement import agreement, with_columns
 from msrcnn_mm.rescoring.features.views import View, kinds_of
-from tests.support import tiny, tiny_yolact
+from tests.support import tiny, tiny_hosts, tiny_yolact
 
 ADDED = {"agreement_scores", "consensus", "view_agreement", "mask_rles"}
 CLASSES = ("left", "right", "round")
@@ -98,9 +98,21 @@ def as_file(predictions: list[InstanceData], path: Path) -> Detections:
     return load_results(path)
 
 
-@pytest.mark.parametrize("model", [ms_rcnn(), yolact()], ids=["MS R-CNN", "YOLACT++"])
-@pytest.mark.parametrize("views", [VIEWS, ["flip"]])
-def test_agreement_is_that_of_results_files(model: Any, views: list, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "views"),
+    [
+        ("", VIEWS),
+        ("", ["flip"]),
+        ("yolact", VIEWS),
+        ("solov2/solov2_r50_fpn_1x_coco.py", VIEWS),
+        ("condinst/condinst_r50_fpn_ms-poly-90k_coco_instance.py", VIEWS),
+        ("rtmdet/rtmdet-ins_tiny_8xb32-300e_coco.py", VIEWS),
+        ("mask2former/mask2former_r50_8xb2-lsj-50e_coco.py", VIEWS),
+    ],
+)
+def test_agreement_is_that_of_results_files(name: str, views: list, tmp_path: Path) -> None:
+    ours = {"": ms_rcnn, "yolact": yolact}
+    model = ours[name]() if name in ours else tiny_hosts.tiny_config(name)
     plain = tiny.build(Config(dict(model=model))).eval()
     found = predict(tiny.build(with_views(model, views)).eval())
     expected = predict(plain)
@@ -244,6 +256,7 @@ def test_a_model_without_masks_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
+        (dict(detector=None), "detector=None is no detector of MMDetection: name the type"),
         (dict(views=[]), r"views must be a list such as \['flip', 0.8, 1.25\], not \[\]"),
         (dict(views="flip"), "views must be a list"),
         (dict(views=0.8), "views must be a list"),
