@@ -61,12 +61,18 @@ def dece(scores: Floats, correct: Floats) -> float | None:
 
 
 def calibration_errors(
-    scores: Floats, matched: Floats, matched_half: Floats, classes: Sequence[ClassScore]
+    expected_ious: Floats,
+    expected_precisions: Floats,
+    matched: Floats,
+    matched_half: Floats,
+    classes: Sequence[ClassScore],
 ) -> CalibrationErrors:
     """Returns all calibration errors of one score.
 
     Args:
-        scores: (D,), in [0, 1], of the detections of classes with ground truth.
+        expected_ious: (D,), in [0, 1], what the score says of the IoUs of the detections of classes
+            with ground truth.
+        expected_precisions: (D,), in [0, 1], what it says of their being correct.
         matched: (D,), IoU with the instance found, where any overlap makes a match; 0 for a false
             alarm, NaN for a detection that does not count.
         matched_half: (D,), the same where a match needs IoU 0.5.
@@ -76,8 +82,8 @@ def calibration_errors(
     return CalibrationErrors(
         laece=mean_defined(one.laece for one in classes),
         laace=mean_defined(one.laace for one in classes),
-        dece=dece(scores[at_half], (matched_half[at_half] > 0).astype(float)),
-        bins=_reliability(scores, matched, matched_half),
+        dece=dece(expected_precisions[at_half], (matched_half[at_half] > 0).astype(float)),
+        bins=_reliability(expected_ious, matched, matched_half),
     )
 
 

@@ -36,7 +36,7 @@ from .protocol import (
     Protocol,
     coco_protocol,
 )
-from .rankings import in_unit_interval, ranking_notes, ranking_scores
+from .rankings import expectations, in_unit_interval, ranking_notes, ranking_scores
 from .tp_share import tp_shares
 
 _NO_GAP = 1e-9  # equal rankings may differ by rounding
@@ -74,6 +74,10 @@ def evaluate_scores(
     instances = count_instances(overlaps, AREA_RANGES[0])
 
     in_order = {name: values[overlaps.detections] for name, values in by_ranking.items()}
+    said = {
+        name: (ious[overlaps.detections], precisions[overlaps.detections])
+        for name, (ious, precisions) in expectations(detections, by_ranking).items()
+    }
 
     def measure(compared: Overlaps, what: str) -> dict[str, Curves]:
         return {
@@ -83,7 +87,7 @@ def evaluate_scores(
 
     measured = measure(overlaps, "rankings")
     parts = {
-        name: _ScoreParts(overlaps, values, protocol, instances)
+        name: _ScoreParts(overlaps, values, *said[name], protocol, instances)
         for name, values in in_order.items()
         if name not in REFERENCES
     }
@@ -98,7 +102,7 @@ def evaluate_scores(
         for name, part in parts.items()
         if part.calibration_errors is not None
     }
-    matched = {name: parts[name].matched for name in laeces}
+    matched = {name: (said[name][0], parts[name].matched) for name in laeces}
     resamples = resample(overlaps, in_order, matched, protocol)
     return ScoreEvaluation(
         images=len(set(protocol.image_ids)),
@@ -152,6 +156,14 @@ def evaluate_scores(
 class _ScoreParts:
     """Calibration and LRP of one score, overall and by class.
 
+    Args:
+        overlaps: Of D detections.
+        scores: (D,), which rank the detections.
+        expected_ious: (D,), judged by LaECE_0 and LaACE_0.
+        expected_precisions: (D,), judged by D-ECE.
+        protocol: That of ``overlaps``.
+        instances: (K,), of each class.
+
     Attributes:
         matched: (D,), IoU with the instance found, where any overlap makes a match.
         calibration_errors: None for a score outside [0, 1].
@@ -160,13 +172,20 @@ class _ScoreParts:
     """
 
     def __init__(
-        self, overlaps: Overlaps, scores: Floats, protocol: Protocol, instances: Ints
+        self,
+        overlaps: Overlaps,
+        scores: Floats,
+        expected_ious: Floats,
+        expected_precisions: Floats,
+        protocol: Protocol,
+        instances: Ints,
     ) -> None:
         self.matched, half = matched_ious(overlaps, scores, protocol, (0.0, CORRECT_IOU))
-        calibratable = in_unit_interval(scores)
+        calibratable = in_unit_interval(expected_ious) and in_unit_interval(expected_precisions)
         self.by_class: list[ClassScore] = []
         for k, (start, end) in enumerate(pairwise(overlaps.bounds)):
             own, matched, at_half = scores[start:end], self.matched[start:end], half[start:end]
+            said = expected_ious[start:end]
             counted, counted_half = ~np.isnan(matched), ~np.isnan(at_half)
             calibrated = calibratable and instances[k] > 0
             lrp = None
@@ -174,8 +193,8 @@ class _ScoreParts:
                 lrp = class_lrp(own[counted_half], at_half[counted_half], int(instances[k]))
             self.by_class.append(
                 ClassScore(
-                    laece=laece(own[counted], matched[counted]) if calibrated else None,
-                    laace=laace(own[counted], matched[counted]) if calibrated else None,
+                    laece=laece(said[counted], matched[counted]) if calibrated else None,
+                    laace=laace(said[counted], matched[counted]) if calibrated else None,
                     lrp=lrp,
                 )
             )
@@ -184,7 +203,11 @@ class _ScoreParts:
         if calibratable:
             known = np.repeat(instances > 0, np.diff(overlaps.bounds))
             self.calibration_errors = calibration_errors(
-                scores[known], self.matched[known], half[known], self.by_class
+                expected_ious[known],
+                expected_precisions[known],
+                self.matched[known],
+                half[known],
+                self.by_class,
             )
 
 

@@ -25,7 +25,7 @@ _ROUNDING = 1e-9  # sums that are equal may differ by so much
 def resample(
     overlaps: Overlaps,
     scores: Mapping[str, Floats],
-    matched: Mapping[str, Floats],
+    matched: Mapping[str, tuple[Floats, Floats]],
     protocol: Protocol,
 ) -> Resamples | None:
     """Computes AP and LaECE_0 on images drawn with replacement.
@@ -33,8 +33,8 @@ def resample(
     Args:
         overlaps: Of D detections.
         scores: Ranking -> (D,); that of oracle and TP share, which no score reaches, is not judged.
-        matched: Score in [0, 1] -> (D,) IoUs with the instance found, where any overlap makes a
-            match.
+        matched: Score -> (D,) IoUs that it expects, in [0, 1], and (D,) IoUs with the instance
+            found, where any overlap makes a match.
         protocol: That of ``overlaps``.
 
     Returns:
@@ -51,8 +51,8 @@ def resample(
             for name in progress(judged, "intervals", len(judged))
         },
         laeces={
-            name: resampled_laeces(overlaps, scores[name], own, draws)
-            for name, own in matched.items()
+            name: resampled_laeces(overlaps, expected, own, draws)
+            for name, (expected, own) in matched.items()
         },
     )
 

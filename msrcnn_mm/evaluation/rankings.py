@@ -81,6 +81,34 @@ def ranking_scores(
     return rankings
 
 
+def expectations(
+    detections: Detections, rankings: Mapping[str, Floats]
+) -> dict[str, tuple[Floats, Floats]]:
+    """Returns what each score says of a mask's IoU and of its being correct.
+
+    A score stands for both itself. A re-scorer says both beside its score, which is a TP share.
+
+    Args:
+        detections: D masks.
+        rankings: From :func:`ranking_scores`.
+
+    Returns:
+        Ranking -> (D,) expected IoUs, (D,) expected precisions.
+    """
+    said = {name: (values, values) for name, values in rankings.items()}
+    if RESCORED_SCORE in said and has_expectations(detections):
+        assert detections.expected_ious is not None
+        assert detections.expected_precisions is not None
+        said[RESCORED_SCORE] = detections.expected_ious, detections.expected_precisions
+    return said
+
+
+def has_expectations(detections: Detections) -> bool:
+    """Returns whether every detection has an expected IoU and precision."""
+    columns = (detections.expected_ious, detections.expected_precisions)
+    return all(column is not None and not np.isnan(column).any() for column in columns)
+
+
 def ranking_notes(rankings: Mapping[str, Floats], detections: Detections) -> list[str]:
     """Returns a sentence for each score that is incomplete or leaves [0, 1].
 
@@ -93,6 +121,11 @@ def ranking_notes(rankings: Mapping[str, Floats], detections: Detections) -> lis
         lacking = int(np.isnan(values).sum())
         if lacking:
             notes.append(f"{lacking} detections have no {words(name)}: they rank by class score")
+    if RESCORED_SCORE in rankings and has_expectations(detections):
+        notes.append(
+            "LaECE and LaACE of the rescored score are those of its expected IoU, D-ECE that of its"
+            " expected precision"
+        )
     for name, values in rankings.items():
         if name not in REFERENCES and not in_unit_interval(values):
             notes.append(

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.evaluation.calibration_errors import dece
+from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.evaluation_result import as_json
 from msrcnn_mm.evaluation.summaries import score_table
 from msrcnn_mm.evaluation.true_ious import quality_ious, true_ious
@@ -176,3 +178,21 @@ def test_json_holds_everything_and_no_nan() -> None:
     assert len(read["detections"]["matched_ious"]["mask_score"]) == len(detections)
     assert len(read["detections"]["tp_shares"]) == len(detections)
     assert read["resamples"] is None  # of three images
+
+
+def test_calibration_of_a_rescored_score_is_that_of_what_it_expects() -> None:
+    coco, rows = worked_scene()
+    rescored = replace(Detections.from_rows(rows), rescored_scores=np.array([0.2, 0.5, 0.8]))
+    ious, precisions = np.linspace(0.9, 0.5, len(rows)), np.linspace(0.3, 0.6, len(rows))
+    both = replace(rescored, expected_ious=ious, expected_precisions=precisions)
+    plain, expected = (evaluate_scores(coco, one, protocol(coco)) for one in (rescored, both))
+    assert expected.rankings == plain.rankings
+    assert expected.lrp == plain.lrp
+    matched = np.asarray(plain.detections.matched_ious["rescored_score"])
+    errors, own = (one.calibration_errors["rescored_score"] for one in (expected, plain))
+    assert errors.laace == pytest.approx(np.abs(ious - matched).mean())
+    assert own.laace == pytest.approx(np.abs(rescored.rescored_scores - matched).mean())
+    assert errors.dece == pytest.approx(dece(precisions, (matched >= 0.5).astype(float)))
+    assert expected.laece_intervals["rescored_score"].value == errors.laece
+    assert "expected IoU" in score_table(expected)
+    assert "expected IoU" not in score_table(plain)

@@ -38,7 +38,7 @@ def plain(p: np.ndarray, foreground: np.ndarray) -> dict[str, float]:
         "maximum": p.max() if p.size else 0.0,
         "entropy": over(entropy, p.size),
         "foreground_entropy": over(entropy, area),
-        "expected_iou": over(on, area + rest),
+        "soft_iou": over(on, area + rest),
         "rim_mean": over(rim, rim_cells),
     }
 

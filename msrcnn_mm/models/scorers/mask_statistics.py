@@ -16,7 +16,7 @@ NAMES = (
     "maximum",
     "entropy",
     "foreground_entropy",
-    "expected_iou",
+    "soft_iou",
     "rim_mean",
 )
 """Columns of :func:`mask_statistics`, and their entries in ``mask_statistics`` of results files."""
@@ -33,7 +33,7 @@ def mask_statistics(probs: Tensor, foreground: Tensor, cells: BoxCells) -> Tenso
     - ``maximum``: of p.
     - ``entropy``: mean of -p log p - (1 - p) log(1 - p), in nats; ``foreground_entropy``: its sum
       over all cells / cells of foreground.
-    - ``expected_iou``: E[intersection] / E[union], the sum of p over the foreground / (cells of
+    - ``soft_iou``: E[intersection] / E[union], the sum of p over the foreground / (cells of
       foreground + sum of p over the rest).
     - ``rim_mean``: mean of p over the outermost cells.
 
@@ -64,7 +64,7 @@ def mask_statistics(probs: Tensor, foreground: Tensor, cells: BoxCells) -> Tenso
         "maximum": torch.segment_reduce(p, "max", lengths=many, initial=0),
         "entropy": _ratio(entropy, many),
         "foreground_entropy": _ratio(entropy, area),
-        "expected_iou": _ratio(on, area + sums - on),
+        "soft_iou": _ratio(on, area + sums - on),
         "rim_mean": _ratio(total(p * cells.rim), total(cells.rim)),
     }
     return torch.stack([columns[name].float() for name in NAMES], dim=1)

@@ -22,7 +22,7 @@ MASK_STATISTICS = (
     "maximum",
     "entropy",
     "foreground_entropy",
-    "expected_iou",
+    "soft_iou",
     "rim_mean",
 )
 """Entries of ``mask_statistics`` of a row of a results file, of the mask's probabilities."""
