@@ -111,8 +111,9 @@ def fit_rescorer(
     """Fits a re-scorer.
 
     The curves of expected IoU and precision are fitted to the scores; those of trees are by trees
-    that did not see the image. Warns of classes without a detection to fit to: their detections
-    are scored as those of the other classes.
+    that did not see the image. The other methods' score is an expected IoU itself.
+    Warns of classes without a detection to fit to: their detections are scored as those of the
+    other classes.
 
     Args:
         detections: D detections with masks.
@@ -143,6 +144,7 @@ def fit_rescorer(
         found = cross_fit(features.values, targets.tp_shares, images, features.base)
         fitted = TreeScore(features.names, features.views, found.trees)
         scores, target = found.scores, targets.tp_shares
+        iou_curve = _curve(scores, targets.ious)
     else:
         if views:
             detections = with_agreement(detections, views)
@@ -150,11 +152,12 @@ def fit_rescorer(
         target = matched_by(score, overlaps, detections, protocol)
         fitted = CalibratedScore.fit(method, score, detections, target)
         scores = fitted.scores(detections)
+        iou_curve = Isotonic([0.0, 1.0], [0.0, 1.0])
     counts = ~np.isnan(target)
     _warn_of_missing(coco, {detections.category_ids[i] for i in np.flatnonzero(counts)})
     return Rescorer(
         method=fitted,
-        iou_curve=_curve(scores, targets.ious),
+        iou_curve=iou_curve,
         precision_curve=_curve(scores, targets.correct),
         categories=coco.getCatIds(),
         classes=[str(coco.cats[i]["name"]) for i in coco.getCatIds()],
