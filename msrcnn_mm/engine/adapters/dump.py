@@ -20,8 +20,9 @@ from .predictions import to_arrays, to_detections
 class DumpCocoResults(BaseMetric):
     """Writes every detection of a test run into one JSON file in COCO's results format.
 
-    Beside COCO's fields an entry has ``mask_iou``, ``mask_score`` and ``foreground_prob``
-    where the detector has them; ``score`` is the class score. pycocotools reads the file as it is.
+    Beside COCO's fields an entry has ``mask_iou``, ``mask_score``, ``foreground_prob``, the other
+    :data:`.SCORE_ENTRIES`, ``mask_statistics`` and ``view_agreement`` where the detector has them;
+    ``score`` is the class score. pycocotools reads the file as it is.
 
     Args:
         out_file_path: The file to write; missing folders are made.

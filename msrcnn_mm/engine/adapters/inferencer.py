@@ -30,7 +30,8 @@ class MaskScoringInferencer(DetInferencer):
 
     Beside ``labels``, ``scores``, ``bboxes`` and ``masks`` a prediction has ``mask_ious``,
     ``mask_scores`` and ``foreground_probs``, each a list of D numbers, where the detector predicts
-    them; and ``rescored_scores``, ``expected_ious`` and ``expected_precisions`` where
+    them; ``agreement_scores`` and ``consensus`` of a ``MultiViewDetector``; and
+    ``rescored_scores``, ``expected_ious`` and ``expected_precisions`` where
     ``model.test_cfg.rescorer`` names a file. ``DetInferencer`` itself does neither.
 
     No input replaces the files of another. Pictures and predictions keep the folders below the
