@@ -1,4 +1,4 @@
-"""What a run says of its model's views."""
+"""Logs what the views of a model cost, and warns of classes that a mirror swaps."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 
 from msrcnn_mm.errors import warn
 
+from ..adapters.coco_dataset import meta_of
 from ..adapters.predictions import bare_model
 from ..views.detector import MultiView
 from ..views.tally import ViewTally
@@ -40,7 +41,7 @@ class MultiViewHook(Hook):
         if not (isinstance(model, MultiView) and model.tally.images and is_main_process()):
             return
         MMLogger.get_current_instance().info(model.tally.cost())
-        warning = model.tally.swap_warning((model.dataset_meta or {}).get("classes"))
+        warning = model.tally.swap_warning(model.dataset_meta.get("classes"))
         if warning is not None:
             warn(warning)
 
@@ -50,7 +51,6 @@ class MultiViewHook(Hook):
         model = bare_model(runner.model)
         if not isinstance(model, MultiView):
             return
-        meta = getattr(getattr(runner, loop).dataloader.dataset, "metainfo", None)
-        model.dataset_meta = meta[0] if isinstance(meta, list) else meta
+        model.dataset_meta = meta_of(getattr(runner, loop).dataloader.dataset)
         model.swapped_labels()
         model.tally = ViewTally()

@@ -1,4 +1,4 @@
-"""What a run says of its model's views."""
+"""Tests what a run logs of its model's views, and its warning of classes that a mirror swaps."""
 
 import logging
 from types import SimpleNamespace
