@@ -19,16 +19,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pycocotools.coco import COCO
-
 from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.detections import SCORE_ENTRIES, Detections
 from msrcnn_mm.coco.results_file import load_results, write_results
-from msrcnn_mm.errors import UserError
+from msrcnn_mm.errors import UserError, warn
 from msrcnn_mm.evaluation.average_precision import curves
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.intervals import ap_gains, resample
-from msrcnn_mm.evaluation.overlaps import find_overlaps
+from msrcnn_mm.evaluation.overlaps import Overlaps, find_overlaps
 from msrcnn_mm.evaluation.protocol import (
     RESCORED_SCORE,
     UNFITTED_SCORES,
@@ -151,13 +149,14 @@ def attempt(args: argparse.Namespace) -> None:
         detections = with_agreement(detections, views)
     if detections.consensus is not None:
         warn_of_duplicates(detections, str(args.results))
-    targets = targets_of(coco, detections, protocol)
+    overlaps = find_overlaps(coco, detections, protocol)
+    targets = targets_of(overlaps, detections, protocol)
     check_enough(coco, detections, targets)
     if args.method == TREES:
-        _attempt_trees(coco, detections, targets, protocol)
+        _attempt_trees(overlaps, detections, targets, protocol)
         return
     score = args.score or default_score(detections)
-    matched = matched_by(score, find_overlaps(coco, detections, protocol), detections, protocol)
+    matched = matched_by(score, overlaps, detections, protocol)
     rescored = cross_fit_calibrator(args.method, score, detections, matched)
     print(
         score_table(evaluate_scores(coco, replace(detections, rescored_scores=rescored), protocol))
@@ -166,7 +165,7 @@ def attempt(args: argparse.Namespace) -> None:
 
 
 def _attempt_trees(
-    coco: COCO, detections: Detections, targets: Targets, protocol: Protocol
+    overlaps: Overlaps, detections: Detections, targets: Targets, protocol: Protocol
 ) -> None:
     """Prints AP by the scores that there are and by trees fitted on more and more images."""
     features = features_of(detections)
@@ -176,7 +175,6 @@ def _attempt_trees(
     curve = learning_curve(features.values, targets.tp_shares, images, features.base)
     fitted = [f"re-scored, fitted on {size} images" for size in curve]
     scores |= dict(zip(fitted, curve.values(), strict=True))
-    overlaps = find_overlaps(coco, detections, protocol)
     in_order = {name: values[overlaps.detections] for name, values in scores.items()}
     columns = {name: curves(overlaps, own, protocol).columns() for name, own in in_order.items()}
     aps = {name: float(column[0]) for name, column in columns.items()}
@@ -212,7 +210,7 @@ def fit(args: argparse.Namespace) -> None:
         f" {rescorer.detections:,} detections in {len(rescorer.images):,} images"
     )
     if rescorer.detections < FEW:
-        print(f"note: {rescorer.detections:,} detections are few: use some hundreds")
+        warn(f"{rescorer.detections:,} detections are few: use some hundreds")
 
 
 def apply(args: argparse.Namespace) -> None:

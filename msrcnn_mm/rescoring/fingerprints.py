@@ -1,4 +1,4 @@
-"""Describes results and annotations: to tell another detector apart, or the same images.
+"""Describes results and annotations, so that another detector or the same images are noticed.
 
 Shape shorthand: D detections, Q quantiles.
 """
@@ -44,8 +44,8 @@ class DetectorFingerprint:
     detections_per_image: float
 
     def __post_init__(self) -> None:
-        quantiles = np.array(self.score_quantiles)
-        if quantiles.shape != _SHARES.shape or not np.isfinite(quantiles.astype(float)).all():
+        quantiles = self.score_quantiles
+        if len(quantiles) != len(_SHARES) or not all(map(is_number, quantiles)):
             raise ValueError(f"score_quantiles are not {len(_SHARES)} numbers")
         if not is_number(self.detections_per_image):
             raise ValueError("detections_per_image is not a number")

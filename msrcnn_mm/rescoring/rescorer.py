@@ -1,4 +1,4 @@
-"""A re-scorer: what gives each detection a new score, as a JSON file of numbers and names.
+"""Gives detections new scores by a fitted method, and stores it as JSON.
 
 Shape shorthand: D detections.
 """
@@ -266,7 +266,7 @@ def read_rescorer(path: str | Path) -> Rescorer:
         return _parsed(_renewed(content) if content["format"] == CALIBRATION_FORMAT else content)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(
             f"{path} is a damaged re-scorer ({type(error).__name__}: {error}): fit it anew"
         ) from error

@@ -28,7 +28,7 @@ from .calibrators.calibrated_score import CalibratedScore
 from .calibrators.factors import score_and_factors
 from .calibrators.isotonic import Isotonic
 from .features.agreement import with_agreement
-from .features.collect import Features, features_of
+from .features.collect import features_of
 from .features.image_groups import numbered
 from .features.views import View
 from .fingerprints import DetectorFingerprint, annotation_fingerprints, result_fingerprints
@@ -53,16 +53,14 @@ class Targets:
     correct: Column
 
 
-def targets_of(coco: COCO, detections: Detections, protocol: Protocol) -> Targets:
+def targets_of(overlaps: Overlaps, detections: Detections, protocol: Protocol) -> Targets:
     """Matches detections with instances, in class-score order.
 
-    Raises:
-        UserError: As :func:`msrcnn_mm.evaluation.overlaps.find_overlaps`.
+    Args:
+        overlaps: Of the detections with their annotations.
+        detections: D detections.
+        protocol: That of ``overlaps``.
     """
-    return _targets(find_overlaps(coco, detections, protocol), detections, protocol)
-
-
-def _targets(overlaps: Overlaps, detections: Detections, protocol: Protocol) -> Targets:
     scores = detections.class_scores[overlaps.detections]
     (ious,) = matched_ious(overlaps, scores, protocol, (0.0,))
     (correct,) = matched_ious(overlaps, scores, protocol, (CORRECT_IOU,))
@@ -75,9 +73,11 @@ def check_enough(coco: COCO, detections: Detections, targets: Targets) -> None:
     """Checks that results can be fitted to.
 
     Raises:
-        UserError: There are too few images, class scores that do not rank within [0, 1], or no
-            correct mask.
+        UserError: There are no detections, too few images, class scores that do not rank within
+            [0, 1], or no correct mask.
     """
+    if not len(detections):
+        raise UserError("there are no detections to fit a re-scorer to")
     scores = detections.class_scores
     inside = (scores > 0) & (scores < 1)
     if not in_unit_interval(scores) or not inside.any() or scores.min() == scores.max():
@@ -104,7 +104,6 @@ def fit_rescorer(
     annotations: str,
     views: Sequence[View] = (),
     protocol: Protocol | None = None,
-    features: Features | None = None,
     method: str = TREES,
     score: str | None = None,
 ) -> Rescorer:
@@ -122,7 +121,6 @@ def fit_rescorer(
         views: Results of the same images in other views; none if the detections have their
             agreement with these themselves.
         protocol: Which detections count; by default COCO's own.
-        features: Of the detections and views, if they have been computed; for trees.
         method: A name of :data:`.methods.METHODS`.
         score: Name of the score that a method other than trees corrects; by default the mask score
             or, without it, the class score.
@@ -135,11 +133,11 @@ def fit_rescorer(
         raise UserError("there are no detections to fit a re-scorer to")
     protocol = protocol or coco_protocol(coco)
     overlaps = find_overlaps(coco, detections, protocol)
-    targets = _targets(overlaps, detections, protocol)
+    targets = targets_of(overlaps, detections, protocol)
     fitted: Method
     if method == TREES:
-        features = features or features_of(detections, views)
         check_enough(coco, detections, targets)
+        features = features_of(detections, views)
         images = numbered(detections.image_ids)
         found = cross_fit(features.values, targets.tp_shares, images, features.base)
         fitted = TreeScore(features.names, features.views, found.trees)

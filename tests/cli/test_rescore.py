@@ -35,6 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{name}_gt.json").write_text(json.dumps(truth))
         (folder / f"{name}.json").write_text(json.dumps(rows))
         (folder / f"{name}_f.json").write_text(json.dumps(flipped(rows)))
+    (folder / "empty.json").write_text("[]")
     return folder
 
 
@@ -204,6 +205,7 @@ def test_results_with_agreement_need_no_views(capsys: pytest.CaptureFixture[str]
         (agree, "fit.json --flipped fit_f.json --out fit_f.json", "is read as well"),
         (agree, "fit.json --flipped fit_f.json --swap 3 --out a.json", "two category ids, A=B"),
         (rescore, "fit fit.json fit_gt.json --out fit_gt.json", "is read as well"),
+        (rescore, "try empty.json fit_gt.json", "there are no detections to fit a re-scorer to"),
         (rescore, "fit fit.json fit_gt.json --out o --score maskness", "trees take all scores"),
         (rescore, "fit fit.json fit_gt.json --out o --method magic", "invalid choice: 'magic'"),
         (
