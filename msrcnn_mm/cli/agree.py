@@ -66,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         confident = detections.class_scores >= CONFIDENT
         mean = f"{columns[AGREEMENT][confident].mean():.3f}" if confident.any() else "-"
         again = found_again(detections, brought_back)
-        rows.append([view.name, f"{again.confident:,}", f"{again.share:.1%}", mean])
+        share = f"{again.share:.1%}" if again.confident else "-"
+        rows.append([view.name, f"{again.confident:,}", share, mean])
         found.append(columns)
     warn_of_duplicates(detections, str(args.results))
     write_results(with_columns(detections, kinds_of(views), found), args.out)

@@ -1,4 +1,4 @@
-"""Any instance segmenter, whose masks are compared between views of each image at test.
+"""Compares the masks of any instance segmenter between views of each image at test.
 
 Shape shorthand: N images in a batch, D detections of an image.
 """
@@ -41,7 +41,7 @@ class MultiView(BaseDetector):
     without views, to the last bit: the image is never in one batch with its views.
 
     Attributes:
-        views: Those compared with the image.
+        views: Views that are compared with the image.
         swap: Pairs of names of classes that mirroring swaps.
         tally: What the views cost since it was last replaced.
     """
