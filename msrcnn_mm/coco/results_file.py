@@ -64,7 +64,7 @@ def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
     for row in rows:
         mask = as_rle(row["segmentation"], *row["segmentation"]["size"])
         height, width = mask["size"]
-        # one list for all masks of a size saves a quarter of their memory
+        # one list for all masks of a size saves memory
         mask["size"] = sizes.setdefault((height, width), mask["size"])
         row["segmentation"] = mask
         if "bbox" in row and not (row["bbox"][2] > 0 and row["bbox"][3] > 0):
