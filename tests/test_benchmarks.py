@@ -18,6 +18,7 @@ import torch
         ("fast_mask_iou", ["--masks", "2", "--turns", "1"], "FastMaskIoUHead"),
         ("intervals", ["--images", "20", "--classes", "2"], "the APs are equal"),
         ("mask_iou_targets", ["--repeats", "1", "--scenes", "2"], "mean"),
+        ("rescoring", ["--images", "12"], "s of processors"),
         ("score_metric", ["--images", "3"], "the APs are equal"),
     ],
 )

@@ -12,9 +12,10 @@ import numpy as np
 from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.coco.json_values import is_number
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation.overlaps import Floats, progress
+from msrcnn_mm.evaluation.overlaps import Floats, Ints
 
 from .image_groups import by_image, mask_ious, masks_of, numbered
+from .processes import in_processes
 from .views import KINDS, View, check_view, kinds_of
 
 AGREEMENT = "agreement"
@@ -51,18 +52,25 @@ def agreement(detections: Detections, view: Detections) -> dict[str, Column]:
     classes = numbered(detections.category_ids, numbers)
     view_classes = numbered(view.category_ids, numbers)
     there = by_image(view.image_ids)
-    images = by_image(detections.image_ids)
-    for image_id, here in progress(images.items(), "agreement", len(images)):
-        if image_id in there:
-            near = there[image_id]
-            ious = np.zeros((len(here), len(near)))
-            for one in np.intersect1d(classes[here], view_classes[near]):
-                rows = np.flatnonzero(classes[here] == one)
-                places = np.flatnonzero(view_classes[near] == one)
-                ious[rows[:, None], places] = mask_ious(
-                    [masks[i] for i in here[rows]], [others[i] for i in near[places]]
-                )
-            columns[:, here] = _of_image(ious, view.class_scores[near])
+    images = [
+        (here, there[image_id])
+        for image_id, here in by_image(detections.image_ids).items()
+        if image_id in there
+    ]
+
+    def of_image(image: tuple[Ints, Ints]) -> Floats:
+        here, near = image
+        ious = np.zeros((len(here), len(near)))
+        for one in np.intersect1d(classes[here], view_classes[near]):
+            rows = np.flatnonzero(classes[here] == one)
+            places = np.flatnonzero(view_classes[near] == one)
+            ious[rows[:, None], places] = mask_ious(
+                [masks[i] for i in here[rows]], [others[i] for i in near[places]]
+            )
+        return _of_image(ious, view.class_scores[near])
+
+    for (here, _), found in zip(images, in_processes(of_image, images, "agreement"), strict=True):
+        columns[:, here] = found
     return dict(zip(_OF_VIEW, columns, strict=True))
 
 
