@@ -28,7 +28,7 @@ from .calibrators.calibrated_score import CalibratedScore
 from .calibrators.factors import score_and_factors
 from .calibrators.isotonic import Isotonic
 from .features.agreement import with_agreement
-from .features.collect import features_of
+from .features.collect import Features, features_of
 from .features.image_groups import numbered
 from .features.views import View
 from .fingerprints import DetectorFingerprint, annotation_fingerprints, result_fingerprints
@@ -104,6 +104,7 @@ def fit_rescorer(
     annotations: str,
     views: Sequence[View] = (),
     protocol: Protocol | None = None,
+    features: Features | None = None,
     method: str = TREES,
     score: str | None = None,
 ) -> Rescorer:
@@ -121,6 +122,7 @@ def fit_rescorer(
         views: Results of the same images in other views; none if the detections have their
             agreement with these themselves.
         protocol: Which detections count; by default COCO's own.
+        features: Of the detections and views, if they have been computed; for trees.
         method: A name of :data:`.methods.METHODS`.
         score: Name of the score that a method other than trees corrects; by default the mask score
             or, without it, the class score.
@@ -137,7 +139,7 @@ def fit_rescorer(
     fitted: Method
     if method == TREES:
         check_enough(coco, detections, targets)
-        features = features_of(detections, views)
+        features = features or features_of(detections, views)
         images = numbered(detections.image_ids)
         found = cross_fit(features.values, targets.tp_shares, images, features.base)
         fitted = TreeScore(features.names, features.views, found.trees)
