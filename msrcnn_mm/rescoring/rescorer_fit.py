@@ -60,7 +60,12 @@ def targets_of(overlaps: Overlaps, detections: Detections, protocol: Protocol) -
         overlaps: Of the detections with their annotations.
         detections: D detections.
         protocol: That of ``overlaps``.
+
+    Raises:
+        UserError: There are no detections.
     """
+    if not len(detections):
+        raise UserError("there are no detections to fit a re-scorer to")
     scores = detections.class_scores[overlaps.detections]
     (ious,) = matched_ious(overlaps, scores, protocol, (0.0,))
     (correct,) = matched_ious(overlaps, scores, protocol, (CORRECT_IOU,))
@@ -73,11 +78,9 @@ def check_enough(coco: COCO, detections: Detections, targets: Targets) -> None:
     """Checks that results can be fitted to.
 
     Raises:
-        UserError: There are no detections, too few images, class scores that do not rank within
-            [0, 1], or no correct mask.
+        UserError: There are too few images, class scores that do not rank within [0, 1], or no
+            correct mask.
     """
-    if not len(detections):
-        raise UserError("there are no detections to fit a re-scorer to")
     scores = detections.class_scores
     inside = (scores > 0) & (scores < 1)
     if not in_unit_interval(scores) or not inside.any() or scores.min() == scores.max():
@@ -131,8 +134,6 @@ def fit_rescorer(
         UserError: There are no detections, or they lack the score. For trees see
             :func:`check_enough` and :func:`.collect.features_of`.
     """
-    if not len(detections):
-        raise UserError("there are no detections to fit a re-scorer to")
     protocol = protocol or coco_protocol(coco)
     overlaps = find_overlaps(coco, detections, protocol)
     targets = targets_of(overlaps, detections, protocol)
