@@ -16,9 +16,9 @@ from torch import Tensor
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import SettingError, UserError, first_names
 from msrcnn_mm.rescoring.features.agreement import ENTRY, agreement, with_columns
-from msrcnn_mm.rescoring.features.views import View, kinds_of
+from msrcnn_mm.rescoring.features.views import View, kind, kinds_of
 
-from ..adapters.predictions import to_arrays, to_detections
+from ..adapters.predictions import LABELS, to_arrays, to_detections
 from .inputs import mirrored, resized
 from .tally import ViewTally
 
@@ -28,7 +28,6 @@ MULTI_VIEW = "MultiViewDetector"
 FLIP = "flip"
 """The view that is the image mirrored left to right; other views are factors of its size."""
 
-_LABELS = range(2**31)  # as category ids: only which detections share a class matters
 _COMPARED = ("bboxes", "labels", "scores", "masks")
 
 
@@ -62,8 +61,7 @@ class MultiView(BaseDetector):
     @property
     def view_kinds(self) -> list[str]:
         """Sorted kinds of the views, as a re-scorer wants them."""
-        nothing = Detections.from_rows([])
-        return kinds_of([View(str(view), nothing, view == FLIP) for view in self.views])
+        return sorted(kind(view == FLIP) for view in self.views)
 
     def predict(
         self,
@@ -147,7 +145,7 @@ class MultiView(BaseDetector):
             )
         arrays = to_arrays({name: instances[name] for name in names or instances.keys()})
         instances.mask_rles = arrays["masks"]
-        return to_detections(arrays, sample.get("img_id"), _LABELS)
+        return to_detections(arrays, sample.get("img_id"), LABELS)
 
     def _compare(
         self, instances: InstanceData, detections: Detections, views: Sequence[View]

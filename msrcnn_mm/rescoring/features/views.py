@@ -115,7 +115,12 @@ class FoundAgain:
 
 def kinds_of(views: Sequence[View]) -> list[str]:
     """Returns the sorted kinds of views, see :data:`KINDS`."""
-    return sorted(KINDS[0] if view.mirrored else KINDS[1] for view in views)
+    return sorted(kind(view.mirrored) for view in views)
+
+
+def kind(mirrored: bool) -> str:
+    """Returns the kind of a view, see :data:`KINDS`."""
+    return KINDS[0] if mirrored else KINDS[1]
 
 
 def found_again(detections: Detections, view: Detections) -> FoundAgain:
