@@ -199,6 +199,7 @@ def check_view(detections: Detections, view: View) -> Detections:
             f"{view.name}: {found.of_class:,} of the {found.found:,} masks that are found again are"
             f" of the same category, and masks of {first_names(others)}: give results with the same"
             " category ids"
+            + (", or the classes that a mirror swaps by --swap" if view.mirrored else "")
         )
     return brought_back
 

@@ -114,6 +114,17 @@ def test_classes_that_a_mirror_swaps_are_named_and_paired(capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_few_masks_of_each_class_that_a_mirror_swaps():
+    """Too few tell a swap from other category ids, so the message names both."""
+    turned = [(c + 6) % 12 for c in results(classes=12).category_ids]
+    view = replace(flipped(results(classes=12)), category_ids=turned)
+    with pytest.raises(UserError, match="same category ids, or the classes .* by --swap"):
+        check_view(results(classes=12), View("f.json", view, mirrored=True))
+    pairs = {c: c + 6 for c in range(6)}
+    back = check_view(results(classes=12), View("f.json", view, mirrored=True, pairs=pairs))
+    assert back.category_ids == results(classes=12).category_ids
+
+
 def test_a_class_that_is_taken_for_another_is_no_swap(capsys):
     taken = replace(flipped(results()), category_ids=[0] * len(results()))
     check_view(results(), View("f.json", taken, mirrored=True))
