@@ -123,7 +123,7 @@ def measure(paths: list[Path]) -> None:
     rescorer = measured(
         "fit", lambda: fit_rescorer(detections, coco, "annotations", views, features=features)
     )
-    scores = measured("scores", lambda: rescorer.score(features)).scores
+    scores = measured("scores", lambda: rescorer.method.of_features(features))
     print(f"{len(features.names)} features, scores from {scores.min():.3f} to {scores.max():.3f}")
 
 

@@ -2,9 +2,12 @@
 
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import torch
+
+from benchmarks.rescoring import write_scenes
 
 
 @pytest.mark.parametrize(
@@ -32,3 +35,19 @@ def test_benchmark_runs(
     monkeypatch.setattr(sys, "argv", [name, *options])
     import_module(f"benchmarks.{name}").main()
     assert says in capfd.readouterr().out
+
+
+def test_benchmarks_of_re_scored_results_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    annotations, results, *_ = (str(path) for path in write_scenes(tmp_path, 12))
+    rescored, picture = str(tmp_path / "rescored.json"), tmp_path / "ladder.png"
+    options = ["--draws", "1", "--also", results, annotations, "--out", rescored]
+    monkeypatch.setattr(sys, "argv", ["rescored_ap", results, annotations, *options])
+    import_module("benchmarks.rescored_ap").main()
+    assert "re-scored over class score" in capsys.readouterr().out
+    monkeypatch.setattr(
+        sys, "argv", ["rescored_ladder", str(picture), "scenes", rescored, annotations]
+    )
+    import_module("benchmarks.rescored_ladder").main()
+    assert picture.stat().st_size
