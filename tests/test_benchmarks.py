@@ -1,6 +1,5 @@
 """Runs each benchmark to its end at its smallest size. The measurements are not tested."""
 
-import json
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.support.coco_scenes import coco_dict, random_scene
+from benchmarks.rescoring import write_scenes
 
 
 @pytest.mark.parametrize(
@@ -38,19 +37,17 @@ def test_benchmark_runs(
     assert says in capfd.readouterr().out
 
 
-def test_benchmarks_of_results_files(
+def test_benchmarks_of_re_scored_results_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """``rescored_ap`` writes rescored results, and ``rescored_ladder`` draws them."""
-    monkeypatch.chdir(tmp_path)
-    for name, seed in (("own", 3), ("also", 8)):
-        annotations, rows = random_scene(seed, 20)
-        Path(f"{name}_gt.json").write_text(json.dumps(coco_dict(annotations, 20)))
-        Path(f"{name}.json").write_text(json.dumps(rows))
-    options = "own.json own_gt.json --also also.json also_gt.json --draws 1 --out rescored.json"
-    monkeypatch.setattr(sys, "argv", ["rescored_ap", *options.split()])
+    annotations, results, *_ = (str(path) for path in write_scenes(tmp_path, 12))
+    rescored, picture = str(tmp_path / "rescored.json"), tmp_path / "ladder.png"
+    options = ["--draws", "1", "--also", results, annotations, "--out", rescored]
+    monkeypatch.setattr(sys, "argv", ["rescored_ap", results, annotations, *options])
     import_module("benchmarks.rescored_ap").main()
-    assert "re-scored over maskness: " in capsys.readouterr().out
-    monkeypatch.setattr(sys, "argv", ["ladder", "p.png", "own", "rescored.json", "own_gt.json"])
+    assert "re-scored over class score" in capsys.readouterr().out
+    monkeypatch.setattr(
+        sys, "argv", ["rescored_ladder", str(picture), "scenes", rescored, annotations]
+    )
     import_module("benchmarks.rescored_ladder").main()
-    assert Path("p.png").stat().st_size > 1000
+    assert picture.stat().st_size

@@ -118,7 +118,7 @@ def test_few_masks_of_each_class_that_a_mirror_swaps():
     """Too few tell a swap from other category ids, so the message names both."""
     turned = [(c + 6) % 12 for c in results(classes=12).category_ids]
     view = replace(flipped(results(classes=12)), category_ids=turned)
-    with pytest.raises(UserError, match="same category ids, or the classes .* by --swap"):
+    with pytest.raises(UserError, match=r"same category ids, or the classes .* by --swap"):
         check_view(results(classes=12), View("f.json", view, mirrored=True))
     pairs = {c: c + 6 for c in range(6)}
     back = check_view(results(classes=12), View("f.json", view, mirrored=True, pairs=pairs))
