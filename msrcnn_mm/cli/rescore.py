@@ -219,9 +219,9 @@ def apply(args: argparse.Namespace) -> None:
     refuse_inputs(args.out, "--out", *inputs, *args.flipped, *args.scaled)
     coco = args.annotations and load_annotations(args.annotations)
     rescorer = read_rescorer(args.rescorer)
-    if coco and not args.same_images:
-        rescorer.refuse_same_images(coco)
     detections = load_results(args.results, coco)
+    if coco and not args.same_images:
+        rescorer.refuse_same_images(coco, detections.image_ids)
     rescored = rescorer.apply(detections, load_views(args), args.same_images)
     detections = rescored.added_to(detections)
     write_results(detections, args.out)

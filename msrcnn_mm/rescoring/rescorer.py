@@ -3,7 +3,7 @@
 Shape shorthand: D detections.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ class Rescorer:
         annotations: Name of the annotation file.
         detections: Number of detections fitted to.
         images: Fingerprint of each image's results, sorted.
-        annotated: Fingerprint of each annotated image, see
+        annotated: Fingerprint of each of these images' annotations, see
             :func:`.fingerprints.annotation_fingerprints`, sorted.
     """
 
@@ -198,13 +198,17 @@ class Rescorer:
             f" on: {difference}"
         )
 
-    def refuse_same_images(self, coco: COCO) -> None:
-        """Refuses annotations of images that the re-scorer was fitted on.
+    def refuse_same_images(self, coco: COCO, image_ids: Collection[Any]) -> None:
+        """Refuses images that the re-scorer was fitted on.
+
+        Args:
+            coco: Annotations of the images.
+            image_ids: Those of the images.
 
         Raises:
             UserError: An image is among those.
         """
-        refuse_same_images(self.annotated, self.annotations, coco)
+        refuse_same_images(self.annotated, self.annotations, coco, image_ids)
 
     def score(self, detections: Detections, views: Sequence[View] = ()) -> Rescored:
         """Scores detections without a check; those of one image have the scores of the whole.

@@ -124,10 +124,24 @@ def test_images_fitted_on(capsys: pytest.CaptureFixture[str]) -> None:
     apply = ["apply", "fit.json", "--rescorer", "bare.json", "--out", "again.json"]
     with pytest.raises(UserError, match="--same-images"):
         rescore.main(apply)
-    with pytest.raises(UserError, match=r"30 of the 30 images, fit/0\.png for one"):
+    with pytest.raises(UserError, match=r"26 of the 26 images, fit/0\.png for one"):
         rescore.main([*apply[:2], "fit_gt.json", *apply[2:]])
     rescore.main([*apply, "--same-images"])
     assert len(read("again.json")) == len(FIT[1])
+
+
+def test_only_images_with_results_count_as_fitted_on() -> None:
+    """One annotation file may hold the images to fit to and others."""
+    for part in (0, 1):
+        rows = [row for row in FIT[1] if row["image_id"] % 2 == part]
+        Path(f"half{part}.json").write_text(json.dumps(rows))
+    rescore.main(["fit", "half0.json", "fit_gt.json", "--out", "half_r.json"])
+    rest = ["fit_gt.json", "--rescorer", "half_r.json", "--out", "half_out.json"]
+    rescore.main(["apply", "half1.json", *rest])
+    assert len(read("half_out.json")) == len(read("half1.json"))
+    for results, count in (("half0.json", "12 of the 12"), ("fit.json", "12 of the 26")):
+        with pytest.raises(UserError, match=f"{count} images, .* for one, are among those"):
+            rescore.main(["apply", results, *rest])
 
 
 def test_try_prints_all_scores_and_the_learning_curve(
