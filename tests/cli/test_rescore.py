@@ -36,6 +36,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{name}.json").write_text(json.dumps(rows))
         (folder / f"{name}_f.json").write_text(json.dumps(flipped(rows)))
     (folder / "empty.json").write_text("[]")
+    few = [row for row in FIT[1] if row["image_id"] < 20]
+    (folder / "few.json").write_text(json.dumps(few))
     return folder
 
 
@@ -219,15 +221,17 @@ def test_results_with_agreement_need_no_views(capsys: pytest.CaptureFixture[str]
         (agree, "fit.json --flipped fit_f.json --out fit_f.json", "is read as well"),
         (agree, "fit.json --flipped fit_f.json --swap 3 --out a.json", "two category ids, A=B"),
         (rescore, "fit fit.json fit_gt.json --out fit_gt.json", "is read as well"),
-        (rescore, "try empty.json fit_gt.json", "there are no detections to fit a re-scorer to"),
+        (rescore, "try empty.json fit_gt.json", "^empty.json: there are no detections to fit"),
         (rescore, "fit fit.json fit_gt.json --out o --score maskness", "trees take all scores"),
         (rescore, "fit fit.json fit_gt.json --out o --method magic", "invalid choice: 'magic'"),
         (
             rescore,
             "fit fit.json fit_gt.json --out o --method isotonic --score consensus",
-            "the detections have no consensus: .* --score class_score or mask_score or maskness",
+            "^fit.json: the detections have no consensus: .* --score class_score or mask_score or",
         ),
-        (rescore, "apply fit.json --rescorer fit_gt.json --out o.json", "is not a re-scorer"),
+        (rescore, "apply fit.json --rescorer fit_gt.json --out o.json", "^fit_gt.json is not a"),
+        (rescore, "fit few.json fit_gt.json --out o.json", "^few.json: there are detections in 9 "),
+        (rescore, "try few.json fit_gt.json --scaled fit_f.json", "^few.json: fit_f.json: .*"),
     ],
 )
 def test_refused(command: Any, line: str, message: str) -> None:
