@@ -53,6 +53,7 @@ from msrcnn_mm.rescoring.rescorer_fit import (
     matched_by,
     targets_of,
 )
+from msrcnn_mm.rescoring.trees.cross_fitting import MOST_DETECTIONS
 
 from .arguments import OneLineParser, add_inputs
 from .output_paths import refuse_inputs
@@ -217,10 +218,13 @@ def fit(args: argparse.Namespace) -> None:
             score=args.score,
         )
     rescorer.write(args.out)
-    print(
+    line = (
         f"{args.out}: re-scorer, {rescorer.method.describe()}, fitted on"
         f" {rescorer.detections:,} detections in {len(rescorer.images):,} images"
     )
+    if args.method == TREES and rescorer.detections > MOST_DETECTIONS:
+        line += f", the trees of each fold on at most {MOST_DETECTIONS:,}, drawn at random"
+    print(line)
     if rescorer.detections < FEW:
         warn(f"{rescorer.detections:,} detections are few: use some hundreds")
 

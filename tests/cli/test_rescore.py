@@ -19,6 +19,7 @@ from msrcnn_mm.rescoring import learning_curve
 from msrcnn_mm.rescoring.features.agreement import agreement, agreement_scores
 from msrcnn_mm.rescoring.features.views import View
 from msrcnn_mm.rescoring.rescorer import read_rescorer
+from msrcnn_mm.rescoring.trees import cross_fitting
 from tests.support.coco_scenes import coco_dict, random_scene
 
 IMAGES = 30
@@ -58,7 +59,8 @@ def read(name: str) -> Any:
 
 def test_fit_and_apply(capsys: pytest.CaptureFixture[str]) -> None:
     rescore.main(["fit", "fit.json", "fit_gt.json", "--out", "r.json", "--flipped", "fit_f.json"])
-    assert "r.json: re-scorer, trees of" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "r.json: re-scorer, trees of" in printed and printed.endswith("images\n")
     rescore.main(
         [
             "apply",
@@ -102,6 +104,18 @@ def test_the_simplest_methods(capsys: pytest.CaptureFixture[str]) -> None:
     rescore.main(["try", "fit.json", "fit_gt.json", "--method", "isotonic"])
     printed = capsys.readouterr().out
     assert "| rescored score" in printed and "fitted on others" in printed
+
+
+def test_fit_says_that_trees_take_some_of_many_detections(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["fit", "fit.json", "fit_gt.json", "--out", "m.json"]
+    for module in (rescore, cross_fitting):
+        monkeypatch.setattr(module, "MOST_DETECTIONS", 20)
+    for options, says in (([], True), (["--method", "isotonic"], False)):
+        rescore.main(command + options)
+        line = capsys.readouterr().out
+        assert ("images, the trees of each fold on at most 20, drawn at random\n" in line) is says
 
 
 def test_an_old_calibration_leaves_no_expected_iou_of_before() -> None:
