@@ -143,7 +143,7 @@ def with_agreement(detections: Detections, views: Sequence[View]) -> Detections:
     Raises:
         UserError: A view does not fit, see :func:`.views.check_view`.
     """
-    found = [agreement(detections, check_view(detections, view)) for view in views]
+    found = [agreement(detections, check_view(detections, view)[0]) for view in views]
     return with_columns(detections, kinds_of(views), found)
 
 
