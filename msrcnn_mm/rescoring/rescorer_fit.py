@@ -166,7 +166,7 @@ def fit_rescorer(
         annotations=annotations,
         detections=int(counts.sum()),
         images=result_fingerprints(detections),
-        annotated=sorted(annotation_fingerprints(coco)),
+        annotated=sorted(annotation_fingerprints(coco, detections.image_ids)),
     )
 
 

@@ -214,7 +214,7 @@ def test_files_of_before(fitted: Rescorer, tmp_path: Path) -> None:
         "fitted_on": {
             "annotations": "gt.json",
             "detections": 9,
-            "images": sorted(annotation_fingerprints(coco)),
+            "images": sorted(annotation_fingerprints(coco, coco.imgs)),
         },
     }
     file.write_text(json.dumps(calibration))
@@ -224,7 +224,7 @@ def test_files_of_before(fitted: Rescorer, tmp_path: Path) -> None:
     assert rescored.ious is None and list(rescored.columns()) == ["rescored_scores"]
     assert old.detector is None and old.classes is None
     with pytest.raises(UserError, match=r"fitted on \(gt\.json\)"):
-        old.refuse_same_images(coco)
+        old.refuse_same_images(coco, coco.imgs)
     old.check_model(["any"], ["mirrored"])
     old.write(file)
     assert read_rescorer(file) == old

@@ -1,4 +1,4 @@
-"""Logs what the views of a model cost, and warns of classes that a mirror swaps."""
+"""Logs what the views of a model cost, and warns of what agreement suffers from."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ from ..views.tally import ViewTally
 class MultiViewHook(Hook):
     """Tells a ``MultiViewDetector`` its classes, and logs at the end of a test what views cost.
 
-    It warns of classes that mirroring swaps. Other models are left as they are. In a distributed
-    run the figures are those of the first process.
+    It warns of classes that mirroring swaps and of many near-duplicates. Other models are left as
+    they are. In a distributed run the figures are those of the first process.
 
     Raises:
         UserError: A class to swap is none of the data set's.
@@ -41,8 +41,7 @@ class MultiViewHook(Hook):
         if not (isinstance(model, MultiView) and model.tally.images and is_main_process()):
             return
         MMLogger.get_current_instance().info(model.tally.cost())
-        warning = model.tally.swap_warning(model.dataset_meta.get("classes"))
-        if warning is not None:
+        for warning in model.tally.warnings(model.dataset_meta.get("classes")):
             warn(warning)
 
     after_val = after_test

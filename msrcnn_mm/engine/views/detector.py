@@ -151,6 +151,7 @@ class MultiView(BaseDetector):
         self, instances: InstanceData, detections: Detections, views: Sequence[View]
     ) -> None:
         """Sets the agreement of one image's D detections with its views."""
+        self.tally.add_image(detections)
         found = []
         for view in views:
             brought_back = view.brought_back()

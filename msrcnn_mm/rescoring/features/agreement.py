@@ -97,10 +97,9 @@ def agreement_scores(
         views: From :func:`agreement`, of each view; at least one.
 
     Returns:
-        (D,) agreement scores, class score x maskness factor x agreement; (D,) consensus,
-        sqrt(class score x expected agreement) x maskness factor. Agreements are means over the
-        views. The maskness factor is the mean probability of the foreground, 1 for a detection
-        without it.
+        (D,) agreement scores, class score x mean foreground probability x agreement; (D,)
+        consensus, sqrt(class score x expected agreement) x mean foreground probability. Agreements
+        are means over the views. The probability is 1 for a detection without it.
     """
     factors = np.ones(len(detections))
     if detections.foreground_probs is not None:
@@ -144,7 +143,7 @@ def with_agreement(detections: Detections, views: Sequence[View]) -> Detections:
     Raises:
         UserError: A view does not fit, see :func:`.views.check_view`.
     """
-    found = [agreement(detections, check_view(detections, view)) for view in views]
+    found = [agreement(detections, check_view(detections, view)[0]) for view in views]
     return with_columns(detections, kinds_of(views), found)
 
 

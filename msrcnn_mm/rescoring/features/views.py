@@ -160,13 +160,13 @@ def found_again(detections: Detections, view: Detections) -> FoundAgain:
     return FoundAgain(confident, found, partners)
 
 
-def check_view(detections: Detections, view: View) -> Detections:
+def check_view(detections: Detections, view: View) -> tuple[Detections, FoundAgain]:
     """Checks that a view is of the images and the detector of the results.
 
     Warns of classes that the view swaps.
 
     Returns:
-        The view's detections, brought back.
+        The view's detections, brought back; which masks of the results are found again in them.
 
     Raises:
         UserError: Its images are others, its masks have another size, or few masks are found again,
@@ -201,7 +201,7 @@ def check_view(detections: Detections, view: View) -> Detections:
             " category ids"
             + (", or the classes that a mirror swaps by --swap" if view.mirrored else "")
         )
-    return brought_back
+    return brought_back, found
 
 
 def _check_images(detections: Detections, view: View) -> None:
