@@ -17,9 +17,9 @@ from msrcnn_mm.evaluation.summaries import text_table
 from msrcnn_mm.rescoring.features.agreement import AGREEMENT, ENTRY, agreement, with_columns
 from msrcnn_mm.rescoring.features.duplicates import warn_of_duplicates
 from msrcnn_mm.rescoring.features.views import (
-    CONFIDENT,
     FOUND_IOU,
     check_view,
+    confident_score,
     kinds_of,
 )
 
@@ -59,10 +59,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = []
     found = []
     views = load_views(args)
+    least = confident_score(detections.class_scores)
     for view in views:
         brought_back, again = check_view(detections, view)
         columns = agreement(detections, brought_back)
-        confident = detections.class_scores >= CONFIDENT
+        confident = detections.class_scores >= least
         mean = f"{columns[AGREEMENT][confident].mean():.3f}" if confident.any() else "-"
         share = f"{again.share:.1%}" if again.confident else "-"
         rows.append([view.name, f"{again.confident:,}", share, mean])
@@ -71,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     write_results(with_columns(detections, kinds_of(views), found), args.out)
     print(text_table(["view", "masks", "found again", "agreement"], rows))
     print(
-        f"masks: of class score >= {CONFIDENT}; found again: with IoU >= {FOUND_IOU}, whatever the"
+        f"masks: of class score >= {least:.3g}; found again: with IoU >= {FOUND_IOU}, whatever the"
         " class; agreement: mean IoU with masks of the class"
     )
     print(f"{args.out}: {len(detections):,} detections with agreement_score, consensus, {ENTRY}")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from msrcnn_mm.coco.results_file import load_results
+from msrcnn_mm.errors import UserError
 from msrcnn_mm.rescoring.features.views import View
 
 
@@ -41,8 +42,15 @@ def load_views(args: argparse.Namespace) -> list[View]:
     """Reads the results that the options name.
 
     Raises:
-        UserError: A file cannot be read.
+        UserError: A file cannot be read; ``--swap`` is given without ``--flipped``, or names a
+            category twice.
     """
+    swapped = [str(one) for pair in args.swap for one in pair]
+    if swapped and not args.flipped:
+        raise UserError("--swap is of categories in mirrored images: add --flipped F.json")
+    twice = [one for index, one in enumerate(swapped) if one in swapped[:index]]
+    if twice:
+        raise UserError(f"--swap: category {twice[0]} is given twice: pair each with one other")
     views = [View(str(path), load_results(path), True, dict(args.swap)) for path in args.flipped]
     return views + [View(str(path), load_results(path)) for path in args.scaled]
 

@@ -19,6 +19,8 @@ def read_json(path: Path) -> Any:
     """
     try:
         raw = path.read_bytes()
+        if raw.startswith(b"\x1f\x8b"):
+            raise UserError(f"{path} is compressed: unpack it with gunzip")
         if raw.startswith(BOM_UTF8):
             raise UserError(f"{path} begins with a byte order mark: save it as UTF-8 without BOM")
         text = raw.decode(json.detect_encoding(raw), "surrogatepass")
@@ -29,15 +31,20 @@ def read_json(path: Path) -> Any:
     except ValueError as error:  # not JSON, or not text at all
         raise UserError(f"{path} is not valid JSON: {error}") from error
     except RecursionError as error:
-        raise UserError(f"{path} nests brackets too deeply for a file in COCO's format") from error
+        raise UserError(f"{path} nests brackets too deeply for this program") from error
 
 
 def write_json(content: Any, path: Path) -> None:
     """Writes a JSON file in one step: a reader never sees half of it.
 
+    The target of a link is written.
+
     Raises:
-        UserError: The file cannot be written.
+        UserError: The file cannot be written, or is a device, a pipe or a folder.
     """
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists() and not path.is_file():
+        raise UserError(f"cannot write {path}: it is no file: name a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

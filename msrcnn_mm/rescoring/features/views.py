@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.coco.runs import mirror
 from msrcnn_mm.errors import UserError, first_names, warn
+from msrcnn_mm.evaluation.rankings import in_unit_interval
 
 from .image_groups import by_image, mask_ious, masks_of, numbered
 
@@ -79,7 +80,7 @@ class FoundAgain:
     """Counts of confident masks that a view finds again, whatever the class.
 
     Attributes:
-        confident: Number of masks of class score >= :data:`CONFIDENT`.
+        confident: Number of masks with a class score that is high enough to expect them.
         found: Number of those with an IoU >= :data:`FOUND_IOU` in the view.
         partners: Category -> numbers of its found masks by the category that they are found in:
             their own, or else that of the mask that fits best.
@@ -123,23 +124,37 @@ def kind(mirrored: bool) -> str:
     return KINDS[0] if mirrored else KINDS[1]
 
 
-def found_again(detections: Detections, view: Detections) -> FoundAgain:
+def confident_score(scores: Column) -> float:
+    """Returns the class score from which on a mask should be found again in a view.
+
+    It is :data:`CONFIDENT`, or the least of the best tenth where hardly a mask has as much.
+    """
+    best = max(_FEW, len(scores) // 10)
+    if (scores >= CONFIDENT).sum() >= _FEW or len(scores) < best:
+        return CONFIDENT
+    return min(CONFIDENT, float(np.sort(scores)[-best]))
+
+
+def found_again(
+    detections: Detections, view: Detections, confident_from: float = CONFIDENT
+) -> FoundAgain:
     """Looks for each confident mask in a view.
 
     Args:
         detections: With masks.
         view: With masks, see :meth:`View.brought_back`.
+        confident_from: The least class score of a confident mask.
     """
     masks, others = masks_of(detections), masks_of(view)
     there = by_image(view.image_ids)
     confident = found = 0
     partners: dict[Any, Counter[Any]] = {}
-    sure = view.class_scores >= CONFIDENT / 2
+    sure = view.class_scores >= confident_from / 2
     numbers: dict[Any, int] = {}
     classes = numbered(detections.category_ids, numbers)
     view_classes = numbered(view.category_ids, numbers)
     for image_id, where in by_image(detections.image_ids).items():
-        here = where[detections.class_scores[where] >= CONFIDENT]
+        here = where[detections.class_scores[where] >= confident_from]
         near = there.get(image_id, np.zeros(0, np.int64))
         near = near[sure[near]]
         confident += len(here)
@@ -169,22 +184,40 @@ def check_view(detections: Detections, view: View) -> tuple[Detections, FoundAga
         The view's detections, brought back; which masks of the results are found again in them.
 
     Raises:
-        UserError: Its images are others, its masks have another size, or few masks are found again,
-            or few of these as their class.
+        UserError: Class scores leave [0, 1], its images are others, its masks have another size, no
+            detection has a class of a pair, or few masks are found again, or few of these as their
+            class.
     """
-    _check_images(detections, view)
+    for name, scores in (
+        ("the results", detections.class_scores),
+        (view.name, view.detections.class_scores),
+    ):
+        if not in_unit_interval(scores):
+            raise UserError(
+                f"{name}: class scores go from {scores.min():g} to {scores.max():g}: agreement"
+                " needs scores in [0, 1]"
+            )
+    categories = {*detections.category_ids, *view.detections.category_ids}
+    for pair in view.pairs.items():
+        if not categories & set(pair):
+            raise UserError(
+                f"--swap {pair[0]}={pair[1]}: no detection has one of these category ids, which are"
+                f" {first_names(sorted(categories, key=str))}"
+            )
+    least = confident_score(detections.class_scores)
+    _check_images(detections, view, least)
     brought_back = view.brought_back()
-    found = found_again(detections, brought_back)
+    found = found_again(detections, brought_back, least)
     if found.confident >= _FEW and found.share < LEAST_FOUND:
         other = replace(view, mirrored=not view.mirrored)
-        share = found_again(detections, other.brought_back()).share
+        share = found_again(detections, other.brought_back(), least).share
         reason = "it is of another detector or of other images"
         if share >= LEAST_FOUND:
             given = "as mirrored images, which it is not" if view.mirrored else "without --flipped"
             reason = f"it was given {given}"
         raise UserError(
             f"{view.name}: {found.found:,} of the {found.confident:,} masks with a class score of"
-            f" {CONFIDENT} or more are found again (IoU >= {FOUND_IOU}): {reason}"
+            f" {least:.3g} or more are found again (IoU >= {FOUND_IOU}): {reason}"
         )
     swapped = found.swapped() if view.mirrored else {}
     if swapped:
@@ -204,15 +237,15 @@ def check_view(detections: Detections, view: View) -> tuple[Detections, FoundAga
     return brought_back, found
 
 
-def _check_images(detections: Detections, view: View) -> None:
+def _check_images(detections: Detections, view: View, least: float) -> None:
     sizes = dict(zip(view.detections.image_ids, masks_of(view.detections), strict=True))
-    confident = np.flatnonzero(detections.class_scores >= CONFIDENT)
+    confident = np.flatnonzero(detections.class_scores >= least)
     images = {detections.image_ids[i] for i in confident}
     missing = [one for one in images if one not in sizes]
     if len(missing) > MOST_MISSING * len(images):
         raise UserError(
             f"{view.name} has no detection in {len(missing)} of the {len(images)} images with masks"
-            f" of class score >= {CONFIDENT}, {missing[0]!r} for one: give results of the"
+            f" of class score >= {least:.3g}, {missing[0]!r} for one: give results of the"
             " same images"
         )
     for image_id, mask in zip(detections.image_ids, masks_of(detections), strict=True):

@@ -134,8 +134,30 @@ def test_a_class_that_is_taken_for_another_is_no_swap(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_nothing_confident_tells_nothing():
-    unsure = replace(results(), class_scores=np.full(len(results()), 0.1))
-    other = replace(results(seed=5, shift=20), class_scores=np.full(len(results()), 0.1))
-    assert found_again(unsure, other).share == 1
-    check_view(unsure, View("x.json", other))
+@pytest.mark.parametrize("factor", [1, 0.1])
+def test_the_best_masks_are_looked_for_whatever_their_scores(factor):
+    scores = factor * np.linspace(0.1, 0.9, len(results()))
+    unsure = replace(results(), class_scores=scores)
+    check_view(unsure, View("x.json", unsure))
+    other = replace(results(seed=5, shift=20), class_scores=scores)
+    with pytest.raises(UserError, match=r"x.json: 0 of the .* another detector"):
+        check_view(unsure, View("x.json", other))
+
+
+def test_no_detections_tell_nothing():
+    nothing = Detections.from_rows([])
+    assert found_again(nothing, results()).share == 1
+
+
+@pytest.mark.parametrize("of_view", [True, False])
+def test_scores_outside_0_and_1_are_refused(of_view):
+    percent = replace(results(), class_scores=np.full(len(results()), 90.0))
+    pair = (results(), percent) if of_view else (percent, results())
+    with pytest.raises(UserError, match=r"class scores go from 90 to 90: agreement needs scores"):
+        check_view(pair[0], View("x.json", pair[1]))
+
+
+def test_a_pair_of_unknown_categories_is_refused():
+    view = View("f.json", flipped(results()), mirrored=True, pairs={7: 8})
+    with pytest.raises(UserError, match=r"--swap 7=8: no detection has .* which are 0, 1"):
+        check_view(results(), view)
