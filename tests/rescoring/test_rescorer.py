@@ -246,8 +246,8 @@ def changed(content: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[
     [
         (("format",), "msrcnn_mm re-scorer 9", "not a re-scorer of this version"),
         (("method",), "magic", "method must be one of trees, .*, not 'magic'"),
-        (("features",), [1], "features are not a list of names"),
         (("features",), ["class_score"], "trees are damaged"),
+        (("features",), ["class_score", "class_score"], "a feature is named twice"),
         (("trees",), [], "damaged re-scorer"),
         (("trees",), [{}], "trees are damaged"),
         (("trees",), 5, "damaged re-scorer"),

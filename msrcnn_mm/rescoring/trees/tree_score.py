@@ -84,6 +84,8 @@ class TreeScore:
             KeyError: A value is missing; or ``TypeError``, ``ValueError``: it has another form.
         """
         names = texts(content["features"], "features")
+        if len(set(names)) < len(names):
+            raise ValueError("a feature is named twice")
         trees = [Trees.from_json(one, len(names)) for one in content["trees"]]
         if not trees:
             raise ValueError("there are no trees")
