@@ -135,7 +135,9 @@ def test_masks_are_drawn_where_they_are_and_written(tmp_path: Path) -> None:
 
 
 def test_score_by_something_else_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"score_by must be one of rescored_.*, consensus, not 'mask"):
+    with pytest.raises(
+        ValueError, match=r"score_by must be one of rescored_.*, consensus, not 'mask"
+    ):
         MaskScoreVisualizer(name="wrong", score_by="mask_ious")
 
 
