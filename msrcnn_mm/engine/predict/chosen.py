@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
-import pycocotools.mask as mask_utils
 from numpy.typing import NDArray
 
 from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.evaluation.overlaps import mask_areas
 from msrcnn_mm.evaluation.protocol import CLASS_SCORE, MASK_SCORE, RESCORED_SCORE
 from msrcnn_mm.evaluation.rankings import filled_scores
 
@@ -51,6 +51,6 @@ class Choice(NamedTuple):
         return (self.scores(detections) >= self.threshold) & (areas(detections) > 0)
 
 
-def areas(detections: Detections) -> NDArray[np.int64]:
+def areas(detections: Detections) -> Column:
     """Returns (D,) areas of the masks in pixels."""
-    return np.array(mask_utils.area(detections.masks or []), np.int64).reshape(len(detections))
+    return mask_areas(detections.masks or ())

@@ -19,6 +19,7 @@ from msrcnn_mm.evaluation.protocol import (
     MASKNESS,
     RESCORED_SCORE,
 )
+from msrcnn_mm.rescoring.rescorer import read_rescorer
 
 from ..adapters.inferencer import MaskScoringInferencer
 from ..adapters.picture_files import to_picture, writable_name
@@ -27,7 +28,7 @@ from ..adapters.visualizer import MaskScoreVisualizer
 from ..checks.loaded_images import Loader, accepted_channels, size_of
 from ..checks.model import check_heads, check_thresholds
 from ..config.walk import loading_step
-from ..runs.testing import annotations_of_test
+from ..runs.testing import annotations_of_test, rescorer_of
 from .chosen import Choice
 from .inputs import Image
 from .journal import Record
@@ -72,6 +73,9 @@ class Predictor:
         pictures: Path | None,
     ) -> None:
         check_thresholds(config.model)
+        rescorer = rescorer_of(config)
+        if rescorer is not None:
+            read_rescorer(rescorer)  # before the weights, which take longer
         step = loading_step(test_pipeline(config))
         if step is None:
             raise UserError("test_dataloader.dataset.pipeline: no transform of it loads images")

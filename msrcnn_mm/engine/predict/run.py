@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -9,8 +10,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+from tqdm import tqdm
 
 from msrcnn_mm.errors import UserError, warn
 
@@ -23,6 +23,8 @@ from .inputs import Image, Source
 from .journal import Journal, Record
 from .outputs import Outputs, Summary, write_outputs
 from .predictor import Predictor, test_pipeline
+
+_LOGGED = 30  # seconds between two lines of progress in a file
 
 
 class Run(NamedTuple):
@@ -91,12 +93,16 @@ def predict(run: Run, source: Source, outputs: Outputs, overwrite: bool = False)
             outputs.remove()
         if journal.done:
             print(f"{journal.done} images of an unfinished run are not predicted again")
-        for records in _predicted(run, source, predictor, journal):
-            start.started = True
-            journal.append(records)
-            for record in records:
-                if "skipped" in record:
-                    warn(f"{record['skipped']}: skipped")
+        try:
+            for records in _predicted(run, source, predictor, journal):
+                start.started = True
+                journal.append(records)
+                for record in records:
+                    if "skipped" in record:
+                        warn(f"{record['skipped']}: skipped")
+        except KeyboardInterrupt:
+            print(f"{journal.path} keeps {journal.done} images: the same command goes on")
+            raise
     summary = write_outputs(outputs, journal, predictor.categories, run.choice)
     if not summary.images:
         journal.remove()
@@ -112,12 +118,17 @@ def _predicted(
 ) -> Iterator[list[Record]]:
     """Predicts the images that are left, in batches, and shows the progress."""
     images: Iterator[Image] = source.read(predictor.loader, journal.done)
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        task = progress.add_task("predict", total=len(source) or None, completed=journal.done)
+    progress = tqdm(
+        desc="predict",
+        unit="image",
+        total=len(source) or None,
+        initial=journal.done,
+        mininterval=0.1 if sys.stderr.isatty() else _LOGGED,
+    )
+    with progress:
         while batch := [*islice(images, run.batch_size)]:
             yield predictor.predict(batch, journal.done + 1)
-            progress.advance(task, len(batch))
+            progress.update(len(batch))
 
 
 def _warn(predictor: Predictor, summary: Summary) -> None:
