@@ -20,6 +20,8 @@ from .arguments import number
 from .output_paths import writable_folder
 from .run_arguments import RunArgumentParser, set_scores
 
+_LEAST_TILE = 32  # pixels
+
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
@@ -53,6 +55,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_scores()
     parser.add_argument(
+        "--tiles",
+        type=int,
+        metavar="SIDE",
+        help="cut images into tiles of this side in pixels, and join what they cut",
+    )
+    parser.add_argument(
         "--batch-size", type=int, metavar="N", help="images at once [that of test_dataloader]"
     )
     parser.add_argument("--device", help="such as cpu or cuda:0 [a GPU if there is one]")
@@ -75,6 +83,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError(f"--score-thr must be a number from 0 to 1, not {args.score_thr:g}")
     if args.batch_size is not None and args.batch_size < 1:
         raise UserError(f"--batch-size must be an integer >= 1, not {args.batch_size}")
+    if args.tiles is not None and args.tiles < _LEAST_TILE:
+        raise UserError(f"--tiles must be an integer >= {_LEAST_TILE}, not {args.tiles}")
     _check_device(args.device)
     setup_cache_size_limit_of_dynamo()
     config = load_config(args.config, args.cfg_options, None, "none")
@@ -86,7 +96,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     batch_size = args.batch_size or (config.get("test_dataloader") or {}).get("batch_size") or 1
     choice = Choice(args.score_by, args.score_thr)
     options = args.cfg_options or ()
-    run = Run(config, args.config, options, args.checkpoint, choice, batch_size, args.device)
+    name, checkpoint, device = args.config, args.checkpoint, args.device
+    run = Run(config, name, options, checkpoint, choice, batch_size, device, args.tiles)
     summary = predict(run, source, outputs, args.overwrite)
     skipped = f", {len(summary.skipped)} skipped" if summary.skipped else ""
     print(

@@ -21,6 +21,7 @@ DEMO = str(ROOT / "configs" / "demo" / "ms-rcnn_demo.py")
         (["a.png", "none.py", "w.pth"], r"none\.py: no such config file"),
         (["a.png", DEMO, "w.pth", "--score-thr", "1.5"], r"--score-thr must be a number from 0"),
         (["a.png", DEMO, "w.pth", "--batch-size", "0"], r"--batch-size must be an integer >= 1"),
+        (["a.png", DEMO, "w.pth", "--tiles", "8"], r"--tiles must be an integer >= 32, not 8"),
         (["a.png", DEMO, "w.pth", "--device", "gpu"], r"--device gpu: cannot be used: "),
         (["a.png", DEMO, "w.pth", "--swap", "a=b"], r"--swap: there is no mirrored view"),
         (["a.png", DEMO, "w.pth", "--rescorer", "none.json"], r"none\.json"),

@@ -36,8 +36,9 @@ class Run(NamedTuple):
         options: Names of the settings that the command line overrides.
         checkpoint: File or address of the weights.
         choice: Selects the detections that are drawn, traced and counted.
-        batch_size: Images that are predicted at once.
+        batch_size: Images or tiles that are predicted at once.
         device: Such as ``cuda:0``; None for a GPU if there is one.
+        tiles: Greatest side of a tile in pixels; None to predict images as a whole.
     """
 
     config: Config
@@ -47,6 +48,7 @@ class Run(NamedTuple):
     choice: Choice
     batch_size: int
     device: str | None = None
+    tiles: int | None = None
 
     def settings(self, source: Source, outputs: Outputs, categories: Any) -> dict[str, Any]:
         """Returns all on which predictions and pictures depend, by the name for messages."""
@@ -56,6 +58,7 @@ class Run(NamedTuple):
             "model": _hash(json.dumps(parts, default=str, sort_keys=True).encode()),
             "checkpoint": _file_hash(self.checkpoint),
             "rescorer": None if rescorer is None else _file_hash(rescorer),
+            "--tiles": self.tiles,
             "inputs": source.fingerprint(),
             "categories": _hash(json.dumps(categories).encode()),
             "--draw, --score-by, --score-thr": [*self.choice] if outputs.draw else None,
@@ -83,7 +86,10 @@ def predict(run: Run, source: Source, outputs: Outputs, overwrite: bool = False)
     with config_mistakes_as_user_errors(run.name, run.options, start):
         init_default_scope(run.config.get("default_scope") or "mmdet")
         pictures = outputs.pictures if outputs.draw else None
-        predictor = Predictor(run.config, run.checkpoint, run.device, run.choice, pictures)
+        predictor = Predictor(
+            *(run.config, run.checkpoint, run.device, run.choice, pictures),
+            *(run.batch_size, run.tiles),
+        )
         model = predictor.inferencer.model
         if isinstance(model, MultiView):
             model.swapped_labels()

@@ -162,6 +162,18 @@ def test_a_score_of_views(root: Path, tmp_path: Path) -> None:
     assert summary.selected == (detections.consensus >= 0.04).sum() > 0
 
 
+def test_tiles_are_joined_and_drawn(root: Path, tmp_path: Path) -> None:
+    outputs = outputs_of(tmp_path)
+    summary = start(root, outputs, tiles=32)
+    assert (summary.images, len(summary.skipped)) == (5, 1)
+    images = AnnotationFile.read(tmp_path / "images.json").coco()
+    detections = load_results(tmp_path / "results.json", images)  # of the images' sizes
+    assert len(detections) == summary.detections > summary.selected > 0
+    pictures = {path.name for path in (tmp_path / "pictures" / "cam0").iterdir()}
+    assert {"0_0_0.png", "0_28_8.png"} <= pictures
+    assert Pillow.open(tmp_path / "pictures" / "cam0" / "0_28_8.png").size == (32, 32)
+
+
 def test_without_one_readable_image_it_is_an_error(root: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_text("")
