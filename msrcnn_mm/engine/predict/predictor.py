@@ -203,7 +203,9 @@ class Predictor:
         labels = {category["id"]: label for label, category in enumerate(self.categories)}
         boxes = own.boxes - np.array([tile.left, tile.top, 0, 0])
         boxes[:, 2:] += boxes[:, :2]
-        masks = np.zeros((len(inside), *pixels.shape[:2]), bool)
+        height, width = pixels.shape[:2]
+        boxes = boxes.clip(0, [width, height, width, height])  # others would widen the picture
+        masks = np.zeros((len(inside), height, width), bool)
         for mask, index in zip(masks, inside, strict=True):
             mask[:] = mask_utils.decode(crops[index])
         shown = {CLASS_SCORE, MASK_SCORE, RESCORED_SCORE, score}

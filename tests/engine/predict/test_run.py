@@ -15,6 +15,7 @@ from PIL import Image as Pillow
 from msrcnn_mm import MaskScoringInferencer
 from msrcnn_mm.coco.annotations import AnnotationFile, load_annotations
 from msrcnn_mm.coco.results_file import load_results
+from msrcnn_mm.engine.adapters.visualizer import MaskScoreVisualizer
 from msrcnn_mm.engine.predict.chosen import Choice
 from msrcnn_mm.engine.predict.inputs import Image, find_images
 from msrcnn_mm.engine.predict.journal import Record
@@ -162,7 +163,17 @@ def test_a_score_of_views(root: Path, tmp_path: Path) -> None:
     assert summary.selected == (detections.consensus >= 0.04).sum() > 0
 
 
-def test_tiles_are_joined_and_drawn(root: Path, tmp_path: Path) -> None:
+def test_tiles_are_joined_and_drawn(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boxes: list[torch.Tensor] = []
+    original = MaskScoreVisualizer.add_datasample
+
+    def spy(self: MaskScoreVisualizer, name: str, image: Any, sample: Any, **kwargs: Any) -> None:
+        boxes.append(sample.pred_instances.bboxes)
+        original(self, name, image, sample, **kwargs)
+
+    monkeypatch.setattr(MaskScoreVisualizer, "add_datasample", spy)
     outputs = outputs_of(tmp_path)
     summary = start(root, outputs, tiles=32)
     assert (summary.images, len(summary.skipped)) == (5, 1)
@@ -172,6 +183,8 @@ def test_tiles_are_joined_and_drawn(root: Path, tmp_path: Path) -> None:
     pictures = {path.name for path in (tmp_path / "pictures" / "cam0").iterdir()}
     assert {"0_0_0.png", "0_28_8.png"} <= pictures
     assert Pillow.open(tmp_path / "pictures" / "cam0" / "0_28_8.png").size == (32, 32)
+    inside = torch.cat(boxes)  # of a tile, or matplotlib would widen its picture
+    assert inside.min() >= 0 and inside.max() <= 32 and len(inside) > summary.selected
 
 
 def test_without_one_readable_image_it_is_an_error(root: Path, tmp_path: Path) -> None:
