@@ -74,7 +74,8 @@ def read(
     detections = load_results(results, coco)
     protocol = coco_protocol(coco, max_dets)
     features = features_of(detections)
-    targets = targets_of(coco, detections, protocol).tp_shares
+    overlaps = find_overlaps(coco, detections, protocol)
+    targets = targets_of(overlaps, detections, protocol).tp_shares
     labelled = Labelled(features, targets, numbered(detections.image_ids))
     return coco, detections, protocol, labelled
 

@@ -20,7 +20,6 @@ from msrcnn_mm.rescoring.features.views import (
     CONFIDENT,
     FOUND_IOU,
     check_view,
-    found_again,
     kinds_of,
 )
 
@@ -61,12 +60,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     found = []
     views = load_views(args)
     for view in views:
-        brought_back = check_view(detections, view)
+        brought_back, again = check_view(detections, view)
         columns = agreement(detections, brought_back)
         confident = detections.class_scores >= CONFIDENT
         mean = f"{columns[AGREEMENT][confident].mean():.3f}" if confident.any() else "-"
-        again = found_again(detections, brought_back)
-        rows.append([view.name, f"{again.confident:,}", f"{again.share:.1%}", mean])
+        share = f"{again.share:.1%}" if again.confident else "-"
+        rows.append([view.name, f"{again.confident:,}", share, mean])
         found.append(columns)
     warn_of_duplicates(detections, str(args.results))
     write_results(with_columns(detections, kinds_of(views), found), args.out)

@@ -15,20 +15,19 @@ The simplest re-scorers correct one score by few numbers and give the IoU that t
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-
-from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.detections import SCORE_ENTRIES, Detections
 from msrcnn_mm.coco.results_file import load_results, write_results
-from msrcnn_mm.errors import UserError
+from msrcnn_mm.errors import UserError, warn
 from msrcnn_mm.evaluation.average_precision import curves
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.intervals import ap_gains, resample
-from msrcnn_mm.evaluation.overlaps import find_overlaps
+from msrcnn_mm.evaluation.overlaps import Overlaps, find_overlaps
 from msrcnn_mm.evaluation.protocol import (
     RESCORED_SCORE,
     UNFITTED_SCORES,
@@ -54,6 +53,7 @@ from msrcnn_mm.rescoring.rescorer_fit import (
     matched_by,
     targets_of,
 )
+from msrcnn_mm.rescoring.trees.cross_fitting import MOST_DETECTIONS
 
 from .arguments import OneLineParser, add_inputs
 from .output_paths import refuse_inputs
@@ -141,32 +141,42 @@ def main(argv: Sequence[str] | None = None) -> None:
     {"try": attempt, "fit": fit, "apply": apply}[args.command](args)
 
 
+@contextmanager
+def _naming(results: Path) -> Iterator[None]:
+    """Puts the name of the results file before errors about the results."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{results}: {error}") from error
+
+
 def attempt(args: argparse.Namespace) -> None:
     """Prints AP by the scores that there are and by re-scorers that did not see the image."""
     coco = load_annotations(args.annotations)
     detections = load_results(args.results, coco)
     protocol = coco_protocol(coco, args.max_dets)
     views = load_views(args)
-    if views:
-        detections = with_agreement(detections, views)
-    if detections.consensus is not None:
-        warn_of_duplicates(detections, str(args.results))
-    targets = targets_of(coco, detections, protocol)
-    check_enough(coco, detections, targets)
-    if args.method == TREES:
-        _attempt_trees(coco, detections, targets, protocol)
-        return
-    score = args.score or default_score(detections)
-    matched = matched_by(score, find_overlaps(coco, detections, protocol), detections, protocol)
-    rescored = cross_fit_calibrator(args.method, score, detections, matched)
-    print(
-        score_table(evaluate_scores(coco, replace(detections, rescored_scores=rescored), protocol))
-    )
-    print(EACH_IMAGE.format(len(set(detections.image_ids))))
+    with _naming(args.results):
+        if views:
+            detections = with_agreement(detections, views)
+        if detections.consensus is not None:
+            warn_of_duplicates(detections, str(args.results))
+        overlaps = find_overlaps(coco, detections, protocol)
+        targets = targets_of(overlaps, detections, protocol)
+        check_enough(coco, detections, targets)
+        if args.method == TREES:
+            _attempt_trees(overlaps, detections, targets, protocol)
+            return
+        score = args.score or default_score(detections)
+        matched = matched_by(score, overlaps, detections, protocol)
+        rescored = cross_fit_calibrator(args.method, score, detections, matched)
+        detections = replace(detections, rescored_scores=rescored)
+        print(score_table(evaluate_scores(coco, detections, protocol)))
+        print(EACH_IMAGE.format(len(set(detections.image_ids))))
 
 
 def _attempt_trees(
-    coco: COCO, detections: Detections, targets: Targets, protocol: Protocol
+    overlaps: Overlaps, detections: Detections, targets: Targets, protocol: Protocol
 ) -> None:
     """Prints AP by the scores that there are and by trees fitted on more and more images."""
     features = features_of(detections)
@@ -176,7 +186,6 @@ def _attempt_trees(
     curve = learning_curve(features.values, targets.tp_shares, images, features.base)
     fitted = [f"re-scored, fitted on {size} images" for size in curve]
     scores |= dict(zip(fitted, curve.values(), strict=True))
-    overlaps = find_overlaps(coco, detections, protocol)
     in_order = {name: values[overlaps.detections] for name, values in scores.items()}
     columns = {name: curves(overlaps, own, protocol).columns() for name, own in in_order.items()}
     aps = {name: float(column[0]) for name, column in columns.items()}
@@ -197,22 +206,27 @@ def fit(args: argparse.Namespace) -> None:
     refuse_inputs(args.out, "--out", args.results, args.annotations, *args.flipped, *args.scaled)
     coco = load_annotations(args.annotations)
     detections = load_results(args.results, coco)
-    rescorer = fit_rescorer(
-        detections,
-        coco,
-        args.annotations.name,
-        load_views(args),
-        coco_protocol(coco, args.max_dets),
-        method=args.method,
-        score=args.score,
-    )
+    views = load_views(args)
+    with _naming(args.results):
+        rescorer = fit_rescorer(
+            detections,
+            coco,
+            args.annotations.name,
+            views,
+            coco_protocol(coco, args.max_dets),
+            method=args.method,
+            score=args.score,
+        )
     rescorer.write(args.out)
-    print(
+    line = (
         f"{args.out}: re-scorer, {rescorer.method.describe()}, fitted on"
         f" {rescorer.detections:,} detections in {len(rescorer.images):,} images"
     )
+    if args.method == TREES and rescorer.detections > MOST_DETECTIONS:
+        line += f", the trees of each fold on at most {MOST_DETECTIONS:,}, drawn at random"
+    print(line)
     if rescorer.detections < FEW:
-        print(f"note: {rescorer.detections:,} detections are few: use some hundreds")
+        warn(f"{rescorer.detections:,} detections are few: use some hundreds")
 
 
 def apply(args: argparse.Namespace) -> None:
@@ -221,10 +235,12 @@ def apply(args: argparse.Namespace) -> None:
     refuse_inputs(args.out, "--out", *inputs, *args.flipped, *args.scaled)
     coco = args.annotations and load_annotations(args.annotations)
     rescorer = read_rescorer(args.rescorer)
-    if coco and not args.same_images:
-        rescorer.refuse_same_images(coco)
     detections = load_results(args.results, coco)
-    rescored = rescorer.apply(detections, load_views(args), args.same_images)
+    views = load_views(args)
+    with _naming(args.results):
+        if coco and not args.same_images:
+            rescorer.refuse_same_images(coco, detections.image_ids)
+        rescored = rescorer.apply(detections, views, args.same_images)
     detections = rescored.added_to(detections)
     write_results(detections, args.out)
     if coco:

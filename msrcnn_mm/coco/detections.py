@@ -56,10 +56,10 @@ class Detections:
         mask_scores: (D,), s_cls * s_iou; None if no detection has one.
         foreground_probs: (D,), mean probability of the mask's foreground, in [0, 1]; None if no
             detection has one.
-        agreement_scores: (D,), class score x maskness factor x agreement with other views of the
-            image; None if no detection has one.
-        consensus: (D,), sqrt(class score x expected agreement) x maskness factor; None if no
+        agreement_scores: (D,), maskness x agreement with other views of the image; None if no
             detection has one.
+        consensus: (D,), sqrt(class score x expected agreement) x mean foreground probability; None
+            if no detection has one.
         rescored_scores: (D,), in [0, 1], a re-scorer's; None if no detection has one.
         expected_ious: (D,), in [0, 1], the IoU that a re-scorer expects; None likewise.
         expected_precisions: (D,), in [0, 1], the precision at IoU 0.5 that it expects; None

@@ -23,7 +23,9 @@ def read_json(path: Path) -> Any:
         raw = path.read_bytes()
         if raw.startswith(BOM_UTF8):
             raise UserError(f"{path} begins with a byte order mark: save it as UTF-8 without BOM")
-        return json.loads(raw)
+        text = raw.decode(json.detect_encoding(raw), "surrogatepass")
+        del raw  # as large as the text
+        return json.loads(text)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:  # not JSON, or not text at all

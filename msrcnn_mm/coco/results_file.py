@@ -62,8 +62,13 @@ def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
             f"{path}: detection {index} has a damaged run-length encoding: its runs do not add up"
             f" to {masks[index]['size']} pixels"
         )
+    sizes: dict[tuple[int, int], list[int]] = {}
     for row in rows:
-        row["segmentation"] = as_rle(row["segmentation"], *row["segmentation"]["size"])
+        mask = as_rle(row["segmentation"], *row["segmentation"]["size"])
+        height, width = mask["size"]
+        # one list for all masks of a size saves memory
+        mask["size"] = sizes.setdefault((height, width), mask["size"])
+        row["segmentation"] = mask
         if "bbox" in row and not (row["bbox"][2] > 0 and row["bbox"][3] > 0):
             row["bbox"] = mask_utils.toBbox(row["segmentation"]).tolist()
             read["bbox has no area: the box of the mask is taken"] += 1

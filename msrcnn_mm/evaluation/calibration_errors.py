@@ -70,9 +70,9 @@ def calibration_errors(
     """Returns all calibration errors of one score.
 
     Args:
-        expected_ious: (D,), in [0, 1], what the score says of the IoUs of the detections of classes
+        expected_ious: (D,), in [0, 1], IoUs that the score stands for, of the detections of classes
             with ground truth.
-        expected_precisions: (D,), in [0, 1], what it says of their being correct.
+        expected_precisions: (D,), in [0, 1], probabilities of being correct that it stands for.
         matched: (D,), IoU with the instance found, where any overlap makes a match; 0 for a false
             alarm, NaN for a detection that does not count.
         matched_half: (D,), the same where a match needs IoU 0.5.

@@ -74,7 +74,7 @@ def evaluate_scores(
     instances = count_instances(overlaps, AREA_RANGES[0])
 
     in_order = {name: values[overlaps.detections] for name, values in by_ranking.items()}
-    said = {
+    expected = {
         name: (ious[overlaps.detections], precisions[overlaps.detections])
         for name, (ious, precisions) in expectations(detections, by_ranking).items()
     }
@@ -87,7 +87,7 @@ def evaluate_scores(
 
     measured = measure(overlaps, "rankings")
     parts = {
-        name: _ScoreParts(overlaps, values, *said[name], protocol, instances)
+        name: _ScoreParts(overlaps, values, *expected[name], protocol, instances)
         for name, values in in_order.items()
         if name not in REFERENCES
     }
@@ -102,7 +102,7 @@ def evaluate_scores(
         for name, part in parts.items()
         if part.calibration_errors is not None
     }
-    matched = {name: (said[name][0], parts[name].matched) for name in laeces}
+    matched = {name: (expected[name][0], parts[name].matched) for name in laeces}
     resamples = resample(overlaps, in_order, matched, protocol)
     return ScoreEvaluation(
         images=len(set(protocol.image_ids)),
@@ -185,7 +185,7 @@ class _ScoreParts:
         self.by_class: list[ClassScore] = []
         for k, (start, end) in enumerate(pairwise(overlaps.bounds)):
             own, matched, at_half = scores[start:end], self.matched[start:end], half[start:end]
-            said = expected_ious[start:end]
+            ious = expected_ious[start:end]
             counted, counted_half = ~np.isnan(matched), ~np.isnan(at_half)
             calibrated = calibratable and instances[k] > 0
             lrp = None
@@ -193,8 +193,8 @@ class _ScoreParts:
                 lrp = class_lrp(own[counted_half], at_half[counted_half], int(instances[k]))
             self.by_class.append(
                 ClassScore(
-                    laece=laece(said[counted], matched[counted]) if calibrated else None,
-                    laace=laace(said[counted], matched[counted]) if calibrated else None,
+                    laece=laece(ious[counted], matched[counted]) if calibrated else None,
+                    laace=laace(ious[counted], matched[counted]) if calibrated else None,
                     lrp=lrp,
                 )
             )

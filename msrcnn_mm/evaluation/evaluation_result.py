@@ -27,8 +27,9 @@ class DetectionColumns:
         mask_ious: s_iou, from the mask score where the results leave it out; None without both.
         mask_scores: s_cls * s_iou; None if no detection has one.
         maskness: s_cls * mean foreground probability; None if no detection has one.
-        agreement_scores: Class score x maskness factor x agreement; None if no detection has one.
-        consensus: sqrt(class score x expected agreement) x maskness factor; None likewise.
+        agreement_scores: Maskness x agreement; None if no detection has one.
+        consensus: sqrt(class score x expected agreement) x mean foreground probability; None
+            likewise.
         rescored_scores: A re-scorer's; None if no detection has one.
         true_ious: IoU of the mask with the instance of its class that it fits best; 0 without one.
             NaN where the class or image does not count.

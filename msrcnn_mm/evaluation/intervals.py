@@ -60,19 +60,19 @@ def resample(
 def ap_gains(
     aps: Mapping[str, float | None], resamples: Resamples | None, over: str = CLASS_SCORE
 ) -> dict[str, Estimate]:
-    """Returns ranking -> AP - AP by the class score, of the rankings that are judged.
+    """Returns ranking -> AP - AP by one ranking, of the rankings that are judged.
 
     Args:
         aps: Ranking -> AP; None without ground truth.
         resamples: From :func:`resample`.
-        over: The ranking whose AP is subtracted.
+        over: The one ranking, whose AP is subtracted.
     """
-    least = aps[over]
+    base = aps[over]
     gains = {}
     for name, ap in aps.items():
-        if ap is not None and least is not None and name not in (over, ORACLE, TP_SHARE):
+        if ap is not None and base is not None and name not in (over, ORACLE, TP_SHARE):
             own = resamples.aps[name] - resamples.aps[over] if resamples else None
-            gains[name] = _estimate(ap - least, own)
+            gains[name] = _estimate(ap - base, own)
     return gains
 
 

@@ -84,9 +84,9 @@ def ranking_scores(
 def expectations(
     detections: Detections, rankings: Mapping[str, Floats]
 ) -> dict[str, tuple[Floats, Floats]]:
-    """Returns what each score says of a mask's IoU and of its being correct.
+    """Returns the IoU and the precision of a mask that each score stands for.
 
-    A score stands for both itself. A re-scorer says both beside its score, which is a TP share.
+    Both are the score itself. A re-scorer gives both beside its score, which is a TP share.
 
     Args:
         detections: D masks.
@@ -95,12 +95,12 @@ def expectations(
     Returns:
         Ranking -> (D,) expected IoUs, (D,) expected precisions.
     """
-    said = {name: (values, values) for name, values in rankings.items()}
-    if RESCORED_SCORE in said and has_expectations(detections):
+    expected = {name: (values, values) for name, values in rankings.items()}
+    if RESCORED_SCORE in expected and has_expectations(detections):
         assert detections.expected_ious is not None
         assert detections.expected_precisions is not None
-        said[RESCORED_SCORE] = detections.expected_ious, detections.expected_precisions
-    return said
+        expected[RESCORED_SCORE] = detections.expected_ious, detections.expected_precisions
+    return expected
 
 
 def has_expectations(detections: Detections) -> bool:

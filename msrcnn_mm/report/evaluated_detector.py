@@ -30,8 +30,8 @@ class EvaluatedDetector:
 
     @property
     def quality_score(self) -> str | None:
-        """Name of the first score that includes mask quality, such as mask score or maskness."""
-        return next((name for name in self.scores[1:]), None)
+        """Name of the first score behind the class score; None if the results have no other."""
+        return next(iter(self.scores[1:]), None)
 
     @property
     def threshold_score(self) -> str:

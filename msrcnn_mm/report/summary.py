@@ -153,7 +153,9 @@ def _answer_ap_gain(detector: EvaluatedDetector) -> Answer:
         text += f" Maskness, which needs no scorer, reaches {maskness}."
     if name != RESCORED_SCORE and RESCORED_SCORE in evaluation.rankings:
         rescored = percent(evaluation.rankings[RESCORED_SCORE].ap["AP"])
-        text += f" The {NAMES[RESCORED_SCORE]} reaches {rescored}."
+        more = evaluation.ap_gains[RESCORED_SCORE]
+        text += f" The {NAMES[RESCORED_SCORE]} reaches {rescored}, {interval(more)}:"
+        text += f" {'whether it helps' if more.sign is None else 'it'} {HELPS[more.sign]}."
     return Answer(question, HELPS[won.sign].capitalize(), f"{gain(won.value)} AP", text)
 
 

@@ -7,7 +7,8 @@ simplest correct one score by few numbers.
 """
 
 from .methods import METHODS
-from .rescorer import Rescored, Rescorer, read_rescorer
+from .rescored import Rescored
+from .rescorer import Rescorer, read_rescorer
 from .rescorer_fit import fit_rescorer
 
 __all__ = ["METHODS", "Rescored", "Rescorer", "fit_rescorer", "read_rescorer"]

@@ -1,11 +1,11 @@
-"""Describes results and annotations: to tell another detector apart, or the same images.
+"""Describes results and annotations, so that another detector or the same images are noticed.
 
 Shape shorthand: D detections, Q quantiles.
 """
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,8 +44,8 @@ class DetectorFingerprint:
     detections_per_image: float
 
     def __post_init__(self) -> None:
-        quantiles = np.array(self.score_quantiles)
-        if quantiles.shape != _SHARES.shape or not np.isfinite(quantiles.astype(float)).all():
+        quantiles = self.score_quantiles
+        if len(quantiles) != len(_SHARES) or not all(map(is_number, quantiles)):
             raise ValueError(f"score_quantiles are not {len(_SHARES)} numbers")
         if not is_number(self.detections_per_image):
             raise ValueError("detections_per_image is not a number")
@@ -91,15 +91,16 @@ def result_fingerprints(detections: Detections) -> list[str]:
     return sorted(set(prints))
 
 
-def annotation_fingerprints(coco: COCO) -> dict[str, str]:
-    """Returns fingerprint -> file name of each image.
+def annotation_fingerprints(coco: COCO, image_ids: Iterable[Any]) -> dict[str, str]:
+    """Returns fingerprint -> file name of each image that is named, once or more.
 
     A fingerprint is made of the image's file name, its size and the boxes annotated in it, not of
     its id: ids start anew in each split's file, and the first images of two data sets may share id
     and name.
     """
     prints = {}
-    for image_id, image in coco.imgs.items():
+    for image_id in set(image_ids):
+        image = coco.imgs[image_id]
         boxes = sorted([round(v) for v in a.get("bbox", ())] for a in coco.imgToAnns[image_id])
         known_by = [image.get("file_name"), image["height"], image["width"], boxes]
         digest = hashlib.sha256(json.dumps(known_by).encode()).hexdigest()
@@ -108,25 +109,28 @@ def annotation_fingerprints(coco: COCO) -> dict[str, str]:
     return prints
 
 
-def refuse_same_images(fitted: Collection[str], annotations: str, coco: COCO) -> None:
-    """Refuses annotations of images that a re-scorer was fitted on.
+def refuse_same_images(
+    fitted: Collection[str], annotations: str, coco: COCO, image_ids: Collection[Any]
+) -> None:
+    """Refuses images that a re-scorer was fitted on.
 
     Args:
         fitted: Fingerprints of those images.
         annotations: Name of their annotations.
         coco: The annotations to evaluate by.
+        image_ids: Those of the images to evaluate.
 
     Raises:
         UserError: An image is among those.
     """
-    prints = annotation_fingerprints(coco)
+    prints = annotation_fingerprints(coco, image_ids)
     common = set(fitted) & prints.keys()
     if common:
         names = sorted(prints[one] for one in common)
         raise UserError(
-            f"{len(common)} of the {len(coco.imgs)} images, {names[0]} for one, are among those"
-            f" that the re-scorer was fitted on ({annotations}), so its figures would be too good:"
-            " take other images, or add --same-images"
+            f"{len(common)} of the {len(set(image_ids))} images, {names[0]} for one, are among"
+            f" those that the re-scorer was fitted on ({annotations}), so its figures would be too"
+            " good: take other images, or add --same-images"
         )
 
 

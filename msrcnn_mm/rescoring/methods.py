@@ -1,4 +1,4 @@
-"""The methods of a re-scorer: functions from detections to scores, and their names."""
+"""Names the methods of re-scorers, which are functions from detections to scores."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol

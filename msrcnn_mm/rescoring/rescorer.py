@@ -1,17 +1,17 @@
-"""A re-scorer: what gives each detection a new score, as a JSON file of numbers and names.
+"""Gives detections new scores by a fitted method, and stores it as JSON.
 
 Shape shorthand: D detections.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pycocotools.coco import COCO
 
-from msrcnn_mm.coco.detections import Column, Detections
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.json_files import read_json, write_json
 from msrcnn_mm.coco.json_values import is_id, texts
 from msrcnn_mm.errors import UserError, first_names
@@ -22,6 +22,7 @@ from .features.collect import kinds_given
 from .features.views import View
 from .fingerprints import DetectorFingerprint, refuse_same_images, result_fingerprints
 from .methods import Method, method_of
+from .rescored import Rescored
 
 FORMAT = "msrcnn_mm re-scorer 1"
 CALIBRATION_FORMAT = "msrcnn_mm calibration 1"
@@ -29,41 +30,6 @@ CALIBRATION_FORMAT = "msrcnn_mm calibration 1"
 
 FEWEST_IMAGES = 10
 """Results of fewer images do not tell which detector made them."""
-
-
-@dataclass(frozen=True)
-class Rescored:
-    """What a re-scorer gives D detections.
-
-    Attributes:
-        scores: (D,), in [0, 1], which rank masks: the expected TP share by trees, the expected
-            matched IoU by the other methods.
-        ious: (D,), expected IoU with the instance that the mask finds; rises with the score. None
-            if the file has no curve for it.
-        precisions: (D,), expected share of correct detections at IoU 0.5; likewise.
-    """
-
-    scores: Column
-    ious: Column | None
-    precisions: Column | None
-
-    def added_to(self, detections: Detections) -> Detections:
-        """Returns the D detections with these scores in place of those that they have."""
-        return replace(
-            detections,
-            rescored_scores=self.scores,
-            expected_ious=self.ious,
-            expected_precisions=self.precisions,
-        )
-
-    def columns(self) -> dict[str, Column]:
-        """Returns column of :class:`Detections` -> (D,)."""
-        columns = {
-            "rescored_scores": self.scores,
-            "expected_ious": self.ious,
-            "expected_precisions": self.precisions,
-        }
-        return {name: column for name, column in columns.items() if column is not None}
 
 
 @dataclass(frozen=True)
@@ -82,7 +48,7 @@ class Rescorer:
         annotations: Name of the annotation file.
         detections: Number of detections fitted to.
         images: Fingerprint of each image's results, sorted.
-        annotated: Fingerprint of each annotated image, see
+        annotated: Fingerprint of each of these images' annotations, see
             :func:`.fingerprints.annotation_fingerprints`, sorted.
     """
 
@@ -198,13 +164,17 @@ class Rescorer:
             f" on: {difference}"
         )
 
-    def refuse_same_images(self, coco: COCO) -> None:
-        """Refuses annotations of images that the re-scorer was fitted on.
+    def refuse_same_images(self, coco: COCO, image_ids: Collection[Any]) -> None:
+        """Refuses images that the re-scorer was fitted on.
+
+        Args:
+            coco: Annotations of the images.
+            image_ids: Those of the images.
 
         Raises:
             UserError: An image is among those.
         """
-        refuse_same_images(self.annotated, self.annotations, coco)
+        refuse_same_images(self.annotated, self.annotations, coco, image_ids)
 
     def score(self, detections: Detections, views: Sequence[View] = ()) -> Rescored:
         """Scores detections without a check; those of one image have the scores of the whole.
@@ -266,7 +236,7 @@ def read_rescorer(path: str | Path) -> Rescorer:
         return _parsed(_renewed(content) if content["format"] == CALIBRATION_FORMAT else content)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(
             f"{path} is a damaged re-scorer ({type(error).__name__}: {error}): fit it anew"
         ) from error

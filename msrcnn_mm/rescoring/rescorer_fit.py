@@ -53,16 +53,19 @@ class Targets:
     correct: Column
 
 
-def targets_of(coco: COCO, detections: Detections, protocol: Protocol) -> Targets:
+def targets_of(overlaps: Overlaps, detections: Detections, protocol: Protocol) -> Targets:
     """Matches detections with instances, in class-score order.
 
+    Args:
+        overlaps: Of the detections with their annotations.
+        detections: D detections.
+        protocol: That of ``overlaps``.
+
     Raises:
-        UserError: As :func:`msrcnn_mm.evaluation.overlaps.find_overlaps`.
+        UserError: There are no detections.
     """
-    return _targets(find_overlaps(coco, detections, protocol), detections, protocol)
-
-
-def _targets(overlaps: Overlaps, detections: Detections, protocol: Protocol) -> Targets:
+    if not len(detections):
+        raise UserError("there are no detections to fit a re-scorer to")
     scores = detections.class_scores[overlaps.detections]
     (ious,) = matched_ious(overlaps, scores, protocol, (0.0,))
     (correct,) = matched_ious(overlaps, scores, protocol, (CORRECT_IOU,))
@@ -111,8 +114,9 @@ def fit_rescorer(
     """Fits a re-scorer.
 
     The curves of expected IoU and precision are fitted to the scores; those of trees are by trees
-    that did not see the image. Warns of classes without a detection to fit to: their detections
-    are scored as those of the other classes.
+    that did not see the image. The other methods' score is an expected IoU itself.
+    Warns of classes without a detection to fit to: their detections are scored as those of the
+    other classes.
 
     Args:
         detections: D detections with masks.
@@ -130,19 +134,18 @@ def fit_rescorer(
         UserError: There are no detections, or they lack the score. For trees see
             :func:`check_enough` and :func:`.collect.features_of`.
     """
-    if not len(detections):
-        raise UserError("there are no detections to fit a re-scorer to")
     protocol = protocol or coco_protocol(coco)
     overlaps = find_overlaps(coco, detections, protocol)
-    targets = _targets(overlaps, detections, protocol)
+    targets = targets_of(overlaps, detections, protocol)
     fitted: Method
     if method == TREES:
-        features = features or features_of(detections, views)
         check_enough(coco, detections, targets)
+        features = features or features_of(detections, views)
         images = numbered(detections.image_ids)
         found = cross_fit(features.values, targets.tp_shares, images, features.base)
         fitted = TreeScore(features.names, features.views, found.trees)
         scores, target = found.scores, targets.tp_shares
+        iou_curve = _curve(scores, targets.ious)
     else:
         if views:
             detections = with_agreement(detections, views)
@@ -150,11 +153,12 @@ def fit_rescorer(
         target = matched_by(score, overlaps, detections, protocol)
         fitted = CalibratedScore.fit(method, score, detections, target)
         scores = fitted.scores(detections)
+        iou_curve = Isotonic([0.0, 1.0], [0.0, 1.0])
     counts = ~np.isnan(target)
     _warn_of_missing(coco, {detections.category_ids[i] for i in np.flatnonzero(counts)})
     return Rescorer(
         method=fitted,
-        iou_curve=_curve(scores, targets.ious),
+        iou_curve=iou_curve,
         precision_curve=_curve(scores, targets.correct),
         categories=coco.getCatIds(),
         classes=[str(coco.cats[i]["name"]) for i in coco.getCatIds()],
@@ -162,7 +166,7 @@ def fit_rescorer(
         annotations=annotations,
         detections=int(counts.sum()),
         images=result_fingerprints(detections),
-        annotated=sorted(annotation_fingerprints(coco)),
+        annotated=sorted(annotation_fingerprints(coco, detections.image_ids)),
     )
 
 

@@ -19,6 +19,7 @@ from msrcnn_mm.rescoring import learning_curve
 from msrcnn_mm.rescoring.features.agreement import agreement, agreement_scores
 from msrcnn_mm.rescoring.features.views import View
 from msrcnn_mm.rescoring.rescorer import read_rescorer
+from msrcnn_mm.rescoring.trees import cross_fitting
 from tests.support.coco_scenes import coco_dict, random_scene
 
 IMAGES = 30
@@ -35,6 +36,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{name}_gt.json").write_text(json.dumps(truth))
         (folder / f"{name}.json").write_text(json.dumps(rows))
         (folder / f"{name}_f.json").write_text(json.dumps(flipped(rows)))
+    (folder / "empty.json").write_text("[]")
+    few = [row for row in FIT[1] if row["image_id"] < 20]
+    (folder / "few.json").write_text(json.dumps(few))
     return folder
 
 
@@ -55,7 +59,8 @@ def read(name: str) -> Any:
 
 def test_fit_and_apply(capsys: pytest.CaptureFixture[str]) -> None:
     rescore.main(["fit", "fit.json", "fit_gt.json", "--out", "r.json", "--flipped", "fit_f.json"])
-    assert "r.json: re-scorer, trees of" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "r.json: re-scorer, trees of" in printed and printed.endswith("images\n")
     rescore.main(
         [
             "apply",
@@ -101,6 +106,18 @@ def test_the_simplest_methods(capsys: pytest.CaptureFixture[str]) -> None:
     assert "| rescored score" in printed and "fitted on others" in printed
 
 
+def test_fit_says_that_trees_take_some_of_many_detections(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["fit", "fit.json", "fit_gt.json", "--out", "m.json"]
+    for module in (rescore, cross_fitting):
+        monkeypatch.setattr(module, "MOST_DETECTIONS", 20)
+    for options, says in (([], True), (["--method", "isotonic"], False)):
+        rescore.main(command + options)
+        line = capsys.readouterr().out
+        assert ("images, the trees of each fold on at most 20, drawn at random\n" in line) is says
+
+
 def test_an_old_calibration_leaves_no_expected_iou_of_before() -> None:
     calibration = {
         "format": "msrcnn_mm calibration 1",
@@ -123,10 +140,24 @@ def test_images_fitted_on(capsys: pytest.CaptureFixture[str]) -> None:
     apply = ["apply", "fit.json", "--rescorer", "bare.json", "--out", "again.json"]
     with pytest.raises(UserError, match="--same-images"):
         rescore.main(apply)
-    with pytest.raises(UserError, match=r"30 of the 30 images, fit/0\.png for one"):
+    with pytest.raises(UserError, match=r"26 of the 26 images, fit/0\.png for one"):
         rescore.main([*apply[:2], "fit_gt.json", *apply[2:]])
     rescore.main([*apply, "--same-images"])
     assert len(read("again.json")) == len(FIT[1])
+
+
+def test_only_images_with_results_count_as_fitted_on() -> None:
+    """One annotation file may hold the images to fit to and others."""
+    for part in (0, 1):
+        rows = [row for row in FIT[1] if row["image_id"] % 2 == part]
+        Path(f"half{part}.json").write_text(json.dumps(rows))
+    rescore.main(["fit", "half0.json", "fit_gt.json", "--out", "half_r.json"])
+    rest = ["fit_gt.json", "--rescorer", "half_r.json", "--out", "half_out.json"]
+    rescore.main(["apply", "half1.json", *rest])
+    assert len(read("half_out.json")) == len(read("half1.json"))
+    for results, count in (("half0.json", "12 of the 12"), ("fit.json", "12 of the 26")):
+        with pytest.raises(UserError, match=f"{count} images, .* for one, are among those"):
+            rescore.main(["apply", results, *rest])
 
 
 def test_try_prints_all_scores_and_the_learning_curve(
@@ -204,14 +235,17 @@ def test_results_with_agreement_need_no_views(capsys: pytest.CaptureFixture[str]
         (agree, "fit.json --flipped fit_f.json --out fit_f.json", "is read as well"),
         (agree, "fit.json --flipped fit_f.json --swap 3 --out a.json", "two category ids, A=B"),
         (rescore, "fit fit.json fit_gt.json --out fit_gt.json", "is read as well"),
+        (rescore, "try empty.json fit_gt.json", "^empty.json: there are no detections to fit"),
         (rescore, "fit fit.json fit_gt.json --out o --score maskness", "trees take all scores"),
         (rescore, "fit fit.json fit_gt.json --out o --method magic", "invalid choice: 'magic'"),
         (
             rescore,
             "fit fit.json fit_gt.json --out o --method isotonic --score consensus",
-            "the detections have no consensus: .* --score class_score or mask_score or maskness",
+            "^fit.json: the detections have no consensus: .* --score class_score or mask_score or",
         ),
-        (rescore, "apply fit.json --rescorer fit_gt.json --out o.json", "is not a re-scorer"),
+        (rescore, "apply fit.json --rescorer fit_gt.json --out o.json", "^fit_gt.json is not a"),
+        (rescore, "fit few.json fit_gt.json --out o.json", "^few.json: there are detections in 9 "),
+        (rescore, "try few.json fit_gt.json --scaled fit_f.json", "^few.json: fit_f.json: .*"),
     ],
 )
 def test_refused(command: Any, line: str, message: str) -> None:

@@ -62,8 +62,10 @@ def test_the_evaluation() -> None:
 
 def test_the_evaluation_of_rescored_scores() -> None:
     rescorer = fit_rescorer(COMPLETE, COCO, "annotations.json", method="isotonic")
-    rescored = rescorer.score(COMPLETE).added_to(COMPLETE)
-    found = without_columns(evaluate_scores(COCO, rescored, coco_protocol(COCO, 3)))
+    rescored = rescorer.score(COMPLETE)
+    assert rescored.ious == pytest.approx(rescored.scores, abs=1e-12)
+    alone = replace(COMPLETE, rescored_scores=rescored.scores)
+    found = without_columns(evaluate_scores(COCO, alone, coco_protocol(COCO, 3)))
     expected = dict(FIGURES["evaluation of rescored scores, at most 3 detections"])
     assert_intervals(found, expected)
     for part in (found, expected):

@@ -184,10 +184,32 @@ def test_the_rescored_score_stands_beside_the_mask_score_or_is_judged() -> None:
     alone = summarize(rescored([(score, width, None) for score, width, _ in MANY]))[1]
     assert beside.question == "Does the mask score help?"
     assert alone.question == "Does the rescored score help?"
-    best = detector_of(MANY).evaluation.rankings["quality_oracle"].ap["AP"]
-    assert best is not None
-    assert f"The rescored score reaches {100 * best:.1f}." in beside.text
+    evaluation = detector_of(MANY).evaluation
+    best, gain = (
+        evaluation.rankings["quality_oracle"].ap["AP"],
+        evaluation.ap_gains["quality_oracle"],
+    )
+    assert best is not None and gain.low is not None and gain.high is not None
+    won, low, high = (f"+{100 * value:.1f}" for value in (gain.value, gain.low, gain.high))
+    says = f"The rescored score reaches {100 * best:.1f}, {won} ({low} to {high}): it helps."
+    assert says in beside.text
     assert alone.headline == "Helps" and "reaches" not in alone.text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "says"),
+    [
+        (-0.004, 0.0, "(\N{MINUS SIGN}0.4 to +0.0): it does not help."),
+        (-0.004, 0.004, "+0.4): whether it helps cannot be told from these images."),
+        (None, None, ", +0.2: whether it helps cannot be told from these images."),
+    ],
+)
+def test_the_rescored_score_is_judged_by_its_interval(
+    low: float | None, high: float | None, says: str
+) -> None:
+    detector = rescored(MANY)
+    gains = detector.evaluation.ap_gains | {"rescored_score": Estimate(0.002, low, high)}
+    assert says in summarize(with_evaluation(detector, ap_gains=gains))[1].text
 
 
 def test_cut_is_the_threshold_of_least_error() -> None:

@@ -13,13 +13,19 @@ from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.runs import mirror
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.average_precision import average_precisions
+from msrcnn_mm.evaluation.overlaps import find_overlaps
 from msrcnn_mm.evaluation.protocol import coco_protocol
 from msrcnn_mm.rescoring.features.agreement import with_agreement
 from msrcnn_mm.rescoring.features.views import View
 from msrcnn_mm.rescoring.fingerprints import annotation_fingerprints
 from msrcnn_mm.rescoring.rescorer import Rescorer, read_rescorer
-from msrcnn_mm.rescoring.rescorer_fit import fit_rescorer, targets_of
+from msrcnn_mm.rescoring.rescorer_fit import Targets, fit_rescorer, targets_of
 from tests.support.coco_scenes import as_coco, random_scene, worked_scene
+
+
+def found_targets(coco: COCO, detections: Detections) -> Targets:
+    protocol = coco_protocol(coco)
+    return targets_of(find_overlaps(coco, detections, protocol), detections, protocol)
 
 
 def scene(seed: int, images: int = 40) -> tuple[COCO, Detections]:
@@ -28,7 +34,7 @@ def scene(seed: int, images: int = 40) -> tuple[COCO, Detections]:
     coco = as_coco(annotations, images)
     rng = np.random.default_rng(seed)
     detections = Detections.from_rows(rows)
-    targets = targets_of(coco, detections, coco_protocol(coco))
+    targets = found_targets(coco, detections)
     noisy = np.nan_to_num(targets.tp_shares) + rng.normal(0, 0.2, len(rows))
     return coco, replace(
         detections, mask_ious=np.clip(noisy, 0, 1), mask_scores=None, foreground_probs=None
@@ -48,7 +54,7 @@ def fitted() -> Rescorer:
 
 def test_targets_of_three_masks() -> None:
     coco, rows = worked_scene()  # IoU 1, IoU 0.5, a false alarm
-    targets = targets_of(coco, Detections.from_rows(rows), coco_protocol(coco))
+    targets = found_targets(coco, Detections.from_rows(rows))
     assert targets.tp_shares.tolist() == [1, 0.1, 0]
     assert targets.ious.tolist() == [1, 0.5, 0]
     assert targets.correct.tolist() == [1, 1, 0]
@@ -68,7 +74,7 @@ def test_it_ranks_better_than_the_class_score(fitted: Rescorer) -> None:
 def test_its_numbers_mean_what_they_say(fitted: Rescorer) -> None:
     coco, detections = scene(2, images=80)
     rescored = fitted.apply(detections, [flipped(detections)])
-    targets = targets_of(coco, detections, coco_protocol(coco))
+    targets = found_targets(coco, detections)
     for found, truth in (
         (rescored.scores, targets.tp_shares),
         (rescored.ious, targets.ious),
@@ -208,7 +214,7 @@ def test_files_of_before(fitted: Rescorer, tmp_path: Path) -> None:
         "fitted_on": {
             "annotations": "gt.json",
             "detections": 9,
-            "images": sorted(annotation_fingerprints(coco)),
+            "images": sorted(annotation_fingerprints(coco, coco.imgs)),
         },
     }
     file.write_text(json.dumps(calibration))
@@ -218,7 +224,7 @@ def test_files_of_before(fitted: Rescorer, tmp_path: Path) -> None:
     assert rescored.ious is None and list(rescored.columns()) == ["rescored_scores"]
     assert old.detector is None and old.classes is None
     with pytest.raises(UserError, match=r"fitted on \(gt\.json\)"):
-        old.refuse_same_images(coco)
+        old.refuse_same_images(coco, coco.imgs)
     old.check_model(["any"], ["mirrored"])
     old.write(file)
     assert read_rescorer(file) == old
@@ -250,8 +256,10 @@ def changed(content: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[
         (("iou_curve", "more"), 1, "damaged re-scorer"),
         (("precision_curve",), None, "damaged re-scorer"),
         (("detector", "score_quantiles"), ["a"], "damaged re-scorer"),
+        (("detector", "score_quantiles"), ["0.5"] * 21, "damaged re-scorer"),
         (("detector", "detections_per_image"), "many", "damaged re-scorer"),
         (("fitted_on", "categories"), [[1]], "categories are not a list"),
+        (("fitted_on", "detections"), float("inf"), "damaged re-scorer"),
         (("fitted_on", "images"), [1], "images are not a list"),
         (("fitted_on",), None, "damaged re-scorer"),
     ],

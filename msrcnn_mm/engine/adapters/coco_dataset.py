@@ -1,5 +1,8 @@
 """MMDetection's COCO data set, with annotations as every other part of the package reads them."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from mmdet.datasets import coco
 from mmdet.datasets.api_wrappers import COCO
 from mmdet.registry import DATASETS
@@ -42,3 +45,13 @@ class CocoDataset(coco.CocoDataset):
     """
 
     COCOAPI = CompletedCOCO
+
+
+def meta_of(dataset: Any) -> Mapping[str, Any]:
+    """Returns the meta information of a data set, and of a ``ConcatDataset`` that of its first.
+
+    A ``ConcatDataset`` has a list where its data sets differ, be it in colours.
+    """
+    meta = getattr(dataset, "metainfo", None) or {}
+    first: Mapping[str, Any] = meta[0] if isinstance(meta, list) else meta
+    return first

@@ -12,15 +12,13 @@ from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.errors import UserError, warn
 from msrcnn_mm.rescoring.rescorer import Rescorer, read_rescorer
 
-from .predictions import to_arrays, to_detections
+from .predictions import LABELS, to_arrays, to_detections
 
 SETTING = "rescorer"
 """Setting of ``model.test_cfg`` that names a re-scorer's file."""
 
 OLD_SETTING = "calibration"
 """Its name in version 0.1."""
-
-_LABELS = range(2**31)  # as category ids: only which detections share a class matters
 
 
 def rescorer_file(settings: Mapping[str, Any]) -> str | None:
@@ -83,7 +81,7 @@ def add_fitted_scores(sample: DetDataSample, rescorer: Rescorer) -> None:
     instances = sample.pred_instances
     # encoding masks takes longer than a calibrator
     fields = {k: v for k, v in instances.items() if k != "masks" or rescorer.method.needs_masks}
-    detections = to_detections(to_arrays(fields), sample.get("img_id"), _LABELS)
+    detections = to_detections(to_arrays(fields), sample.get("img_id"), LABELS)
     for name, column in rescorer.score(detections).columns().items():
         # In double precision: rounding would tie scores that differ.
         instances.set_field(torch.from_numpy(column).to(instances.scores.device), name)

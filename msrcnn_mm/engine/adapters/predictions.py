@@ -15,6 +15,9 @@ from msrcnn_mm.errors import UserError
 from msrcnn_mm.models.scorers.mask_statistics import NAMES
 from msrcnn_mm.rescoring.features.agreement import ENTRY
 
+LABELS = range(2**31)
+"""Labels as category ids, for what depends only on which detections share a class."""
+
 
 def bare_model(model: Any) -> nn.Module:
     """Returns a model without its wrappers, such as ``MMDistributedDataParallel``."""

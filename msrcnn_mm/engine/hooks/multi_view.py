@@ -1,4 +1,4 @@
-"""What a run says of its model's views."""
+"""Logs what the views of a model cost, and warns of what agreement suffers from."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 
 from msrcnn_mm.errors import warn
 
+from ..adapters.coco_dataset import meta_of
 from ..adapters.predictions import bare_model
 from ..views.detector import MultiView
 from ..views.tally import ViewTally
@@ -19,8 +20,8 @@ from ..views.tally import ViewTally
 class MultiViewHook(Hook):
     """Tells a ``MultiViewDetector`` its classes, and logs at the end of a test what views cost.
 
-    It warns of classes that mirroring swaps. Other models are left as they are. In a distributed
-    run the figures are those of the first process.
+    It warns of classes that mirroring swaps and of many near-duplicates. Other models are left as
+    they are. In a distributed run the figures are those of the first process.
 
     Raises:
         UserError: A class to swap is none of the data set's.
@@ -40,8 +41,7 @@ class MultiViewHook(Hook):
         if not (isinstance(model, MultiView) and model.tally.images and is_main_process()):
             return
         MMLogger.get_current_instance().info(model.tally.cost())
-        warning = model.tally.swap_warning((model.dataset_meta or {}).get("classes"))
-        if warning is not None:
+        for warning in model.tally.warnings(model.dataset_meta.get("classes")):
             warn(warning)
 
     after_val = after_test
@@ -50,7 +50,6 @@ class MultiViewHook(Hook):
         model = bare_model(runner.model)
         if not isinstance(model, MultiView):
             return
-        meta = getattr(getattr(runner, loop).dataloader.dataset, "metainfo", None)
-        model.dataset_meta = meta[0] if isinstance(meta, list) else meta
+        model.dataset_meta = meta_of(getattr(runner, loop).dataloader.dataset)
         model.swapped_labels()
         model.tally = ViewTally()

@@ -20,6 +20,7 @@ from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.true_ious import true_ious
 
+from ..adapters.coco_dataset import meta_of
 from ..adapters.dump import category_ids
 from ..adapters.predictions import change_predictions, to_arrays, to_detections
 
@@ -48,7 +49,7 @@ class OracleHook(Hook):
         """Starts to replace s_iou in the model's predictions."""
         if isinstance(runner.model, BaseTTAModel):
             raise UserError("--oracle: test-time augmentation merges boxes without their masks")
-        classes = runner.test_loop.dataloader.dataset.metainfo["classes"]
+        classes = meta_of(runner.test_loop.dataloader.dataset)["classes"]
         ids = category_ids(self._coco.dataset["categories"], classes, self.ann_file)
         self._handle = change_predictions(runner.model, partial(self._score, ids=ids))
         MMLogger.get_current_instance().warning(

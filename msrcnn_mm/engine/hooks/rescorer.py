@@ -1,4 +1,4 @@
-"""Rescored scores in the predictions of a model."""
+"""Adds rescored scores to the predictions of a run, and warns of another detector."""
 
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from msrcnn_mm.coco.detections import Column
 from msrcnn_mm.errors import warn
 from msrcnn_mm.rescoring.rescorer import Rescorer
 
+from ..adapters.coco_dataset import meta_of
 from ..adapters.fitted_scores import (
     OLD_SETTING,
     SETTING,
@@ -73,8 +74,7 @@ class RescorerHook(Hook):
     def _start(self, runner: Runner, loop: str) -> None:
         model = bare_model(runner.model)
         settings: Any = self.files or getattr(model, "test_cfg", None) or {}
-        dataset = getattr(runner, loop).dataloader.dataset
-        classes = getattr(dataset, "metainfo", {}).get("classes")
+        classes = meta_of(getattr(runner, loop).dataloader.dataset).get("classes")
         self._rescorer = fitted_scores(settings, classes, getattr(model, "view_kinds", ()))
         self._class_scores = []
         if self._rescorer is not None:

@@ -151,7 +151,8 @@ def check_rescorer(config: Config, same_images: bool) -> None:
     rescorer = read_rescorer(path)
     if not same_images:
         annotations = annotations_of_test(config, f"the re-scorer {path}")
-        rescorer.refuse_same_images(AnnotationFile.read(annotations).coco())
+        coco = AnnotationFile.read(annotations).coco()
+        rescorer.refuse_same_images(coco, coco.imgs)
 
 
 def draw_into(config: Config, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Any instance segmenter, whose masks are compared between views of each image at test.
+"""Compares the masks of any instance segmenter between views of each image at test.
 
 Shape shorthand: N images in a batch, D detections of an image.
 """
@@ -16,9 +16,9 @@ from torch import Tensor
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import SettingError, UserError, first_names
 from msrcnn_mm.rescoring.features.agreement import ENTRY, agreement, with_columns
-from msrcnn_mm.rescoring.features.views import View, kinds_of
+from msrcnn_mm.rescoring.features.views import View, kind, kinds_of
 
-from ..adapters.predictions import to_arrays, to_detections
+from ..adapters.predictions import LABELS, to_arrays, to_detections
 from .inputs import mirrored, resized
 from .tally import ViewTally
 
@@ -28,7 +28,6 @@ MULTI_VIEW = "MultiViewDetector"
 FLIP = "flip"
 """The view that is the image mirrored left to right; other views are factors of its size."""
 
-_LABELS = range(2**31)  # as category ids: only which detections share a class matters
 _COMPARED = ("bboxes", "labels", "scores", "masks")
 
 
@@ -41,7 +40,7 @@ class MultiView(BaseDetector):
     without views, to the last bit: the image is never in one batch with its views.
 
     Attributes:
-        views: Those compared with the image.
+        views: Views that are compared with the image.
         swap: Pairs of names of classes that mirroring swaps.
         tally: What the views cost since it was last replaced.
     """
@@ -62,8 +61,7 @@ class MultiView(BaseDetector):
     @property
     def view_kinds(self) -> list[str]:
         """Sorted kinds of the views, as a re-scorer wants them."""
-        nothing = Detections.from_rows([])
-        return kinds_of([View(str(view), nothing, view == FLIP) for view in self.views])
+        return sorted(kind(view == FLIP) for view in self.views)
 
     def predict(
         self,
@@ -147,12 +145,13 @@ class MultiView(BaseDetector):
             )
         arrays = to_arrays({name: instances[name] for name in names or instances.keys()})
         instances.mask_rles = arrays["masks"]
-        return to_detections(arrays, sample.get("img_id"), _LABELS)
+        return to_detections(arrays, sample.get("img_id"), LABELS)
 
     def _compare(
         self, instances: InstanceData, detections: Detections, views: Sequence[View]
     ) -> None:
         """Sets the agreement of one image's D detections with its views."""
+        self.tally.add_image(detections)
         found = []
         for view in views:
             brought_back = view.brought_back()

@@ -1,4 +1,4 @@
-"""Counts what views cost and which classes a mirror swaps, over the images of a test."""
+"""Counts what views cost, swapped classes and near-duplicates, over the images of a test."""
 
 import time
 from collections import Counter, defaultdict
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import first_names
+from msrcnn_mm.rescoring.features.duplicates import duplicate_warning, near_duplicates
 from msrcnn_mm.rescoring.features.views import FoundAgain, found_again
 
 
@@ -18,12 +19,15 @@ class ViewTally:
         seconds: Part of a prediction, such as ``flip`` -> seconds.
         partners: Label -> numbers of its confident masks by the label that they are found in in
             mirrored images, see :class:`.FoundAgain`.
+        repeated: Number of near-duplicates, see :func:`.near_duplicates`.
+        scored: Number of detections that were looked at for them.
     """
 
     def __init__(self) -> None:
         self.images = 0
         self.seconds: dict[str, float] = defaultdict(float)
         self.partners: dict[int, Counter[int]] = {}
+        self.repeated = self.scored = 0
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
@@ -42,10 +46,25 @@ class ViewTally:
         for label, partners in found_again(detections, mirrored).partners.items():
             self.partners.setdefault(label, Counter()).update(partners)
 
+    def add_image(self, detections: Detections) -> None:
+        """Counts the near-duplicates among the detections of one image."""
+        repeated, scored = near_duplicates(detections)
+        self.repeated += repeated
+        self.scored += scored
+
     def cost(self) -> str:
         """Returns a line with the seconds an image of each part."""
         each = [f"{part} {total / self.images:.3g}" for part, total in self.seconds.items()]
         return f"seconds an image: {', '.join(each)}"
+
+    def warnings(self, classes: Sequence[str] | None) -> list[str]:
+        """Returns a line on classes that mirroring swaps, and one on many near-duplicates.
+
+        Args:
+            classes: Name of each label; None if they are not known.
+        """
+        found = (self.swap_warning(classes), duplicate_warning(self.repeated, self.scored))
+        return [line for line in found if line is not None]
 
     def swap_warning(self, classes: Sequence[str] | None) -> str | None:
         """Returns a line that names the classes that mirroring swaps; None without any.

@@ -1,4 +1,4 @@
-"""The mask heads of CondInst and BoxInst, with numbers of their masks' probabilities."""
+"""Adds foreground probabilities and mask statistics to CondInst and BoxInst."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ class _AddsProbabilities:
         rescale: bool = True,
         **kwargs: Any,
     ) -> InstanceList:
-        """Adds masks and numbers of their probabilities to each image's detections.
+        """Adds masks, foreground probabilities and mask statistics to each image's detections.
 
         Args:
             mask_preds: (D, h, w) mask logits of each image; (0, 1, h, w) without detections.

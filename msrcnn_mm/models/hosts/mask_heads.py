@@ -1,4 +1,4 @@
-"""The mask heads of the Mask R-CNN family, with numbers of their masks' probabilities."""
+"""Adds foreground probabilities and mask statistics to the Mask R-CNN family."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ class _AddsProbabilities:
         rescale: bool = False,
         activate_map: bool = False,
     ) -> InstanceList:
-        """Adds masks and numbers of their probabilities to each image's detections.
+        """Adds masks, foreground probabilities and mask statistics to each image's detections.
 
         Args:
             mask_preds: (D, C or 1, M, M) mask logits of each image.

@@ -1,4 +1,4 @@
-"""The post-processing of MaskFormer and Mask2Former, with numbers of the masks' probabilities."""
+"""Adds foreground probabilities and mask statistics to MaskFormer and Mask2Former."""
 
 from mmdet.models import seg_heads
 from mmdet.registry import MODELS
@@ -11,10 +11,10 @@ from .probability_fields import add_fields_of_cells
 
 @MODELS.register_module(force=True)
 class MaskFormerFusionHead(seg_heads.MaskFormerFusionHead):
-    """Replaces MMDetection's class of the same name and adds ``foreground_probs`` and
-    ``mask_statistics`` to its instances.
+    """Replaces MMDetection's class of the same name.
 
-    The host's ``scores`` are class score x mean foreground probability, which stays so.
+    Its instances have ``foreground_probs`` and ``mask_statistics`` too. The host's ``scores`` are
+    class score x mean foreground probability, which stays so.
 
     Shape shorthand: Q queries, C classes, of which the first are things, D detections.
     """

@@ -1,4 +1,4 @@
-"""Adds numbers of the masks' probabilities to an image's detections.
+"""Adds foreground probabilities and mask statistics to an image's detections.
 
 Shape shorthand: D detections, h x w cells of a map of the image, n cells of the masks' boxes.
 """

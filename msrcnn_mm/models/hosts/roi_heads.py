@@ -1,4 +1,4 @@
-"""The RoI heads with masks, whose detections have the same fields where there are none."""
+"""Gives the detections of RoI heads with masks the same fields where there are none."""
 
 from typing import Any
 

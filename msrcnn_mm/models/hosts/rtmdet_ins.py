@@ -1,4 +1,4 @@
-"""The heads of RTMDet-Ins, with numbers of their masks' probabilities."""
+"""Adds foreground probabilities and mask statistics to RTMDet-Ins."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ class _AddsProbabilities:
         with_nms: bool = True,
         img_meta: dict | None = None,
     ) -> InstanceData:
-        """Chooses the detections of one image and adds masks and numbers of their probabilities.
+        """Chooses the detections of one image and adds masks and mask statistics.
 
         Args:
             results: candidates, with the kernel of each.

@@ -1,4 +1,4 @@
-"""The heads of SOLO and SOLOv2 (Wang et al., 2020), with numbers of their masks' probabilities.
+"""Adds foreground probabilities and mask statistics to SOLO and SOLOv2 (Wang et al., 2020).
 
 Shape shorthand: P points, the cells of the grids of all levels, C classes, K candidates, D
 detections, h x w cells of a map.

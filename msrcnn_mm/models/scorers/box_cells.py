@@ -1,4 +1,4 @@
-"""Finds the cells of boxes in maps: squares of one size, or boxes of all sizes in larger maps.
+"""Finds the cells of boxes in maps.
 
 Shape shorthand: D boxes, one in each of D maps of h x w cells, n cells of all boxes.
 """

@@ -1,4 +1,4 @@
-"""Scores detections by a correction of one of their scores.
+"""Scores detections by a calibrator of one of their scores.
 
 Shape shorthand: D detections.
 """
@@ -35,7 +35,7 @@ CALIBRATORS: dict[str, type[Calibrator]] = {
 
 @dataclass(frozen=True)
 class CalibratedScore:
-    """A score of the detections after a calibrator: the expected matched IoU.
+    """One score of detections, corrected by a calibrator: the expected matched IoU.
 
     Attributes:
         method: Name of the calibrator in :data:`CALIBRATORS`.

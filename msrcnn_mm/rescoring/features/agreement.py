@@ -12,9 +12,10 @@ import numpy as np
 from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.coco.json_values import is_number
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation.overlaps import Floats, progress
+from msrcnn_mm.evaluation.overlaps import Floats, Ints
 
 from .image_groups import by_image, mask_ious, masks_of, numbered
+from .processes import in_processes
 from .views import KINDS, View, check_view, kinds_of
 
 AGREEMENT = "agreement"
@@ -51,18 +52,25 @@ def agreement(detections: Detections, view: Detections) -> dict[str, Column]:
     classes = numbered(detections.category_ids, numbers)
     view_classes = numbered(view.category_ids, numbers)
     there = by_image(view.image_ids)
-    images = by_image(detections.image_ids)
-    for image_id, here in progress(images.items(), "agreement", len(images)):
-        if image_id in there:
-            near = there[image_id]
-            ious = np.zeros((len(here), len(near)))
-            for one in np.intersect1d(classes[here], view_classes[near]):
-                rows = np.flatnonzero(classes[here] == one)
-                places = np.flatnonzero(view_classes[near] == one)
-                ious[rows[:, None], places] = mask_ious(
-                    [masks[i] for i in here[rows]], [others[i] for i in near[places]]
-                )
-            columns[:, here] = _of_image(ious, view.class_scores[near])
+    images = [
+        (here, there[image_id])
+        for image_id, here in by_image(detections.image_ids).items()
+        if image_id in there
+    ]
+
+    def of_image(image: tuple[Ints, Ints]) -> Floats:
+        here, near = image
+        ious = np.zeros((len(here), len(near)))
+        for one in np.intersect1d(classes[here], view_classes[near]):
+            rows = np.flatnonzero(classes[here] == one)
+            places = np.flatnonzero(view_classes[near] == one)
+            ious[rows[:, None], places] = mask_ious(
+                [masks[i] for i in here[rows]], [others[i] for i in near[places]]
+            )
+        return _of_image(ious, view.class_scores[near])
+
+    for (here, _), found in zip(images, in_processes(of_image, images, "agreement"), strict=True):
+        columns[:, here] = found
     return dict(zip(_OF_VIEW, columns, strict=True))
 
 
@@ -89,10 +97,9 @@ def agreement_scores(
         views: From :func:`agreement`, of each view; at least one.
 
     Returns:
-        (D,) agreement scores, class score x maskness factor x agreement; (D,) consensus,
-        sqrt(class score x expected agreement) x maskness factor. Agreements are means over the
-        views. The maskness factor is the mean probability of the foreground, 1 for a detection
-        without it.
+        (D,) agreement scores, class score x mean foreground probability x agreement; (D,)
+        consensus, sqrt(class score x expected agreement) x mean foreground probability. Agreements
+        are means over the views. The probability is 1 for a detection without it.
     """
     factors = np.ones(len(detections))
     if detections.foreground_probs is not None:
@@ -136,7 +143,7 @@ def with_agreement(detections: Detections, views: Sequence[View]) -> Detections:
     Raises:
         UserError: A view does not fit, see :func:`.views.check_view`.
     """
-    found = [agreement(detections, check_view(detections, view)) for view in views]
+    found = [agreement(detections, check_view(detections, view)[0]) for view in views]
     return with_columns(detections, kinds_of(views), found)
 
 

@@ -59,7 +59,7 @@ def features_of(detections: Detections, views: Sequence[View] = ()) -> Features:
     if not len(detections):
         raise UserError("there are no detections to re-score")
     masks_of(detections)
-    found = [agreement(detections, check_view(detections, view)) for view in views]
+    found = [agreement(detections, check_view(detections, view)[0]) for view in views]
     columns = own_features(detections) | context_features(detections)
     columns |= agreement_features(detections, found) if views else read_agreement(detections)
     values = np.column_stack(list(columns.values()))

@@ -6,9 +6,10 @@ Shape shorthand: D detections, n of one image.
 import numpy as np
 
 from msrcnn_mm.coco.detections import Column, Detections
-from msrcnn_mm.evaluation.overlaps import Floats, Ints, mask_areas, progress
+from msrcnn_mm.evaluation.overlaps import Floats, Ints, mask_areas
 
 from .image_groups import by_image, mask_ious_within, numbered
+from .processes import in_processes
 
 NAMES = (
     "best_iou_above_same",
@@ -45,14 +46,18 @@ def context_features(detections: Detections) -> dict[str, Column]:
     columns = np.zeros((len(NAMES), len(detections)))
     classes = numbered(detections.category_ids)
     areas = mask_areas(detections.masks)
-    images = by_image(detections.image_ids).values()
-    for where in progress(images, "context", len(images)):
-        order = np.argsort(-detections.class_scores[where], kind="stable")
-        where = where[order]
-        masks = [detections.masks[i] for i in where]
-        columns[:, where] = _of_image(
-            mask_ious_within(masks), areas[where], classes[where], detections.class_scores[where]
-        )
+    masks, scores = detections.masks, detections.class_scores
+    images = [
+        where[np.argsort(-scores[where], kind="stable")]
+        for where in by_image(detections.image_ids).values()
+    ]
+
+    def of_image(where: Ints) -> Floats:
+        ious = mask_ious_within([masks[i] for i in where])
+        return _of_image(ious, areas[where], classes[where], scores[where])
+
+    for where, found in zip(images, in_processes(of_image, images, "context"), strict=True):
+        columns[:, where] = found
     return dict(zip(NAMES, columns, strict=True))
 
 

@@ -24,11 +24,14 @@ score.
 _IMAGES = 500  # looked at; more would not change the share much
 
 
-def near_duplicates(detections: Detections) -> float:
-    """Returns the share of detections that nearly repeat a better one; 0 without any.
+def near_duplicates(detections: Detections) -> tuple[int, int]:
+    """Counts detections of class score >= :data:`SCORED` that nearly repeat a better one.
 
     Args:
         detections: With masks. Those of 500 images, spread over all, are looked at.
+
+    Returns:
+        Number of near-duplicates; number of detections looked at.
     """
     masks, scores = masks_of(detections), detections.class_scores
     counted = np.flatnonzero(scores >= SCORED)
@@ -42,7 +45,24 @@ def near_duplicates(detections: Detections) -> float:
             order = where[same][np.argsort(-scores[where[same]], kind="stable")]
             above = np.tril(mask_ious_within([masks[i] for i in order]), k=-1)
             repeated += int((above.max(axis=1) > DUPLICATE_IOU).sum())
-    return repeated / max(total, 1)
+    return repeated, total
+
+
+def duplicate_warning(repeated: int, total: int) -> str | None:
+    """Returns a line about near-duplicates; None where they are few.
+
+    Args:
+        repeated: Number of near-duplicates.
+        total: Number of detections looked at.
+    """
+    if repeated <= MOST_DUPLICATES * total:
+        return None
+    return (
+        f"{repeated / total:.0%} of the detections with a class score of {SCORED} or more overlap a"
+        f" better one of their class by an IoU > {DUPLICATE_IOU}. Such near-duplicates agree with"
+        " the views as well as the better ones, so agreement score and consensus gain less: lower"
+        " the detector's NMS threshold, or fit a re-scorer"
+    )
 
 
 def warn_of_duplicates(detections: Detections, name: str) -> None:
@@ -52,11 +72,6 @@ def warn_of_duplicates(detections: Detections, name: str) -> None:
         detections: With masks.
         name: The file's name.
     """
-    share = near_duplicates(detections)
-    if share > MOST_DUPLICATES:
-        warn(
-            f"{name}: {share:.0%} of the detections with a class score of {SCORED} or more overlap"
-            f" a better one of their class by an IoU > {DUPLICATE_IOU}. Such near-duplicates agree"
-            " with the views as well as the better ones, so agreement score and consensus gain"
-            " less: lower the detector's NMS threshold, or fit a re-scorer"
-        )
+    warning = duplicate_warning(*near_duplicates(detections))
+    if warning is not None:
+        warn(f"{name}: {warning}")

@@ -13,7 +13,7 @@ from msrcnn_mm.coco.detections import Detections, Rle
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats, Ints
 
-_BLOCK = 16  # masks compared with all that follow
+_BLOCK = 24  # masks compared with all that follow
 
 
 def masks_of(detections: Detections) -> list[Rle]:
@@ -43,7 +43,9 @@ def numbered(ids: Sequence[Any], numbers: dict[Any, int] | None = None) -> Ints:
         numbers: Numbers given before, which are kept; new ones are added to it.
     """
     numbers = {} if numbers is None else numbers
-    return np.array([numbers.setdefault(one, len(numbers)) for one in ids], np.int64)
+    for one in dict.fromkeys(ids):
+        numbers.setdefault(one, len(numbers))
+    return np.fromiter(map(numbers.__getitem__, ids), np.int64, len(ids))
 
 
 def mask_ious(masks: Sequence[Rle], others: Sequence[Rle]) -> Floats:

@@ -14,6 +14,8 @@ from msrcnn_mm.coco.runs import Segments, segments
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats
 
+from .processes import in_processes
+
 MASK_STATISTICS = (
     "background_mean",
     "uncertain_share",
@@ -66,10 +68,12 @@ def _shapes(detections: Detections) -> dict[str, Column]:
     """Computes sizes and forms of D masks and boxes."""
     masks = detections.masks or []
     boxes = np.full((len(masks), 4), np.nan) if detections.boxes is None else detections.boxes
-    parts = [
-        _shapes_of(segments(masks[i : i + _AT_ONCE]), boxes[i : i + _AT_ONCE])
-        for i in range(0, len(masks), _AT_ONCE)
-    ]
+
+    def of_some(start: int) -> dict[str, Column]:
+        some = slice(start, start + _AT_ONCE)
+        return _shapes_of(segments(masks[some]), boxes[some])
+
+    parts = list(in_processes(of_some, range(0, len(masks), _AT_ONCE), "shapes"))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -115,7 +115,12 @@ class FoundAgain:
 
 def kinds_of(views: Sequence[View]) -> list[str]:
     """Returns the sorted kinds of views, see :data:`KINDS`."""
-    return sorted(KINDS[0] if view.mirrored else KINDS[1] for view in views)
+    return sorted(kind(view.mirrored) for view in views)
+
+
+def kind(mirrored: bool) -> str:
+    """Returns the kind of a view, see :data:`KINDS`."""
+    return KINDS[0] if mirrored else KINDS[1]
 
 
 def found_again(detections: Detections, view: Detections) -> FoundAgain:
@@ -155,13 +160,13 @@ def found_again(detections: Detections, view: Detections) -> FoundAgain:
     return FoundAgain(confident, found, partners)
 
 
-def check_view(detections: Detections, view: View) -> Detections:
+def check_view(detections: Detections, view: View) -> tuple[Detections, FoundAgain]:
     """Checks that a view is of the images and the detector of the results.
 
     Warns of classes that the view swaps.
 
     Returns:
-        The view's detections, brought back.
+        The view's detections, brought back; which masks of the results are found again in them.
 
     Raises:
         UserError: Its images are others, its masks have another size, or few masks are found again,
@@ -194,8 +199,9 @@ def check_view(detections: Detections, view: View) -> Detections:
             f"{view.name}: {found.of_class:,} of the {found.found:,} masks that are found again are"
             f" of the same category, and masks of {first_names(others)}: give results with the same"
             " category ids"
+            + (", or the classes that a mirror swaps by --swap" if view.mirrored else "")
         )
-    return brought_back
+    return brought_back, found
 
 
 def _check_images(detections: Detections, view: View) -> None:

@@ -1,4 +1,4 @@
-"""What a run says of its model's views."""
+"""Tests what a run logs of its model's views, and its warnings."""
 
 import logging
 from types import SimpleNamespace
@@ -21,13 +21,14 @@ def runner_of(model: Any, classes: Any = CLASSES) -> Any:
 
 
 @pytest.mark.parametrize("loop", ["test", "val"])
-def test_cost_and_swapped_classes_are_said_at_the_end(
+def test_cost_swapped_classes_and_duplicates_are_said_at_the_end(
     loop: str, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     hook, model = HOOKS.build(dict(type="MultiViewHook")), sided()
     model(*sided_batch(40), mode="predict")  # of another run
     runner = runner_of(Wrapper(model))
     getattr(hook, f"before_{loop}")(runner)
+    model.copies = 2 if loop == "test" else 1
     model(*sided_batch(20), mode="predict")
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)
@@ -36,7 +37,12 @@ def test_cost_and_swapped_classes_are_said_at_the_end(
     logger.removeHandler(caplog.handler)
     assert model.tally.images == 20
     assert caplog.messages == [model.tally.cost()]
-    assert capsys.readouterr().err.count("warning: in mirrored images masks of 'left' as") == 1
+    lines = capsys.readouterr().err.splitlines()
+    swapped, *repeated = [line for line in lines if line.startswith("warning: ")]
+    assert swapped.startswith("warning: in mirrored images masks of 'left' as")
+    assert model.tally.scored == 20 * model.copies
+    assert len(repeated) == model.copies - 1
+    assert all("warning: 50% of the detections with a class" in line for line in repeated)
 
 
 def test_classes_are_those_of_the_data_set() -> None:

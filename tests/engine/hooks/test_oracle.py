@@ -24,7 +24,8 @@ def ann_file(tmp_path: Path) -> Path:
 
 
 def runner(model: Any) -> Any:
-    dataset = SimpleNamespace(metainfo=dict(classes=CLASSES))
+    meta = [dict(classes=CLASSES)] * 2  # of data sets that differ in something else
+    dataset = SimpleNamespace(metainfo=meta)
     return SimpleNamespace(
         model=model, test_loop=SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
     )

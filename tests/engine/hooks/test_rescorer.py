@@ -1,4 +1,4 @@
-"""Rescored scores in the predictions of a run."""
+"""Tests rescored scores in the predictions of a run."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -150,6 +150,19 @@ def test_a_file_of_its_own_and_a_model_in_a_wrapper(tmp_path: Path) -> None:
         torch.testing.assert_close(
             instances.rescored_scores, instances.scores.double() ** 2, atol=2e-6, rtol=0
         )
+
+
+def test_data_sets_that_differ_in_colours(fitted: Path) -> None:
+    """Their ``ConcatDataset`` has a list of meta information."""
+    model = tiny.build(tiny.tiny_config(MASK_RCNN))
+    runner = runner_of(model)
+    dataset = runner.test_loop.dataloader.dataset
+    dataset.metainfo = [dict(classes=CLASSES, palette=[colour] * 3) for colour in (1, 2)]
+    RescorerHook().before_test(runner)
+    RescorerHook(rescorer=fitted).before_test(runner)
+    dataset.metainfo = [dict(one, classes=("ring", "star", "bag")) for one in dataset.metainfo]
+    with pytest.raises(UserError, match="not fitted on the model's bag"):
+        RescorerHook(rescorer=fitted).before_test(runner)
 
 
 @pytest.fixture(scope="module")

@@ -174,6 +174,7 @@ class _Sided(BaseDetector):
     """Finds one object, the pixels > 0; it is "left" if its left half is brighter."""
 
     masks = True
+    copies = 1
 
     def predict(self, inputs: Any, samples: Any, rescale: bool = True) -> Any:
         found = []
@@ -188,7 +189,7 @@ class _Sided(BaseDetector):
             one.labels = torch.tensor([label])
             if self.masks:
                 one.masks = pixels > 0
-            found.append(one)
+            found.append(InstanceData.cat([one] * self.copies))
         return self.add_pred_to_datasample(samples, found)
 
     loss = _forward = extract_feat = None

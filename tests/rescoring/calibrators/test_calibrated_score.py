@@ -73,7 +73,7 @@ def test_a_curve_does_not_change_ap(method: str, score: str) -> None:
 def test_the_images_it_was_fitted_on_are_refused() -> None:
     calibration = fit()
     with pytest.raises(UserError, match=r"6 of the 6 images, 0\.png for one.*--same-images"):
-        calibration.refuse_same_images(COCO)
+        calibration.refuse_same_images(COCO, COCO.imgs)
     others, _ = random_scene(4, IMAGES)  # of the same names and ids, but other objects
     for one in others:
         one["id"] += 1000
@@ -82,9 +82,11 @@ def test_the_images_it_was_fitted_on_are_refused() -> None:
     ]
     filled = {a["image_id"] for a in others} & {a["image_id"] for a in ANNOTATIONS}
     assert len(filled & {12, 13, 14, 15}) >= 2
-    calibration.refuse_same_images(as_coco([a for a in others if a["image_id"] in filled], 0))
+    new = as_coco([a for a in others if a["image_id"] in filled], 0)
+    calibration.refuse_same_images(new, new.imgs)
+    some = as_coco(mixed, IMAGES)
     with pytest.raises(UserError, match="of the 6 images"):
-        calibration.refuse_same_images(as_coco(mixed, IMAGES))
+        calibration.refuse_same_images(some, some.imgs)
 
 
 def test_a_score_that_is_not_there() -> None:

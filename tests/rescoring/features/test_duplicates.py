@@ -1,4 +1,4 @@
-"""Tests the share of near-duplicates against a loop over pairs."""
+"""Tests the counts of near-duplicates against a loop over pairs."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tests.support.rescoring_scenes import plain_iou, random_results
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_share_is_that_of_the_pairs(seed, monkeypatch):
+def test_the_counts_are_those_of_the_pairs(seed, monkeypatch):
     rows, masks = random_results(seed, images=6, most=20, classes=2)
     rng = np.random.default_rng(seed)
     for i in rng.integers(len(rows), size=len(rows) // 2):  # the same once more, with less score
@@ -29,7 +29,7 @@ def test_the_share_is_that_of_the_pairs(seed, monkeypatch):
         )
     detections = Detections.from_rows(rows)
     assert 0 < repeated < total
-    assert near_duplicates(detections) == repeated / total
+    assert near_duplicates(detections) == (repeated, total)
     monkeypatch.setattr(duplicates, "_IMAGES", 3)
     alternate = sorted({row["image_id"] for row in rows if row["score"] >= 0.05}, key=first(rows))
     some = Detections.from_rows([r for r in rows if r["image_id"] in alternate[::2]])

@@ -34,10 +34,12 @@ def flipped(detections: Detections) -> Detections:
 
 
 def test_a_mirrored_view_is_brought_back(capsys):
-    back = check_view(results(), View("f.json", flipped(results()), mirrored=True))
+    back, found = check_view(results(), View("f.json", flipped(results()), mirrored=True))
     assert back.masks == results().masks
     assert back.category_ids == results().category_ids
-    assert check_view(results(), View("s.json", results(shift=1))).masks == results(shift=1).masks
+    assert found == found_again(results(), results())
+    back, _ = check_view(results(), View("s.json", results(shift=1)))
+    assert back.masks == results(shift=1).masks
     assert capsys.readouterr().err == ""
 
 
@@ -45,7 +47,8 @@ def test_another_order_of_the_rows_is_fine():
     there = results()
     order = np.random.default_rng(0).permutation(len(there))
     rows = [there.to_rows()[i] for i in order]
-    assert len(check_view(results(), View("s.json", Detections.from_rows(rows)))) == len(there)
+    back, _ = check_view(results(), View("s.json", Detections.from_rows(rows)))
+    assert len(back) == len(there)
 
 
 @pytest.mark.parametrize(
@@ -109,9 +112,20 @@ def test_classes_that_a_mirror_swaps_are_named_and_paired(capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert "f.json" in line and "0 as 1" in line and "1 as 0" in line
 
-    paired = check_view(results(), replace(view, pairs={0: 1}))
+    paired, _ = check_view(results(), replace(view, pairs={0: 1}))
     assert paired.category_ids == results().category_ids
     assert capsys.readouterr().err == ""
+
+
+def test_few_masks_of_each_class_that_a_mirror_swaps():
+    """Too few tell a swap from other category ids, so the message names both."""
+    turned = [(c + 6) % 12 for c in results(classes=12).category_ids]
+    view = replace(flipped(results(classes=12)), category_ids=turned)
+    with pytest.raises(UserError, match=r"same category ids, or the classes .* by --swap"):
+        check_view(results(classes=12), View("f.json", view, mirrored=True))
+    pairs = {c: c + 6 for c in range(6)}
+    back, _ = check_view(results(classes=12), View("f.json", view, mirrored=True, pairs=pairs))
+    assert back.category_ids == results(classes=12).category_ids
 
 
 def test_a_class_that_is_taken_for_another_is_no_swap(capsys):

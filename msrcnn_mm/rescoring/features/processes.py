@@ -1,0 +1,53 @@
+"""Computes something of each image in as many processes as there are cores."""
+
+import gc
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, TypeVar
+
+from msrcnn_mm.evaluation.overlaps import progress
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+_FEW = 400  # items, which one process has done before others would help
+_AT_ONCE = 16  # items that a process takes
+
+_work: tuple[Callable[[Any], Any], Sequence[Any]]
+
+
+def in_processes(
+    function: Callable[[_Item], _Result], items: Sequence[_Item], what: str
+) -> Iterator[_Result]:
+    """Yields the result of each item in order, the same whatever the number of processes.
+
+    On Linux the processes are forks, to which nothing has to be sent. They may only call NumPy and
+    pycocotools, which hold no lock and start no thread when a process forks. Elsewhere, for few
+    items, and in a process that may not have children, this process does all.
+
+    Args:
+        function: Returns what can be pickled.
+        items: Such as the positions of each image's detections.
+        what: For the progress bar.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    if cores == 1 or len(items) < _FEW or multiprocessing.current_process().daemon:
+        yield from map(function, progress(items, what, len(items)))
+        return
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(cores, context, _start, (function, items)) as pool:
+        results = pool.map(_of_item, range(len(items)), chunksize=_AT_ONCE)
+        yield from progress(results, what, len(items))
+
+
+def _start(function: Callable[[Any], Any], items: Sequence[Any]) -> None:
+    global _work
+    _work = function, items
+    gc.freeze()  # looking for garbage would copy the memory that is shared with the parent
+
+
+def _of_item(index: int) -> Any:
+    function, items = _work
+    return function(items[index])
