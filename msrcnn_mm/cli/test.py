@@ -15,18 +15,16 @@ from msrcnn_mm.engine.runs.runner import checked_run
 from msrcnn_mm.engine.runs.testing import (
     DUMPS,
     add_dump,
-    add_views,
     check_rescorer,
     draw_into,
     oracle_hook,
     rescorer_of,
     set_metrics,
-    set_rescorer,
 )
 from msrcnn_mm.errors import UserError, warn
 
 from .output_paths import refuse_inputs, writable_folder
-from .run_arguments import RunArgumentParser
+from .run_arguments import RunArgumentParser, set_scores
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -45,22 +43,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="FILE",
         help="write the predictions: .pkl as MMDetection keeps them, .json in COCO's format",
     )
-    parser.add_argument(
-        "--views",
-        nargs="+",
-        type=_view,
-        metavar="VIEW",
-        help="compare masks with those of other views of each image: flip, mirrored left to right,"
-        " or factors of its size, e.g. --views flip 0.8 1.25",
-    )
-    parser.add_argument(
-        "--swap",
-        nargs="+",
-        default=[],
-        type=_pair,
-        metavar="A=B",
-        help="classes that a mirror swaps, e.g. --swap 'left door=right door'",
-    )
+    parser.add_scores()
     parser.add_argument("--show-dir", metavar="FOLDER", help="draw the predictions into FOLDER")
     parser.add_argument(
         "--oracle",
@@ -69,11 +52,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--upper-bound", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--calibration", help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--rescorer",
-        metavar="FILE",
-        help="add rescored scores by a file of python -m msrcnn_mm rescore fit",
-    )
     parser.add_argument(
         "--same-images",
         action="store_true",
@@ -106,12 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     config.resume = False
     if args.eval is not None:
         set_metrics(config, args.eval)
-    if args.rescorer is not None:
-        set_rescorer(config, args.rescorer)
-    if args.views is not None:
-        add_views(config, args.views, args.swap)
-    elif args.swap:
-        raise UserError("--swap: there is no mirrored view: add --views flip")
+    set_scores(config, args)
     if args.show_dir is not None:
         draw_into(config, writable_folder(args.show_dir, "--show-dir"))
     if args.out is not None:
@@ -121,21 +94,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_rescorer(config, args.same_images)
     with checked_run(config, args.config, args.cfg_options or (), ("test",), *hooks) as runner:
         runner.test()
-
-
-def _view(text: str) -> str | float:
-    """Returns the factor that a text gives, else the text."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _pair(text: str) -> tuple[str, str]:
-    one, equals, other = text.partition("=")
-    if not (one and equals and other):
-        raise argparse.ArgumentTypeError(f"must be two class names, A=B, not {text!r}")
-    return one, other
 
 
 def _out_path(out: str, config: Config) -> Path:

@@ -176,6 +176,17 @@ class Detections:
                 )
         return cls(**joined) if parts else cls.from_rows([])
 
+    def take(self, indices: Sequence[int]) -> "Detections":
+        """Returns the detections of these indices, in their order."""
+        taken: dict[str, Any] = {}
+        for name in (field.name for field in fields(self)):
+            column = getattr(self, name)
+            if isinstance(column, list):
+                taken[name] = [column[index] for index in indices]
+            elif column is not None:
+                taken[name] = column[np.array(indices, int)]
+        return replace(self, **taken)
+
     def with_boxes(self) -> "Detections":
         """Returns the detections, each that lacks a box with the box around its mask."""
         boxes = np.full((len(self), 4), np.nan) if self.boxes is None else self.boxes.copy()

@@ -4,8 +4,10 @@ import json
 import os
 import tempfile
 from codecs import BOM_UTF8
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from msrcnn_mm.errors import UserError
 
@@ -42,6 +44,19 @@ def write_json(content: Any, path: Path) -> None:
     Raises:
         UserError: The file cannot be written, or is a device, a pipe or a folder.
     """
+    with written_in_one_step(path) as file:
+        json.dump(content, file)
+
+
+@contextmanager
+def written_in_one_step(path: Path) -> Iterator[TextIO]:
+    """Opens a new text file that takes its name when all is written.
+
+    Until then, and after an exception, a file of that name stays as it is.
+
+    Raises:
+        UserError: The file cannot be written, or is a device, a pipe or a folder.
+    """
     path = path.resolve() if path.is_symlink() else path
     if path.exists() and not path.is_file():
         raise UserError(f"cannot write {path}: it is no file: name a file")
@@ -49,8 +64,8 @@ def write_json(content: Any, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w") as file:
-                json.dump(content, file)
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+                yield file
             Path(partial).chmod(0o644)  # mkstemp gives a file that only its owner can read
             Path(partial).replace(path)
         except BaseException:

@@ -7,7 +7,7 @@ Shape shorthand: D masks, L runs of all of them, S segments of all of them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -117,10 +117,37 @@ def mirror(masks: Sequence[Rle]) -> list[Rle]:
 
 def _mirror(masks: Sequence[Rle]) -> list[Rle]:
     found = segments(masks)
+    width = found.sizes[found.mask, 1]
+    return _encode(replace(found, column=width - 1 - found.column))
+
+
+def moved(masks: Sequence[Rle], right: int, down: int, height: int, width: int) -> list[Rle]:
+    """Returns D compressed RLEs moved into an image of another size, without what is outside it.
+
+    Args:
+        masks: Compressed RLEs.
+        right: Columns by which they are moved, negative to the left.
+        down: Rows by which they are moved, negative upwards.
+        height: Of the image, pixels.
+        width: Likewise.
+    """
+    found: list[Rle] = []
+    for i in range(0, len(masks), _AT_ONCE):
+        part = segments(masks[i : i + _AT_ONCE])
+        column = part.column + right
+        top, bottom = (np.clip(rows + down, 0, height) for rows in (part.top, part.bottom))
+        kept = (column >= 0) & (column < width) & (top < bottom)
+        sizes = np.tile(np.array([height, width], np.int64), (len(part.sizes), 1))
+        found += _encode(Segments(part.mask[kept], column[kept], top[kept], bottom[kept], sizes))
+    return found
+
+
+def _encode(found: Segments) -> list[Rle]:
+    """Returns the D compressed RLEs of segments, those of a mask in any order."""
     pixels = found.sizes.prod(axis=1)
     end = pixels.cumsum()
-    height, width = found.sizes[found.mask].T
-    origin = (end - pixels)[found.mask] + (width - 1 - found.column) * height
+    height = found.sizes[found.mask, 0]
+    origin = (end - pixels)[found.mask] + found.column * height
     starts, stops = np.sort(origin + found.top), np.sort(origin + found.bottom)
     # a segment that goes on in the next column is one run with it
     apart = (stops[:-1] < starts[1:]) | (found.mask[:-1] < found.mask[1:])
@@ -128,7 +155,7 @@ def _mirror(masks: Sequence[Rle]) -> list[Rle]:
     starts, stops, mask = starts[first[: len(starts)]], stops[last[: len(stops)]], found.mask
     mask = mask[first[: len(mask)]]
 
-    many = np.bincount(mask, minlength=len(masks))
+    many = np.bincount(mask, minlength=len(pixels))
     bounds = np.concatenate(([0], (2 * many + 1).cumsum()))
     place = bounds[mask] + 2 * (np.arange(len(mask)) - (many.cumsum() - many)[mask])
     before = np.concatenate((np.zeros(1, np.int64), stops))[: len(starts)]
@@ -143,7 +170,7 @@ def _mirror(masks: Sequence[Rle]) -> list[Rle]:
     kept[bounds[1:] - 1] = end > behind
     bounds = np.concatenate(([0], kept.cumsum()))[bounds]
     counts = encode_runs(runs[kept], bounds)
-    return [{"size": r["size"], "counts": c} for r, c in zip(masks, counts, strict=True)]
+    return [{"size": s, "counts": c} for s, c in zip(found.sizes.tolist(), counts, strict=True)]
 
 
 def _every_other_sum(values: Ints, bounds: Ints) -> Ints:

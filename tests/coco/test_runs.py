@@ -5,7 +5,7 @@ import pycocotools.mask as mask_utils
 import pytest
 
 from msrcnn_mm.coco.rle import are_complete
-from msrcnn_mm.coco.runs import decode_runs, encode_runs, mirror, segments
+from msrcnn_mm.coco.runs import decode_runs, encode_runs, mirror, moved, segments
 from tests.support.coco_scenes import encode
 from tests.support.rescoring_scenes import random_masks
 
@@ -68,3 +68,18 @@ def test_an_encoding_whose_last_run_is_empty():
     whole = {"size": [2, 2], "counts": rle["counts"].decode()}
     (back,) = mirror([whole])
     assert (mask_utils.decode(back) == np.array([[1, 0], [1, 1]])).all()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("right", "down"), [(0, 0), (7, -3), (-5, 11), (-2, -2), (500, 0)])
+def test_a_moved_mask_loses_what_is_outside(seed, right, down):
+    height, width = 30, 40
+    masks = random_masks(seed)
+    expected = []
+    for mask in masks:
+        canvas = np.zeros((2000, 2000), np.uint8)
+        rows, columns = 600 + down, 600 + right
+        canvas[rows : rows + mask.shape[0], columns : columns + mask.shape[1]] = mask
+        expected.append(encode(canvas[600 : 600 + height, 600 : 600 + width]))
+    assert moved([encode(mask) for mask in masks], right, down, height, width) == expected
+    assert moved([], right, down, height, width) == []

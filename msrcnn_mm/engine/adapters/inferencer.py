@@ -9,11 +9,14 @@ import mmcv
 import mmengine
 import numpy as np
 from mmdet.apis import DetInferencer
+from mmdet.registry import DATASETS
 from mmdet.structures import DetDataSample
 from mmengine.registry import INFERENCERS
+from torch import nn
 
 from msrcnn_mm.coco.detections import SCORE_ENTRIES
 
+from ..checkpoints.fit import check_fit
 from .fitted_scores import add_fitted_scores, fitted_scores
 from .picture_files import (
     image_loader,
@@ -38,11 +41,15 @@ class MaskScoringInferencer(DetInferencer):
     folder that all inputs of a call share, and predictions of ``a.jpg`` and ``a.png`` keep the
     suffix: ``preds/a.jpg.json``. A name that another input of an earlier call has gets a number.
 
+    Weights that do not fit the model are refused, where ``DetInferencer`` goes on with random ones.
+    Classes that the weights do not name are those of the config's test data, not COCO's.
+
     Args:
         *args: Those of ``DetInferencer``; a config must be given beside the weights.
         **kwargs: Likewise.
 
     Raises:
+        CheckpointError: The weights do not fit the model.
         UserError: The file cannot be read, was fitted with other views than the model's or on
             other classes, or the detector lacks what it needs.
     """
@@ -55,6 +62,23 @@ class MaskScoringInferencer(DetInferencer):
         self.rescorer = fitted_scores(settings, classes, views)
         self._names: dict[str, tuple[str, str]] = {}  # by input: picture, predictions
         self._owners: dict[Path, str | int] = {}  # written file -> input
+
+    def _init_model(self, cfg: Any, weights: str | None, *args: Any, **kwargs: Any) -> nn.Module:
+        """Builds the model; keeps the name of its weights for messages."""
+        self._weights = weights
+        model: nn.Module = super()._init_model(cfg, weights, *args, **kwargs)
+        return model
+
+    def _load_weights_to_model(self, model: nn.Module, checkpoint: dict | None, cfg: Any) -> None:
+        """Loads weights that fit the model, and the names of its classes."""
+        if checkpoint is not None:
+            check_fit(model, checkpoint, str(self._weights), "test")
+            meta = checkpoint.get("meta") or {}
+            if "dataset_meta" not in meta and "CLASSES" not in meta:
+                dataset = {**cfg.test_dataloader.dataset, "lazy_init": True}
+                classes = DATASETS.build(dataset).metainfo.get("classes")
+                checkpoint = {**checkpoint, "meta": {**meta, "CLASSES": classes}}
+        super()._load_weights_to_model(model, checkpoint, cfg)
 
     def forward(self, inputs: Any, **kwargs: Any) -> list[DetDataSample]:
         """Predicts a batch, and adds rescored scores."""

@@ -26,10 +26,7 @@ def picture_names(paths: Sequence[str]) -> list[str]:
     Args:
         paths: Paths or addresses of images.
     """
-    names = [
-        name if cv2.haveImageWriter(name) else f"{name}.png"
-        for name in names_below_common_folder(paths)
-    ]
+    names = [writable_name(name) for name in names_below_common_folder(paths)]
     taken = set(names)
     seen: set[str] = set()
     for index, name in enumerate(names):
@@ -38,6 +35,11 @@ def picture_names(paths: Sequence[str]) -> list[str]:
             taken.add(names[index])
         seen.add(name)
     return names
+
+
+def writable_name(name: str) -> str:
+    """Returns an image's name, with ``.png`` behind it where OpenCV cannot write its format."""
+    return name if cv2.haveImageWriter(name) else f"{name}.png"
 
 
 def names_below_common_folder(paths: Sequence[str]) -> list[str]:
@@ -119,7 +121,18 @@ def read_picture(
     """
     if loader is None:
         return mmcv.imfrombytes(fileio.get(info["img_path"], backend_args), channel_order="rgb")
-    pixels = np.atleast_3d(loader(dict(info))["img"])
+    return to_picture(loader(dict(info))["img"])
+
+
+def to_picture(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Returns an image as it was loaded, (H, W) or (H, W, channels) in BGR, as 8-bit RGB.
+
+    Values of other than 8 bits are scaled by a power of two, as in the pictures of the report.
+
+    Returns:
+        (H, W, 3), RGB.
+    """
+    pixels = np.atleast_3d(pixels)
     pixels = pixels[..., [0, 0, 0]] if pixels.shape[2] < 3 else pixels[..., 2::-1]
     with np.errstate(invalid="ignore"):
         as_8_bits = pixels.astype(np.uint8)

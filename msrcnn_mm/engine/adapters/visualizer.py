@@ -14,7 +14,14 @@ from msrcnn_mm.errors import SettingError, first_names, warn
 
 from .label_fonts import DEFAULT, MAX_LENGTH, drawable, font_families
 
-_NAMES = {"rescored_scores": "rescored", "mask_scores": "mask", "scores": "class"}
+_NAMES = {
+    "rescored_scores": "rescored",
+    "mask_scores": "mask",
+    "scores": "class",
+    "maskness": "maskness",
+    "agreement_scores": "agreement",
+    "consensus": "consensus",
+}
 
 
 @VISUALIZERS.register_module(force=True)
@@ -109,8 +116,9 @@ class MaskScoreVisualizer(DetLocalVisualizer):
 
     Args:
         name: The visualizer's name, by which mmengine finds it.
-        score_by: The field of ``pred_instances`` that decides: ``rescored_scores``, ``mask_scores``
-            or ``scores``; by default the first of these that a result has.
+        score_by: The field of ``pred_instances`` that decides: ``rescored_scores``,
+            ``mask_scores`` or ``scores``, by default the first of these that a result has; or
+            ``maskness``, ``agreement_scores`` or ``consensus``.
         kwargs: Other arguments of ``DetLocalVisualizer``.
 
     Raises:
@@ -172,10 +180,11 @@ class MaskScoreVisualizer(DetLocalVisualizer):
             they are as they were.
         """
         present = [name for name in _NAMES if name in instances]
-        if len(present) < 2:
+        deciding = self.score_by if self.score_by in present else (present or ["scores"])[0]
+        usual = ("scores", "mask_scores", "rescored_scores")
+        other = next((name for name in usual if name in present and name != deciding), None)
+        if other is None:
             return instances
-        deciding = self.score_by if self.score_by in present else present[0]
-        other = "scores" if deciding != "scores" else present[-2]
         copy = instances.new()
         copy.scores = instances[deciding]
         copy.other_scores = [

@@ -88,7 +88,7 @@ def check_images(
 
 
 @dataclass(frozen=True)
-class _Header:
+class Header:
     """The properties of a file that Pillow reads from its header.
 
     Attributes:
@@ -109,7 +109,7 @@ class _Header:
         return self.size[0] == self.size[1]
 
 
-def _read_header(path: Any) -> _Header | None:
+def read_header(path: Any) -> Header | None:
     """Returns a file's header; None if Pillow does not read it, which says nothing of loaders."""
     try:
         with Image.open(path) as image:
@@ -121,7 +121,7 @@ def _read_header(path: Any) -> _Header | None:
             decoder = image.tile[0][3] if image.tile else None  # has the bits of a colour
             bits = decoder[0] if isinstance(decoder, tuple) else decoder
             kind = (image.format, image.mode, bits, orientation, pages)
-            return _Header(kind, image.size, orientation, pages)
+            return Header(kind, image.size, orientation, pages)
     except Exception:  # Pillow's readers raise anything on a file that they do not know
         return None
 
@@ -165,7 +165,7 @@ class _LoadedImages:
 
     def _check_one(self, info: Mapping[str, Any]) -> None:
         path = info["img_path"]
-        header = _read_header(path)
+        header = read_header(path)
         kind = header and header.kind
         if header is not None and header.pages and self._loader.reads_one_page:
             self._found["pages"].append(path)
@@ -201,7 +201,7 @@ class _LoadedImages:
         if lost := lost_range(pixels, path):
             self._found[lost].append(path)
 
-    def _expected(self, header: _Header | None) -> tuple[int, int] | None:
+    def _expected(self, header: Header | None) -> tuple[int, int] | None:
         """Returns the size of which an image will be loaded; None if that is unknown."""
         if header is None:
             return None
@@ -212,9 +212,7 @@ class _LoadedImages:
             return None
         return {False: header.size, True: header.size[::-1], None: None}[next(iter(turned))]
 
-    def _misfit(
-        self, info: Mapping[str, Any], size: tuple[int, int], header: _Header | None
-    ) -> str:
+    def _misfit(self, info: Mapping[str, Any], size: tuple[int, int], header: Header | None) -> str:
         """Returns the message that an image has another size than annotated, with its remedy."""
         annotated = (info["width"], info["height"])
         message = (

@@ -66,7 +66,8 @@ class Loader:
         """Returns an image as the pipeline gets it.
 
         Args:
-            info: The data set's entry of the image, without annotations.
+            info: The data set's entry of the image, without annotations: ``img_path`` and, where
+                its size is annotated, ``width`` and ``height``.
 
         Returns:
             (H, W) or (H, W, channels); None where the transform skips the image.
@@ -120,7 +121,7 @@ class Loader:
                 continue
             if (
                 pixels is not None
-                and size_of(pixels) == (info["width"], info["height"])
+                and ("width" not in info or size_of(pixels) == (info["width"], info["height"]))
                 and (self.channels is None or channels_of(pixels) in self.channels)
                 and lost_range(pixels, info["img_path"]) is None
             ):

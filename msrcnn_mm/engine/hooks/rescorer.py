@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mmdet.structures import DetDataSample
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -11,12 +10,18 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch.utils.hooks import RemovableHandle
 
-from msrcnn_mm.coco.detections import Column, Detections
+from msrcnn_mm.coco.detections import Column
 from msrcnn_mm.errors import warn
 from msrcnn_mm.rescoring.rescorer import Rescorer
 
 from ..adapters.coco_dataset import meta_of
-from ..adapters.fitted_scores import OLD_SETTING, SETTING, add_fitted_scores, fitted_scores
+from ..adapters.fitted_scores import (
+    OLD_SETTING,
+    SETTING,
+    add_fitted_scores,
+    class_scores_alone,
+    fitted_scores,
+)
 from ..adapters.predictions import bare_model, change_predictions
 
 
@@ -60,7 +65,7 @@ class RescorerHook(Hook):
         if self._handle is None or self._rescorer is None:
             return
         self._handle.remove()
-        difference = self._rescorer.detector_difference(_seen(self._class_scores))
+        difference = self._rescorer.detector_difference(class_scores_alone(self._class_scores))
         if difference and is_main_process():
             warn(f"{difference}; fit one on results of this model")
 
@@ -79,10 +84,3 @@ class RescorerHook(Hook):
         assert self._rescorer is not None
         add_fitted_scores(sample, self._rescorer)
         self._class_scores.append(sample.pred_instances.scores.cpu().numpy().astype(float))
-
-
-def _seen(class_scores: list[Column]) -> Detections:
-    """Returns D detections of the images of a test with nothing but their class scores."""
-    scores = np.concatenate([np.zeros(0), *class_scores])
-    images = np.repeat(np.arange(len(class_scores)), [len(one) for one in class_scores])
-    return Detections(images.tolist(), [0] * len(scores), scores)

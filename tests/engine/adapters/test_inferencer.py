@@ -12,7 +12,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from msrcnn_mm import MaskScoringInferencer
-from msrcnn_mm.errors import UserError
+from msrcnn_mm.errors import CheckpointError, UserError
 from msrcnn_mm.rescoring.calibrators.calibrated_score import CalibratedScore
 from msrcnn_mm.rescoring.calibrators.exponents import Exponents
 from msrcnn_mm.rescoring.rescorer import read_rescorer
@@ -204,3 +204,22 @@ def test_nothing_is_written_unless_asked(inferencer: MaskScoringInferencer, tmp_
     path = image_file(tmp_path / "1.png", 90)
     found = inferencer(path, out_dir=str(tmp_path / "out"), no_save_vis=True)
     assert found["visualization"] == [] and not (tmp_path / "out").exists()
+
+
+def test_weights_that_do_not_fit_are_refused(run: tuple[Path, Path], tmp_path: Path) -> None:
+    weights = torch.load(run[1], weights_only=True)
+    weights["state_dict"].pop("roi_head.mask_iou_head.fc_mask_iou.weight")
+    torch.save(weights, tmp_path / "w.pth")
+    with pytest.raises(
+        CheckpointError, match=r"w\.pth: its weights do not fit the model: 1 missing"
+    ):
+        MaskScoringInferencer(str(run[0]), str(tmp_path / "w.pth"), device="cpu")
+
+
+def test_classes_that_weights_do_not_name_are_the_configs(
+    run: tuple[Path, Path], tmp_path: Path
+) -> None:
+    weights = torch.load(run[1], weights_only=True)
+    torch.save(dict(state_dict=weights["state_dict"]), tmp_path / "w.pth")
+    inferencer = MaskScoringInferencer(str(run[0]), str(tmp_path / "w.pth"), device="cpu")
+    assert inferencer.model.dataset_meta["classes"] == CLASSES

@@ -101,6 +101,17 @@ def test_rescored_scores_without_mask_scores(texts: list[str]) -> None:
     assert texts == ["star, class 40.0, rescored: 75.0", "ring, rescored 20.0, class: 90.0"]
 
 
+@pytest.mark.parametrize("field", ["maskness", "agreement_scores", "consensus"])
+def test_any_score_decides_where_asked(texts: list[str], field: str) -> None:
+    data_sample = sample([0.9, 0.4], [0.85, 0.8])
+    data_sample.pred_instances.set_field(torch.tensor([0.2, 0.75]), field)
+    draw(data_sample, score_by=field)
+    draw(data_sample)
+    name = field.removesuffix("_scores")
+    by_mask = ["ring, class 90.0, mask: 85.0", "star, class 40.0, mask: 80.0"]
+    assert texts == [f"star, class 40.0, {name}: 75.0", *by_mask]
+
+
 def test_no_classes_known(texts: list[str]) -> None:
     visualizer = MaskScoreVisualizer(name="bare")
     visualizer.add_datasample("image", IMAGE, sample([0.9], [0.8]), draw_gt=False)
@@ -135,7 +146,9 @@ def test_masks_are_drawn_where_they_are_and_written(tmp_path: Path) -> None:
 
 
 def test_score_by_something_else_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"score_by must be one of rescored_.*, scores, not 'mask"):
+    with pytest.raises(
+        ValueError, match=r"score_by must be one of rescored_.*, consensus, not 'mask"
+    ):
         MaskScoreVisualizer(name="wrong", score_by="mask_ious")
 
 

@@ -1,0 +1,1 @@
+"""Predictions of a user's own images: inputs, finished images, outputs, and the run."""

@@ -1,0 +1,147 @@
+"""Cuts large images into tiles, and joins the detections of an image's tiles.
+
+Shape shorthand: D detections of an image.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pycocotools.mask as mask_utils
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from msrcnn_mm.coco.detections import Detections, Rle
+from msrcnn_mm.coco.runs import moved
+from msrcnn_mm.evaluation.overlaps import mask_areas
+
+_OVERLAP = 0.2  # of the tiles' side, the least
+_SAME = 0.5  # IoU where two tiles overlap, from which on masks are of one object
+
+
+class Tile(NamedTuple):
+    """A part of an image, in pixels: columns from left to right - 1, rows likewise."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def common(self, other: "Tile") -> "Tile | None":
+        """Returns where two tiles overlap; None where they do not."""
+        both = zip(self, other, strict=True)
+        left, top, right, bottom = (f(p) for f, p in zip((max, max, min, min), both, strict=True))
+        return Tile(left, top, right, bottom) if left < right and top < bottom else None
+
+    def crop(self, masks: Sequence[Rle]) -> list[Rle]:
+        """Returns what masks of the whole image have in the tile, as masks of the tile."""
+        return moved(masks, -self.left, -self.top, self.bottom - self.top, self.right - self.left)
+
+
+def tiles_of(height: int, width: int, side: int | None) -> list[Tile]:
+    """Returns tiles that cover an image, of at most ``side`` pixels; by default one.
+
+    They overlap by a fifth of their side or more, and all have the same size.
+    """
+    side = side or max(height, width)
+    return [
+        Tile(left, top, min(left + side, width), min(top + side, height))
+        for top in _starts(height, side)
+        for left in _starts(width, side)
+    ]
+
+
+def _starts(length: int, side: int) -> Iterator[int]:
+    rest = max(0, length - side)
+    steps = math.ceil(rest / max(1, int(side * (1 - _OVERLAP))))
+    return (round(rest * step / max(1, steps)) for step in range(steps + 1))
+
+
+def joined(
+    tiles: Sequence[Tile], parts: Sequence[Detections], height: int, width: int
+) -> Detections:
+    """Joins the detections of an image's tiles.
+
+    Masks of a class in two tiles are of one object where each is the other's best and their IoU is
+    at least 0.5 inside the overlap of the tiles. The object gets the union of its masks and all
+    numbers of the largest of them, of equal ones that of the highest class score.
+
+    Args:
+        tiles: The image's tiles.
+        parts: The detections of each, with masks and boxes in the tile.
+        height: Of the image, pixels.
+        width: Likewise.
+
+    Returns:
+        Detections of the whole image, in the order of the tiles.
+    """
+    if len(tiles) == 1:
+        return parts[0]
+    whole = Detections.concatenate(
+        [_in_image(tile, part, height, width) for tile, part in zip(tiles, parts, strict=True)]
+    )
+    if not len(whole):
+        return parts[0]
+    pairs = _same_objects(tiles, parts, whole)
+    links = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(whole), len(whole)))
+    _, objects = connected_components(links, directed=False)
+    return _united(whole, objects)
+
+
+def _in_image(tile: Tile, part: Detections, height: int, width: int) -> Detections:
+    assert part.masks is not None and part.boxes is not None
+    return replace(
+        part,
+        masks=moved(part.masks, tile.left, tile.top, height, width),
+        boxes=part.boxes + np.array([tile.left, tile.top, 0, 0]),
+    )
+
+
+def _same_objects(
+    tiles: Sequence[Tile], parts: Sequence[Detections], whole: Detections
+) -> NDArray[np.int64]:
+    """Returns (P, 2), pairs of detections that are of one object."""
+    assert whole.masks is not None
+    bounds = np.cumsum([0, *map(len, parts)])
+    classes = np.array(whole.category_ids)
+    pairs = [np.zeros((0, 2), np.int64)]
+    for a, b in combinations(range(len(tiles)), 2):
+        common = tiles[a].common(tiles[b])
+        if common is None:
+            continue
+        found = []
+        for tile in (a, b):
+            own = np.arange(bounds[tile], bounds[tile + 1])
+            crops = common.crop([whole.masks[index] for index in own])
+            inside = np.flatnonzero(mask_areas(crops) > 0)
+            found.append((own[inside], [crops[index] for index in inside]))
+        (one, crops_one), (other, crops_other) = found
+        if not (len(one) and len(other)):
+            continue
+        ious = mask_utils.iou(crops_one, crops_other, [0] * len(other))
+        ious = np.where(classes[one][:, None] == classes[other], ious, 0)
+        best = (ious == ious.max(axis=0)) & (ious == ious.max(axis=1)[:, None]) & (ious >= _SAME)
+        rows, columns = np.nonzero(best)
+        pairs.append(np.stack([one[rows], other[columns]], axis=1))
+    return np.concatenate(pairs)
+
+
+def _united(whole: Detections, objects: NDArray[np.int32]) -> Detections:
+    """Returns one detection for each object, at the place of its largest mask."""
+    assert whole.masks is not None and whole.boxes is not None
+    areas = mask_areas(whole.masks)
+    masks, boxes = [*whole.masks], whole.boxes.copy()
+    order = np.lexsort((-whole.class_scores, -areas, objects))
+    groups = np.split(order, np.flatnonzero(np.diff(objects[order])) + 1)
+    for group in groups:
+        if len(group) > 1:
+            rle = mask_utils.merge([masks[index] for index in group])
+            masks[group[0]] = {"size": list(rle["size"]), "counts": rle["counts"].decode()}
+            corners = boxes[group, :2], boxes[group, :2] + boxes[group, 2:]
+            low, high = corners[0].min(axis=0), corners[1].max(axis=0)
+            boxes[group[0]] = [*low, *(high - low)]
+    return replace(whole, masks=masks, boxes=boxes).take(sorted(group[0] for group in groups))

@@ -1,0 +1,92 @@
+"""Tiles of an image, and masks that their seams cut."""
+
+from itertools import pairwise
+
+import numpy as np
+import pycocotools.mask as mask_utils
+import pytest
+from numpy.typing import NDArray
+
+from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.engine.predict.tiles import Tile, joined, tiles_of
+from tests.support.coco_scenes import encode
+
+HEIGHT, WIDTH = 100, 160
+
+
+@pytest.mark.parametrize("side", [32, 50, 99, 100, 159])
+def test_tiles_cover_the_image_and_overlap(side: int) -> None:
+    tiles = tiles_of(HEIGHT, WIDTH, side)
+    seen = np.zeros((HEIGHT, WIDTH), int)
+    for left, top, right, bottom in tiles:
+        seen[top:bottom, left:right] += 1
+        assert (right - left, bottom - top) == (min(side, WIDTH), min(side, HEIGHT))
+    assert seen.min() == 1
+    for axis in (0, 1):
+        starts = sorted({(tile.left, tile.top)[axis] for tile in tiles})
+        assert all(b - a <= 0.8 * side + 1 for a, b in pairwise(starts))
+    assert (
+        tiles_of(HEIGHT, WIDTH, None) == tiles_of(HEIGHT, WIDTH, 200) == [Tile(0, 0, WIDTH, HEIGHT)]
+    )
+
+
+def detect(tile: Tile, objects: list[tuple[int, NDArray[np.bool_]]], score: float) -> Detections:
+    """Detects what a tile shows of objects, each a category and a mask of the image."""
+    left, top, right, bottom = tile
+    crops = [(category, mask[top:bottom, left:right]) for category, mask in objects]
+    found = [(category, encode(mask)) for category, mask in crops if mask.any()]
+    return Detections(
+        image_ids=[7] * len(found),
+        category_ids=[category for category, _ in found],
+        class_scores=np.full(len(found), score),
+        masks=[rle for _, rle in found],
+        boxes=np.array([mask_utils.toBbox(rle) for _, rle in found]).reshape(-1, 4),
+        mask_ious=np.array([mask_utils.area(rle) / 1e5 for _, rle in found]),
+    )
+
+
+def box(top: int, bottom: int, left: int, right: int) -> NDArray[np.bool_]:
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[top:bottom, left:right] = True
+    return mask
+
+
+@pytest.mark.parametrize("side", [40, 64, 90])
+def test_objects_that_seams_cut_are_whole_again(side: int) -> None:
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    ring = (rows - 50) ** 2 + (columns - 80) ** 2
+    objects = [
+        (1, box(5, 12, 0, WIDTH)),  # longer than any tile
+        (1, box(14, 30, 60, 64)),
+        (2, box(14, 30, 60, 64)),  # the same mask of another class stays another object
+        (2, (ring < 30**2) & (ring > 15**2)),
+        (1, box(90, 100, 150, 160)),
+    ]
+    tiles = tiles_of(HEIGHT, WIDTH, side)
+    parts = [detect(tile, objects, 0.5 + number / 100) for number, tile in enumerate(tiles)]
+    whole = joined(tiles, parts, HEIGHT, WIDTH)
+    expected = sorted((category, encode(mask)["counts"]) for category, mask in objects)
+    found = [(c, rle["counts"]) for c, rle in zip(whole.category_ids, whole.masks, strict=True)]
+    assert sorted(found) == expected
+    boxes = {tuple(mask_utils.toBbox(encode(mask))) for _, mask in objects}
+    assert {tuple(one) for one in whole.boxes} == boxes
+    # the numbers are those of the largest part
+    largest = max(
+        (part.mask_ious[i], part.class_scores[i])
+        for part in parts
+        for i, category in enumerate(part.category_ids)
+        if category == 2
+    )
+    assert largest in zip(whole.mask_ious, whole.class_scores, strict=True)
+
+
+def test_neighbours_in_an_overlap_stay_apart() -> None:
+    tiles = tiles_of(HEIGHT, WIDTH, 100)
+    objects = [(1, box(top, top + 8, 60, 100)) for top in range(0, 96, 8)]
+    parts = [detect(tile, objects, 0.9) for tile in tiles]
+    assert len(joined(tiles, parts, HEIGHT, WIDTH)) == len(objects)
+
+
+def test_tiles_without_detections() -> None:
+    tiles = tiles_of(HEIGHT, WIDTH, 100)
+    assert len(joined(tiles, [detect(tile, [], 0.9) for tile in tiles], HEIGHT, WIDTH)) == 0
