@@ -19,7 +19,7 @@ import numpy as np
 from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.detections import Column
 from msrcnn_mm.coco.results_file import load_results
-from msrcnn_mm.evaluation.overlaps import Bools, Ints
+from msrcnn_mm.evaluation.overlaps import Bools, Ints, progress
 from msrcnn_mm.evaluation.protocol import RESCORED_SCORE, coco_protocol, words
 from msrcnn_mm.evaluation.rankings import filled_scores
 from msrcnn_mm.evaluation.summaries import text_table
@@ -28,7 +28,7 @@ from msrcnn_mm.report.figures.style import as_png, report_style
 from msrcnn_mm.rescoring.features.collect import features_of
 from msrcnn_mm.rescoring.features.image_groups import numbered
 from msrcnn_mm.rescoring.promises.cuts import ScoredMasks
-from msrcnn_mm.rescoring.promises.masks import ious_with_objects
+from msrcnn_mm.rescoring.promises.masks import Objects
 from msrcnn_mm.rescoring.promises.promise import Promise, PromiseSearch, Terms
 from msrcnn_mm.rescoring.rescorer_fit import targets_of
 from msrcnn_mm.rescoring.trees.cross_fitting import cross_fit
@@ -75,19 +75,20 @@ def main() -> None:
     images, total = numbered(detections.image_ids, numbers), len(numbers)
     fit, check = total // 2, total // 2 + total // 3
     unfitted = {k: v for k, v in filled_scores(detections).items() if k != RESCORED_SCORE}
-    ious = {name: ious_with_objects(coco, detections, own) for name, own in unfitted.items()}
+    objects = Objects(coco, detections)
+    ious = {name: objects.ious(own) for name, own in unfitted.items()}
     features = features_of(detections)
     targets = targets_of(coco, detections, coco_protocol(coco)).tp_shares
 
     rows: dict[tuple[Terms, str], list[tuple[float, ...]]] = defaultdict(list)
     curves: dict[str, list[list[float]]] = defaultdict(list)
-    for seed in range(args.splits):
+    for seed in progress(range(args.splits), "splits"):
         order = np.random.default_rng(seed).permutation(total)
         places = np.argsort(order)[images]
         own = places < fit
         trees = cross_fit(features.values[own], targets[own], images[own], features.base).trees
         rescored = mean_probabilities(trees, features.values)
-        ious[RESCORED_SCORE] = ious_with_objects(coco, detections, rescored)
+        ious[RESCORED_SCORE] = objects.ious(rescored)
         for name, scores in {**unfitted, RESCORED_SCORE: rescored}.items():
             labelled = (places >= fit) & (places < check)
             others = (places >= check) & (scores >= args.score_thr)

@@ -33,7 +33,6 @@ from msrcnn_mm.rescoring.promises.fit import check_rescorer, check_split
 from msrcnn_mm.rescoring.promises.masks import (
     Split,
     choose_score,
-    ious_with_objects,
     shared_scores,
 )
 from msrcnn_mm.rescoring.promises.promise import Promise, Terms
@@ -208,7 +207,7 @@ def _write_masks(
     """Writes the masks that are accepted, those that are left, and the queue of these."""
     own, scores = split.scores(score)
     cut = np.inf if promise.cut is None else promise.cut
-    gains = expected_gains(scores, own, ious_with_objects(split.truth, split.labelled, own))
+    gains = expected_gains(scores, own, split.ious(score))
     accepted = np.flatnonzero(scores >= cut).tolist()
     queue = review_queue(split.others.image_ids, gains, (scores >= args.score_thr) & (scores < cut))
     left = [place for image in queue for place in image.masks]

@@ -4,6 +4,7 @@ Shape shorthand: D detections.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from pycocotools.coco import COCO
@@ -70,25 +71,35 @@ def choose_score(asked: str | None, *results: Detections) -> str:
     return score
 
 
-def ious_with_objects(coco: COCO, detections: Detections, scores: Column) -> Column:
-    """Returns (D,) IoUs of masks with the objects that they are matched with; 0 for a wrong mask.
-
-    A mask is right if it has an IoU of at least 0.5 with an object of its class that no mask of a
-    higher score has taken, as in COCO's evaluation. So a duplicate is wrong. So is a mask of a
-    crowd region, which is no single object. A cut does not change what is right above it.
+class Objects:
+    """The objects of labelled images, by which masks are right or wrong.
 
     Args:
         coco: The annotations.
-        detections: D masks.
-        scores: (D,), by which they are accepted.
+        detections: D masks of these images.
 
     Raises:
         UserError: As :func:`msrcnn_mm.evaluation.overlaps.find_overlaps`.
     """
-    protocol = coco_protocol(coco, _ALL)
-    overlaps = find_overlaps(coco, detections, protocol)
-    (ious,) = matched_ious(overlaps, scores[overlaps.detections], protocol, (CORRECT_IOU,))
-    return np.nan_to_num(overlaps.spread(ious, len(detections)))
+
+    def __init__(self, coco: COCO, detections: Detections) -> None:
+        self._protocol = coco_protocol(coco, _ALL)
+        self._overlaps = find_overlaps(coco, detections, self._protocol)
+        self._total = len(detections)
+
+    def ious(self, scores: Column) -> Column:
+        """Returns (D,) IoUs of masks with the objects that they are matched with; 0 if wrong.
+
+        A mask is right if it has an IoU of at least 0.5 with an object of its class that no mask of
+        a higher score has taken, as in COCO's evaluation. So a duplicate is wrong. So is a mask of
+        a crowd region, which is no single object. A cut does not change what is right above it.
+
+        Args:
+            scores: (D,), by which masks are accepted.
+        """
+        own = scores[self._overlaps.detections]
+        (ious,) = matched_ious(self._overlaps, own, self._protocol, (CORRECT_IOU,))
+        return np.nan_to_num(self._overlaps.spread(ious, self._total))
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,14 @@ class Split:
         """Returns a score that all masks have, of the labelled and of the other images."""
         return score_columns(self.labelled)[score], score_columns(self.others)[score]
 
+    def ious(self, score: str) -> Column:
+        """Returns the IoUs of the labelled masks, see :meth:`Objects.ious`."""
+        return self._objects.ious(self.scores(score)[0])
+
+    @cached_property
+    def _objects(self) -> Objects:
+        return Objects(self.truth, self.labelled)
+
     def search(self, score: str, least: float) -> PromiseSearch:
         """Returns the search for a cut of a score.
 
@@ -121,7 +140,7 @@ class Split:
         own, theirs = self.scores(score)
         return PromiseSearch(
             _scored(self.labelled, own, self.truth),
-            ious_with_objects(self.truth, self.labelled, own),
+            self.ious(score),
             _scored(self.others, theirs, self.images, least),
         )
 

@@ -16,7 +16,7 @@ MOST_TIMES = 64
 """The images that are needed are sought up to so many times those that are labelled."""
 
 _FINENESS = 1.1  # ratio of the numbers of images that are tried
-_LOSS_PLANNED = 1 / 3  # part of the loss that is allowed which images have at the first cut
+_PLANNED = (1 / 3, 2 / 3)  # parts of the allowed losses that images have at the first cut
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ class PromiseSearch:
 
     Cuts, the most masks of an image and the first cut depend on the others alone, so that they are
     fixed before the labels are looked at. The first cut is the strictest that n images like the
-    others would pass if each had a third of the loss that is allowed: stricter ones accept
-    too few masks for a test.
+    others would pass if each had a third of the wrong masks and two thirds of the lack of IoU that
+    are allowed: stricter ones accept too few masks for a test.
 
     Args:
         labelled: D masks of n >= 1 images.
@@ -138,7 +138,9 @@ class PromiseSearch:
 
     def _first(self, terms: Terms, images: int) -> int:
         """Returns the number of the cut that is tested first."""
-        losses = tuple(_LOSS_PLANNED * share * self._others for share in terms.allowed)
+        losses = tuple(
+            part * share * self._others for part, share in zip(_PLANNED, terms.allowed, strict=True)
+        )
         p = self._p_values(self._others, losses, terms, images)
         within = np.flatnonzero(p <= 1 - terms.confidence)
         return int(within[0] if len(within) else p.argmin())
