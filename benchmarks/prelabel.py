@@ -7,7 +7,8 @@ Half of the images fit a re-scorer, as ``rescore fit`` does. Two thirds of the o
 labelled split that promises are made from, for the masks of the last third; all scores get the same
 images. A promise is broken where the masks of that third that are accepted, as few as they are,
 miss one of the terms: least share of right masks and least mean IoU. The figure has the share of
-masks that are accepted for other shares of right ones, with the mean IoU of the last terms.
+all masks of that third, whatever their score, that are accepted for other shares of right ones,
+with the mean IoU of the last terms.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from msrcnn_mm.rescoring.features.collect import features_of
 from msrcnn_mm.rescoring.features.image_groups import numbered
 from msrcnn_mm.rescoring.promises.cuts import ScoredMasks
 from msrcnn_mm.rescoring.promises.masks import Objects
-from msrcnn_mm.rescoring.promises.promise import Promise, PromiseSearch, Terms
+from msrcnn_mm.rescoring.promises.promise import PromiseSearch, Terms
 from msrcnn_mm.rescoring.rescorer_fit import targets_of
 from msrcnn_mm.rescoring.trees.cross_fitting import cross_fit
 from msrcnn_mm.rescoring.trees.symmetric import mean_probabilities
@@ -48,11 +49,6 @@ def part(scores: Column, places: Ints, start: int, end: int, kept: Bools) -> Sco
         kept: (D,), which of these masks.
     """
     return ScoredMasks(scores[kept], places[kept] - start, end - start)
-
-
-def fraction(promise: Promise) -> float:
-    """Returns the share of masks that are accepted."""
-    return promise.accepted / max(1, promise.accepted + promise.left)
 
 
 def main() -> None:
@@ -109,7 +105,8 @@ def main() -> None:
             if args.out is not None:
                 terms = all_terms[-1]
                 curve = [Terms(float(share), terms.mean_iou) for share in SHARES]
-                curves[name].append([fraction(search.promise(one)) for one in curve])
+                rest = (places >= check).sum()
+                curves[name].append([search.promise(one).accepted / rest for one in curve])
     header = ["score", "accepted", "of", "promises made", "broken in the rest"]
     print(f"{total} images: {fit} fit, {check - fit} check, {total - check} are the rest")
     for terms in all_terms:
