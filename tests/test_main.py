@@ -15,7 +15,7 @@ from msrcnn_mm import registration
 from tests.support.processes import ROOT, run_python
 
 TOOLS = ROOT / "tools"
-LIGHT = ("report", "correlate", "calibrate", "agree", "rescore", "draw", "demo-data")
+LIGHT = ("report", "correlate", "calibrate", "agree", "rescore", "prelabel", "draw", "demo-data")
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])

@@ -59,6 +59,21 @@ def number(text: str) -> float:
     return value
 
 
+def unit_number(text: str) -> float:
+    """Converts the value of an option to a number in [0, 1].
+
+    Raises:
+        argparse.ArgumentTypeError: It is none; the parser reports it with the option's name.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number in [0, 1], not {text}")
+    return value
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Ends the process with ``error: MESSAGE`` on stderr and status 2 on a :class:`UserError`.
