@@ -59,7 +59,7 @@ def check_rescorer(rescorer: Rescorer, split: Split) -> None:
     Raises:
         UserError: One of the labelled images is among those that it was fitted on.
     """
-    prints = annotation_fingerprints(split.truth)
+    prints = annotation_fingerprints(split.truth, split.truth.imgs)
     common = set(rescorer.annotated) & prints.keys()
     many = len(common) or len(set(rescorer.images) & set(result_fingerprints(split.labelled)))
     if many:
