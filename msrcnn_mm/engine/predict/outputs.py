@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +11,12 @@ import numpy as np
 
 from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.coco.json_files import write_json, written_in_one_step
+from msrcnn_mm.coco.polygons import outlines
 from msrcnn_mm.errors import UserError, warn
 
 from .chosen import Choice, areas
 from .inputs import NOTES
 from .journal import Journal, Record
-from .polygons import polygons_of
 
 _COLUMNS = ("file_name", "class", "count", "area", "mean_area", "share_of_image")
 
@@ -116,7 +115,6 @@ def write_outputs(
     annotations: list[dict[str, Any]] = []
     counts: list[tuple[Any, ...]] = []
     notes: dict[str, list[str]] = {}
-    holes: Counter[bool] = Counter()
     with written_in_one_step(outputs.results) as file:
         file.write("[")
         for record in journal:
@@ -137,7 +135,7 @@ def write_outputs(
             )
             summary.selected += len(kept)
             if outputs.polygons:
-                annotations += _annotations(detections, kept.tolist(), choice, holes)
+                annotations += _annotations(detections, kept.tolist(), choice)
             if outputs.csv:
                 counts += _counts(record, detections, kept, categories)
         file.write("]")
@@ -155,17 +153,13 @@ def write_outputs(
     summary.skipped = [entry["reason"] for entry in skipped]
     for note, names in notes.items():
         warn(f"{len(names)} of {len(images)} images {NOTES[note]}; the first is {names[0]}")
-    if holes[True]:
-        warn(
-            f"{files['polygons']}: the holes of {holes[True]} masks are filled: polygons have none"
-        )
     return summary
 
 
 def _annotations(
-    detections: Detections, kept: Sequence[int], choice: Choice, holes: Counter[bool]
+    detections: Detections, kept: Sequence[int], choice: Choice
 ) -> list[dict[str, Any]]:
-    """Returns the annotations of an image's selected detections; counts masks with holes."""
+    """Returns the annotations of an image's selected detections."""
     if not kept:
         return []
     assert detections.masks is not None
@@ -174,13 +168,11 @@ def _annotations(
     assert boxes is not None
     annotations = []
     for index in kept:
-        polygons, has_holes = polygons_of(detections.masks[index])
-        holes[has_holes] += 1
         annotations.append(
             dict(
                 image_id=detections.image_ids[index],
                 category_id=detections.category_ids[index],
-                segmentation=polygons,
+                segmentation=outlines(detections.masks[index]),
                 bbox=boxes[index].tolist(),
                 area=int(sizes[index]),
                 iscrowd=0,
