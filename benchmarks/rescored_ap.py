@@ -27,7 +27,7 @@ from msrcnn_mm.evaluation.overlaps import Ints, find_overlaps
 from msrcnn_mm.evaluation.protocol import REFERENCES, RESCORED_SCORE, Protocol, coco_protocol, words
 from msrcnn_mm.evaluation.summaries import gain_text, score_table
 from msrcnn_mm.rescoring.features.collect import Features, features_of
-from msrcnn_mm.rescoring.features.image_groups import numbered
+from msrcnn_mm.rescoring.features.image_groups import image_numbers
 from msrcnn_mm.rescoring.rescorer_fit import targets_of
 from msrcnn_mm.rescoring.trees.cross_fitting import FOLDS, cross_fit
 from msrcnn_mm.rescoring.trees.symmetric import mean_probabilities
@@ -76,7 +76,7 @@ def read(
     features = features_of(detections)
     overlaps = find_overlaps(coco, detections, protocol)
     targets = targets_of(overlaps, detections, protocol).tp_shares
-    labelled = Labelled(features, targets, numbered(detections.image_ids))
+    labelled = Labelled(features, targets, image_numbers(detections.image_ids))
     return coco, detections, protocol, labelled
 
 

@@ -40,7 +40,7 @@ from msrcnn_mm.evaluation.summaries import gain_text, percent, score_table, text
 from msrcnn_mm.rescoring.features.agreement import with_agreement
 from msrcnn_mm.rescoring.features.collect import features_of
 from msrcnn_mm.rescoring.features.duplicates import warn_of_duplicates
-from msrcnn_mm.rescoring.features.image_groups import numbered
+from msrcnn_mm.rescoring.features.image_groups import image_numbers
 from msrcnn_mm.rescoring.learning_curve import learning_curve, outlook
 from msrcnn_mm.rescoring.methods import METHODS, TREES
 from msrcnn_mm.rescoring.rescorer import read_rescorer
@@ -180,7 +180,7 @@ def _attempt_trees(
 ) -> None:
     """Prints AP by the scores that there are and by trees fitted on more and more images."""
     features = features_of(detections)
-    images = numbered(detections.image_ids)
+    images = image_numbers(detections.image_ids)
     scores = filled_scores(detections)
     scores.pop(RESCORED_SCORE, None)
     curve = learning_curve(features.values, targets.tp_shares, images, features.base)

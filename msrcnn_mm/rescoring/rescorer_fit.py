@@ -29,7 +29,7 @@ from .calibrators.factors import score_and_factors
 from .calibrators.isotonic import Isotonic
 from .features.agreement import with_agreement
 from .features.collect import Features, features_of
-from .features.image_groups import numbered
+from .features.image_groups import image_numbers
 from .features.views import View
 from .fingerprints import DetectorFingerprint, annotation_fingerprints, result_fingerprints
 from .methods import TREES, Method
@@ -141,7 +141,7 @@ def fit_rescorer(
     if method == TREES:
         check_enough(coco, detections, targets)
         features = features or features_of(detections, views)
-        images = numbered(detections.image_ids)
+        images = image_numbers(detections.image_ids)
         found = cross_fit(features.values, targets.tp_shares, images, features.base)
         fitted = TreeScore(features.names, features.views, found.trees)
         scores, target = found.scores, targets.tp_shares
@@ -201,7 +201,7 @@ def cross_fit_calibrator(
         detections: D detections.
         matched: (D,), from :func:`matched_by`.
     """
-    folds = image_turns(numbered(detections.image_ids), np.random.default_rng(0)) % FOLDS
+    folds = image_turns(image_numbers(detections.image_ids), np.random.default_rng(0)) % FOLDS
     scores = np.zeros(len(detections))
     for fold in range(FOLDS):
         own = folds == fold

@@ -60,6 +60,18 @@ def test_targets_of_three_masks() -> None:
     assert targets.correct.tolist() == [1, 1, 0]
 
 
+def test_the_order_of_rows_and_images_makes_no_difference(tmp_path: Path) -> None:
+    coco, detections = scene(0)
+    order = np.random.default_rng(0).permutation(len(detections))
+    # equal class scores count in the order of the file, as in COCO's evaluation
+    distinct = replace(detections, class_scores=np.linspace(0.1, 0.9, len(detections))[order])
+    shuffled = Detections.from_rows([distinct.to_rows()[i] for i in order])
+    for number, one in enumerate((distinct, shuffled)):
+        rescorer = fit_rescorer(one, coco, "gt.json", [flipped(one)])
+        rescorer.write(tmp_path / f"{number}.json")
+    assert (tmp_path / "0.json").read_text() == (tmp_path / "1.json").read_text()
+
+
 def test_it_ranks_better_than_the_class_score(fitted: Rescorer) -> None:
     coco, detections = scene(1)
     rescored = fitted.apply(detections, [flipped(detections)])

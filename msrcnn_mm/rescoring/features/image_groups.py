@@ -48,6 +48,12 @@ def numbered(ids: Sequence[Any], numbers: dict[Any, int] | None = None) -> Ints:
     return np.fromiter(map(numbers.__getitem__, ids), np.int64, len(ids))
 
 
+def image_numbers(image_ids: Sequence[Any]) -> Ints:
+    """Returns (D,) numbers of images, from 0, in the order of their ids: integers before text."""
+    distinct = sorted(set(image_ids), key=lambda one: (isinstance(one, str), one))
+    return numbered(image_ids, {one: number for number, one in enumerate(distinct)})
+
+
 def mask_ious(masks: Sequence[Rle], others: Sequence[Rle]) -> Floats:
     """Returns (n, m) IoUs."""
     if not masks or not others:

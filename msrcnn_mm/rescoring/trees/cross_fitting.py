@@ -52,6 +52,8 @@ def cross_fit(
 ) -> CrossFit:
     """Fits trees on the images of all folds but one, and scores those of that fold.
 
+    The order of the detections makes no difference.
+
     Args:
         features: (D, F).
         targets: (D,), in [0, 1], NaN for detections that are scored and not fitted to.
@@ -59,6 +61,8 @@ def cross_fit(
         base: Number of the feature that the trees correct, see :func:`.boosting.fit_trees`.
         most_images: Greatest number of images that trees are fitted on, drawn at random.
     """
+    order = np.lexsort((targets, *(-features.T[::-1]), images))
+    features, targets, images = features[order], targets[order], images[order]
     random = np.random.default_rng(0)
     turns = image_turns(images, random)
     folds = turns % FOLDS
@@ -71,6 +75,6 @@ def cross_fit(
             rows = np.sort(random.choice(rows, MOST_DETECTIONS, replace=False))
         trees = fit_trees(features[rows], targets[rows], base, seed=fold)
         own = folds == fold
-        scores[own] = trees.apply(features[own])
+        scores[order[own]] = trees.apply(features[own])
         ensemble.append(trees)
     return CrossFit(ensemble, scores)
