@@ -42,9 +42,13 @@ def load_views(args: argparse.Namespace) -> list[View]:
     """Reads the results that the options name.
 
     Raises:
-        UserError: A file cannot be read; ``--swap`` is given without ``--flipped``, or names a
-            category twice.
+        UserError: A file cannot be read, is given twice, or is that of the results; ``--swap`` is
+            given without ``--flipped``, or names a category twice.
     """
+    files = [path.resolve() for path in (args.results, *args.flipped, *args.scaled)]
+    for index, path in enumerate(files):
+        if path in files[:index]:
+            raise UserError(f"{path.name} is given twice: a view is another file of results")
     swapped = [str(one) for pair in args.swap for one in pair]
     if swapped and not args.flipped:
         raise UserError("--swap is of categories in mirrored images: add --flipped F.json")

@@ -251,3 +251,17 @@ def test_results_with_agreement_need_no_views(capsys: pytest.CaptureFixture[str]
 def test_refused(command: Any, line: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         command.main(line.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--scaled", "fit.json"], "fit.json is given twice: a view is another file"),
+        (["--flipped", "fit_f.json", "fit_f.json"], "fit_f.json is given twice"),
+        (["--scaled", "fit_f.json", "--swap", "1=2"], "--swap is .* add --flipped"),
+        (["--flipped", "fit_f.json", "--swap", "1=2", "2=3"], "category 2 is given twice"),
+    ],
+)
+def test_files_and_swaps_that_make_no_view(options: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        agree.main(["fit.json", *options, "--out", "a.json"])

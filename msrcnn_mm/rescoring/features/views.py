@@ -248,6 +248,11 @@ def _check_images(detections: Detections, view: View, least: float) -> None:
             f" of class score >= {least:.3g}, {missing[0]!r} for one: give results of the"
             " same images"
         )
+    if missing:
+        warn(
+            f"{view.name} has no detection in {len(missing)} of the {len(images)} images with masks"
+            f" of class score >= {least:.3g}, {missing[0]!r} for one: their agreement is 0"
+        )
     for image_id, mask in zip(detections.image_ids, masks_of(detections), strict=True):
         if image_id in sizes and list(mask["size"]) != list(sizes[image_id]["size"]):
             raise UserError(

@@ -96,6 +96,12 @@ def test_the_number_of_masks_found_again_is_said():
     check_view(results(), View("x.json", first_of(results(), 5, other)))
 
 
+def test_images_without_detections_in_a_view_are_counted(capsys):
+    rows = [row for row in results().to_rows() if row["image_id"] != 3]
+    check_view(results(), View("x.json", Detections.from_rows(rows)))
+    assert "x.json has no detection in 1 of the 12 images" in capsys.readouterr().err
+
+
 def test_masks_of_another_size_are_refused():
     rows = results().to_rows()
     rows[0] |= {"segmentation": encode(np.ones((20, 40), np.uint8))}
