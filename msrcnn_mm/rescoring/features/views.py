@@ -7,6 +7,7 @@ masks of the image's size; those of mirrored images are in the mirrored image.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ import numpy as np
 from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.coco.runs import mirror
 from msrcnn_mm.errors import UserError, first_names, warn
+from msrcnn_mm.evaluation.overlaps import Ints
 from msrcnn_mm.evaluation.rankings import in_unit_interval
 
 from .image_groups import by_image, mask_ious, masks_of, numbered
+from .processes import in_processes
 
 KINDS = ("mirrored", "scaled")
 """Kinds of views."""
@@ -35,6 +38,8 @@ MOST_MISSING = 0.1
 
 SWAPPED = 0.5
 """Share of a class's masks found again that are of one other class, from which on it is named."""
+
+_AT_ONCE = 250  # masks that are mirrored together
 
 _FEW = 10  # confident masks, from which on a share says something
 
@@ -67,9 +72,10 @@ class View:
         if not self.mirrored:
             return detections
         pairs = {b: a for a, b in self.pairs.items()} | dict(self.pairs)
+        parts = [masks[i : i + _AT_ONCE] for i in range(0, len(masks), _AT_ONCE)]
         return replace(
             detections,
-            masks=mirror(masks),
+            masks=list(chain.from_iterable(in_processes(mirror, parts, "mirrored masks"))),
             boxes=None,
             category_ids=[pairs.get(one, one) for one in detections.category_ids],
         )
@@ -147,29 +153,33 @@ def found_again(
     """
     masks, others = masks_of(detections), masks_of(view)
     there = by_image(view.image_ids)
-    confident = found = 0
-    partners: dict[Any, Counter[Any]] = {}
     sure = view.class_scores >= confident_from / 2
     numbers: dict[Any, int] = {}
     classes = numbered(detections.category_ids, numbers)
     view_classes = numbered(view.category_ids, numbers)
-    for image_id, where in by_image(detections.image_ids).items():
+
+    def of_image(image: tuple[Any, Ints]) -> tuple[int, list[tuple[int, int]]]:
+        """Returns the number of confident masks, and (mask, mask of the view) of those found."""
+        image_id, where = image
         here = where[detections.class_scores[where] >= confident_from]
         near = there.get(image_id, np.zeros(0, np.int64))
         near = near[sure[near]]
-        confident += len(here)
         if not len(here) or not len(near):
-            continue
+            return len(here), []
         ious = mask_ious([masks[i] for i in here], [others[i] for i in near])
         again = ious.max(axis=1) >= FOUND_IOU
-        found += int(again.sum())
         # a mask of its own class that is found again goes before all others
-        best = near[
-            (ious + ((classes[here][:, None] == view_classes[near]) & (ious >= FOUND_IOU))).argmax(
-                axis=1
-            )
-        ]
-        for i, j in zip(here[again].tolist(), best[again].tolist(), strict=True):
+        own = (classes[here][:, None] == view_classes[near]) & (ious >= FOUND_IOU)
+        best = near[(ious + own).argmax(axis=1)]
+        return len(here), list(zip(here[again].tolist(), best[again].tolist(), strict=True))
+
+    confident = found = 0
+    partners: dict[Any, Counter[Any]] = {}
+    images = list(by_image(detections.image_ids).items())
+    for many, pairs in in_processes(of_image, images, "found again"):
+        confident += many
+        found += len(pairs)
+        for i, j in pairs:
             of_class = partners.setdefault(detections.category_ids[i], Counter())
             of_class[view.category_ids[j]] += 1
     return FoundAgain(confident, found, partners)
