@@ -20,7 +20,7 @@ import numpy as np
 from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.detections import Column
 from msrcnn_mm.coco.results_file import load_results
-from msrcnn_mm.evaluation.overlaps import Bools, Ints, progress
+from msrcnn_mm.evaluation.overlaps import Bools, Ints, find_overlaps, progress
 from msrcnn_mm.evaluation.protocol import RESCORED_SCORE, coco_protocol, words
 from msrcnn_mm.evaluation.rankings import filled_scores
 from msrcnn_mm.evaluation.summaries import text_table
@@ -74,7 +74,9 @@ def main() -> None:
     objects = Objects(coco, detections)
     ious = {name: objects.ious(own) for name, own in unfitted.items()}
     features = features_of(detections)
-    targets = targets_of(coco, detections, coco_protocol(coco)).tp_shares
+    protocol = coco_protocol(coco)
+    overlaps = find_overlaps(coco, detections, protocol)
+    targets = targets_of(overlaps, detections, protocol).tp_shares
 
     rows: dict[tuple[Terms, str], list[tuple[float, ...]]] = defaultdict(list)
     curves: dict[str, list[list[float]]] = defaultdict(list)
