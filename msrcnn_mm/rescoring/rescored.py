@@ -10,7 +10,7 @@ from msrcnn_mm.coco.detections import Column, Detections
 
 @dataclass(frozen=True)
 class Rescored:
-    """What a re-scorer gives D detections.
+    """Holds the scores and expectations that a re-scorer gives D detections.
 
     Attributes:
         scores: (D,), in [0, 1], which rank masks: the expected TP share by trees, the expected

@@ -78,7 +78,7 @@ class Outputs(NamedTuple):
 
 @dataclass
 class Summary:
-    """What a run has predicted.
+    """Counts what a run has predicted.
 
     Attributes:
         images: The number of images predicted.

@@ -21,7 +21,7 @@ _PLANNED = (1 / 3, 2 / 3)  # parts of the allowed losses that images have at the
 
 @dataclass(frozen=True)
 class Terms:
-    """What is promised of the masks that are accepted.
+    """Holds the terms of a promise about the masks that are accepted.
 
     Attributes:
         share: Least share of right ones, in [0, 1].
