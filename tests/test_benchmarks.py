@@ -51,3 +51,6 @@ def test_benchmarks_of_re_scored_results_run(
     )
     import_module("benchmarks.rescored_ladder").main()
     assert picture.stat().st_size
+    monkeypatch.setattr(sys, "argv", ["prelabel", results, annotations, "--splits", "1"])
+    import_module("benchmarks.prelabel").main()
+    assert "promises made" in capsys.readouterr().out
