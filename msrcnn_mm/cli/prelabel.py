@@ -14,7 +14,7 @@ expected gain of a look first; promise.json; and promise.png.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
@@ -35,7 +35,7 @@ from msrcnn_mm.rescoring.promises.masks import (
     choose_score,
     shared_scores,
 )
-from msrcnn_mm.rescoring.promises.promise import Promise, Terms
+from msrcnn_mm.rescoring.promises.promise import Promise, PromiseSearch, Terms
 from msrcnn_mm.rescoring.promises.review import expected_gains, review_queue
 from msrcnn_mm.rescoring.rescorer import read_rescorer
 
@@ -109,9 +109,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     split = _read(args)
     score = choose_score(args.score_by, split.labelled, split.others)
     terms = Terms(args.share, args.mean_iou)
-    search = split.search(score, args.score_thr)
-    promise = search.promise(terms)
-    needed = search.images_needed(terms) if promise.cut is None else None
+    searches = {
+        name: split.search(name, args.score_thr)
+        for name in shared_scores(split.labelled, split.others)
+    }
+    promises = {name: search.promise(terms) for name, search in searches.items()}
+    promise = promises[score]
+    needed = searches[score].images_needed(terms) if promise.cut is None else None
     folder = writable_folder(args.out, "--out")
     _write_masks(folder, split, score, promise, args)
     known = len(split.truth.imgs)
@@ -126,8 +130,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "labelled_images_needed": needed,
     }
     write_json(content, folder / "promise.json")
-    _draw(folder / "promise.png", split, args, terms)
-    print(_table(split, score, terms, args))
+    _draw(folder / "promise.png", searches, len(split.others), terms)
+    print(_table(promises, score, args.seconds))
     print(describe(promise, score, terms, known, needed))
     print(f"{folder}: {', '.join(FILES)}")
 
@@ -160,24 +164,23 @@ def describe(promise: Promise, score: str, terms: Terms, labelled: int, needed: 
     )
 
 
-def _table(split: Split, score: str, terms: Terms, args: argparse.Namespace) -> str:
+def _table(promises: Mapping[str, Promise], score: str, seconds: float) -> str:
     """Returns a table of what each score accepts, the one that is used first."""
     rows = []
-    scores = shared_scores(split.labelled, split.others)
-    for name in sorted(scores, key=lambda one: one != score):
-        promise = split.search(name, args.score_thr).promise(terms)
+    for name in sorted(promises, key=lambda one: one != score):
+        promise = promises[name]
         rows.append(
             [
                 f"{words(name)} (used)" if name == score else words(name),
                 "-" if promise.cut is None else f"{promise.cut:.4f}",
                 f"{promise.accepted:,}",
                 f"{promise.left:,}",
-                str(timedelta(seconds=round(args.seconds * promise.left))),
+                str(timedelta(seconds=round(seconds * promise.left))),
                 percent(promise.share),
                 f"{promise.mean_iou:.3f}",
             ]
         )
-    left = f"at {args.seconds:g} s each"
+    left = f"at {seconds:g} s each"
     seen = ["% right in labelled images", "mean IoU"]
     return text_table(["score", "cut", "accepted", "left", left, *seen], rows)
 
@@ -233,12 +236,11 @@ def _write_masks(
     write_json(rows, folder / "queue.json")
 
 
-def _draw(path: Path, split: Split, args: argparse.Namespace, terms: Terms) -> None:
-    """Draws what each score would accept at other shares."""
+def _draw(path: Path, searches: Mapping[str, PromiseSearch], masks: int, terms: Terms) -> None:
+    """Draws what share of the masks each score would accept at other terms."""
     accepted = {}
-    for score in shared_scores(split.labelled, split.others):
-        search = split.search(score, args.score_thr)
-        shares = [search.promise(replace(terms, share=float(share))) for share in SHARES]
-        accepted[score] = [one.accepted / len(split.others) for one in shares]
+    for score, search in searches.items():
+        promises = [search.promise(replace(terms, share=float(share))) for share in SHARES]
+        accepted[score] = [one.accepted / masks for one in promises]
     with report_style():
         path.write_bytes(as_png(draw_promises(SHARES.tolist(), accepted, terms.mean_iou)))
