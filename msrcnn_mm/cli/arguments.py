@@ -95,3 +95,19 @@ def one_line_errors() -> Iterator[None]:
         if isinstance(error, UnrecognizedError):
             traceback.print_exception(error.__cause__)
         sys.exit(2)
+
+
+def split_pair(text: str, what: str) -> tuple[str, str]:
+    """Reads an option's ``A=B``.
+
+    Args:
+        text: The option's value.
+        what: Its two sides, for the message: ``class names``.
+
+    Raises:
+        argparse.ArgumentTypeError: A side is missing.
+    """
+    one, equals, other = text.partition("=")
+    if not (one and equals and other):
+        raise argparse.ArgumentTypeError(f"must be two {what}, A=B, not {text!r}")
+    return one, other

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from functools import partial
 from typing import Any
 
 from mmengine.config import Config, DictAction
@@ -10,7 +11,7 @@ from msrcnn_mm.engine.config.file import LAUNCHERS
 from msrcnn_mm.engine.runs.testing import add_views, set_rescorer
 from msrcnn_mm.errors import UserError
 
-from .arguments import OneLineParser
+from .arguments import OneLineParser, split_pair
 
 
 class RunArgumentParser(OneLineParser):
@@ -60,7 +61,7 @@ class RunArgumentParser(OneLineParser):
             "--swap",
             nargs="+",
             default=[],
-            type=_pair,
+            type=partial(split_pair, what="class names"),
             metavar="A=B",
             help="classes that a mirror swaps, e.g. --swap 'left door=right door'",
         )
@@ -97,13 +98,6 @@ def _view(text: str) -> str | float:
         return float(text)
     except ValueError:
         return text
-
-
-def _pair(text: str) -> tuple[str, str]:
-    one, equals, other = text.partition("=")
-    if not (one and equals and other):
-        raise argparse.ArgumentTypeError(f"must be two class names, A=B, not {text!r}")
-    return one, other
 
 
 class _Options(DictAction):

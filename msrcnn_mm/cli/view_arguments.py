@@ -2,11 +2,12 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.rescoring.features.views import View
+
+from .arguments import split_pair
 
 
 def add_views(parser: argparse.ArgumentParser) -> None:
@@ -59,10 +60,8 @@ def load_views(args: argparse.Namespace) -> list[View]:
     return views + [View(str(path), load_results(path)) for path in args.scaled]
 
 
-def _pair(text: str) -> tuple[Any, Any]:
-    one, equals, other = text.partition("=")
-    if not (one and equals and other):
-        raise argparse.ArgumentTypeError(f"must be two category ids, A=B, not {text!r}")
+def _pair(text: str) -> tuple[int | str, int | str]:
+    one, other = split_pair(text, "category ids")
     return _category(one), _category(other)
 
 

@@ -17,7 +17,8 @@ from .detections import Rle
 
 Ints = NDArray[np.int64]
 
-_AT_ONCE = 250  # masks, whose arrays stay in the cache
+AT_ONCE = 250
+"""Number of masks whose segments stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ def segments(masks: Sequence[Rle]) -> Segments:
 def mirror(masks: Sequence[Rle]) -> list[Rle]:
     """Returns D compressed RLEs with their columns reversed."""
     mirrored: list[Rle] = []
-    for i in range(0, len(masks), _AT_ONCE):
-        mirrored += _mirror(masks[i : i + _AT_ONCE])
+    for i in range(0, len(masks), AT_ONCE):
+        mirrored += _mirror(masks[i : i + AT_ONCE])
     return mirrored
 
 
@@ -132,8 +133,8 @@ def moved(masks: Sequence[Rle], right: int, down: int, height: int, width: int) 
         width: Likewise.
     """
     found: list[Rle] = []
-    for i in range(0, len(masks), _AT_ONCE):
-        part = segments(masks[i : i + _AT_ONCE])
+    for i in range(0, len(masks), AT_ONCE):
+        part = segments(masks[i : i + AT_ONCE])
         column = part.column + right
         top, bottom = (np.clip(rows + down, 0, height) for rows in (part.top, part.bottom))
         kept = (column >= 0) & (column < width) & (top < bottom)

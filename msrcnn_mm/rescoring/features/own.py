@@ -10,7 +10,7 @@ import numpy as np
 
 from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.coco.json_values import is_number
-from msrcnn_mm.coco.runs import Segments, segments
+from msrcnn_mm.coco.runs import AT_ONCE, Segments, segments
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats
 
@@ -31,8 +31,6 @@ MASK_STATISTICS = (
 
 OF_BOXES = ("box_fill", "box_iou")
 """Features that need the detector's boxes."""
-
-_AT_ONCE = 250  # masks, whose arrays stay in the cache
 
 
 def own_features(detections: Detections) -> dict[str, Column]:
@@ -70,10 +68,10 @@ def _shapes(detections: Detections) -> dict[str, Column]:
     boxes = np.full((len(masks), 4), np.nan) if detections.boxes is None else detections.boxes
 
     def of_some(start: int) -> dict[str, Column]:
-        some = slice(start, start + _AT_ONCE)
+        some = slice(start, start + AT_ONCE)
         return _shapes_of(segments(masks[some]), boxes[some])
 
-    parts = list(in_processes(of_some, range(0, len(masks), _AT_ONCE), "shapes"))
+    parts = list(in_processes(of_some, range(0, len(masks), AT_ONCE), "shapes"))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

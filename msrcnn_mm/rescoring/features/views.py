@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from msrcnn_mm.coco.detections import Column, Detections
-from msrcnn_mm.coco.runs import mirror
+from msrcnn_mm.coco.runs import AT_ONCE, mirror
 from msrcnn_mm.errors import UserError, first_names, warn
 from msrcnn_mm.evaluation.overlaps import Ints
 from msrcnn_mm.evaluation.rankings import in_unit_interval
@@ -38,8 +38,6 @@ MOST_MISSING = 0.1
 
 SWAPPED = 0.5
 """Share of a class's masks found again that are of one other class, from which on it is named."""
-
-_AT_ONCE = 250  # masks that are mirrored together
 
 _FEW = 10  # confident masks, from which on a share says something
 
@@ -72,7 +70,7 @@ class View:
         if not self.mirrored:
             return detections
         pairs = {b: a for a, b in self.pairs.items()} | dict(self.pairs)
-        parts = [masks[i : i + _AT_ONCE] for i in range(0, len(masks), _AT_ONCE)]
+        parts = [masks[i : i + AT_ONCE] for i in range(0, len(masks), AT_ONCE)]
         return replace(
             detections,
             masks=list(chain.from_iterable(in_processes(mirror, parts, "mirrored masks"))),
