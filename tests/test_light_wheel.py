@@ -58,7 +58,8 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     annotations, detections = random_scene(5, NUM_IMAGES)
     (folder / "annotations.json").write_text(json.dumps(coco_dict(annotations, NUM_IMAGES)))
-    (folder / "results.json").write_text(json.dumps(detections))
+    for name in ("results.json", "scaled.json"):
+        (folder / name).write_text(json.dumps(detections))
     (folder / "images").mkdir()
     for i in range(NUM_IMAGES):
         Image.new("RGB", (SIDE, SIDE), (90 + 10 * i,) * 3).save(folder / "images" / f"{i}.png")
@@ -72,7 +73,7 @@ def files(tmp_path_factory):
         ("correlate results.json annotations.json correlation", "correlation/correlation.json"),
         ("draw results.json annotations.json images scores.png", "scores.png"),
         ("calibrate fit results.json annotations.json calibration.json", "calibration.json"),
-        ("agree results.json --scaled results.json --out agreement.json", "agreement.json"),
+        ("agree results.json --scaled scaled.json --out agreement.json", "agreement.json"),
         ("rescore fit results.json annotations.json --out rescorer.json", "rescorer.json"),
     ],
 )
