@@ -42,7 +42,10 @@ def venv(tmp_path_factory):
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "msrcnn_mm", folder / "msrcnn_mm", ignore=ignored)
+    shutil.copytree(ROOT / "msrcnn_mm", folder / "msrcnn_mm", symlinks=True, ignore=ignored)
+    shutil.copy(ROOT / "model-index.yml", folder)
+    for name in ("configs", "tools"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     pip = [sys.executable, "-m", "pip"]
     run(*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", "dist", ".", cwd=folder)
     (wheel,) = (folder / "dist").glob("*.whl")
@@ -64,6 +67,14 @@ def files(tmp_path_factory):
     for i in range(NUM_IMAGES):
         Image.new("RGB", (SIDE, SIDE), (90 + 10 * i,) * 3).save(folder / "images" / f"{i}.png")
     return folder
+
+
+def test_the_wheel_holds_all_configs(venv):
+    (package,) = (venv / "lib").glob("python*/site-packages/msrcnn_mm")
+    for folder in ("configs", "tools"):
+        files = {path.relative_to(ROOT) for path in (ROOT / folder).rglob("*.*") if path.is_file()}
+        files = {path for path in files if path.suffix != ".pyc"}
+        assert {path for path in files if not (package / ".mim" / path).is_file()} == set()
 
 
 @pytest.mark.parametrize(
