@@ -64,6 +64,7 @@ async function predict(files) {
   const own = (running = new AbortController());
   fail("");
   byId("notes").hidden = true;
+  select(null);
   if (!(await ready)) return;
   if (file.size > about.maxBytes) {
     fail(`${file.name} ${about.tooLarge}`);

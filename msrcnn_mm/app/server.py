@@ -132,29 +132,27 @@ class _Handler(BaseHTTPRequestHandler):
             for _ in self._body(int(length)):  # else the browser shows no answer but a broken line
                 pass
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{name} {TOO_LARGE}")
-        else:
-            with tempfile.TemporaryDirectory(prefix="msrcnn_mm_") as folder:
-                path = Path(folder, "image")
-                with path.open("wb") as file:
-                    file.writelines(self._body(int(length)))
-                if path.stat().st_size == int(length):  # else the browser has gone
-                    self._find(path, name)
+        elif (answer := self._answer(name, int(length))) is not None:
+            self._send_json(*answer)
 
-    def _find(self, path: Path, name: str) -> None:
-        """Predicts an image and sends what is found, or why nothing is."""
-        try:
-            answer = self.server.find(path, name)
-        except UserError as error:
-            self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
-        except Exception as error:
-            traceback.print_exc(file=sys.stderr)
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            self._refuse(
-                HTTPStatus.INTERNAL_SERVER_ERROR,
-                f"{name} could not be predicted ({reason}): the terminal shows where it failed",
-            )
-        else:
-            self._send_json(HTTPStatus.OK, answer)
+    def _answer(self, name: str, length: int) -> tuple[HTTPStatus, Any] | None:
+        """Returns what is found in the body, a file for that time; None if the browser has gone."""
+        with tempfile.TemporaryDirectory(prefix="msrcnn_mm_") as folder:
+            path = Path(folder, "image")
+            with path.open("wb") as file:
+                file.writelines(self._body(length))
+            if path.stat().st_size < length:
+                return None
+            try:
+                return HTTPStatus.OK, self.server.find(path, name)
+            except UserError as error:
+                return HTTPStatus.UNPROCESSABLE_ENTITY, {"error": str(error)}
+            except Exception as error:
+                traceback.print_exc(file=sys.stderr)
+                reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+                where = "the terminal shows where it failed"
+                message = f"{name} could not be predicted ({reason}): {where}"
+                return HTTPStatus.INTERNAL_SERVER_ERROR, {"error": message}
 
     def _body(self, length: int) -> Any:
         """Yields the body in pieces; less of it if the browser goes."""
