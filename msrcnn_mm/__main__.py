@@ -32,6 +32,7 @@ COMMANDS = {
     "train": Command("train", "train a model from a config", True),
     "test": Command("test", "test a checkpoint on a config's test set", True),
     "predict": Command("predict", "predict images, folders or a video", True),
+    "app": Command("app", "show the masks of an image you drop on a local page", True),
     "cost": Command("cost", "count and time what detectors cost", True),
     "convert": Command("convert", "convert a checkpoint of another codebase, or back", True),
     "demo-data": Command("demo_data", "make the demo data set"),

@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 
 from msrcnn_mm.engine.checkpoints.loading import require_file
@@ -18,7 +17,7 @@ from msrcnn_mm.evaluation.protocol import SCORES
 
 from .arguments import number
 from .output_paths import writable_folder
-from .run_arguments import RunArgumentParser, set_scores
+from .run_arguments import RunArgumentParser, check_device, set_scores
 
 _LEAST_TILE = 32  # pixels
 
@@ -85,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError(f"--batch-size must be an integer >= 1, not {args.batch_size}")
     if args.tiles is not None and args.tiles < _LEAST_TILE:
         raise UserError(f"--tiles must be an integer >= {_LEAST_TILE}, not {args.tiles}")
-    _check_device(args.device)
+    check_device(args.device)
     setup_cache_size_limit_of_dynamo()
     config = load_config(args.config, args.cfg_options, None, "none")
     require_file(args.checkpoint)
@@ -104,14 +103,3 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"{outputs.results}: {summary.detections} detections in {summary.images} images{skipped};"
         f" {summary.selected} are selected"
     )
-
-
-def _check_device(device: str | None) -> None:
-    """Checks that torch knows a device and that it is there."""
-    if device is None:
-        return
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"--device {device}: cannot be used: {reason}") from error

@@ -5,6 +5,7 @@ import os
 from functools import partial
 from typing import Any
 
+import torch
 from mmengine.config import Config, DictAction
 
 from msrcnn_mm.engine.config.file import LAUNCHERS
@@ -90,6 +91,21 @@ def set_scores(config: Config, args: argparse.Namespace) -> None:
         add_views(config, args.views, args.swap)
     elif args.swap:
         raise UserError("--swap: there is no mirrored view: add --views flip")
+
+
+def check_device(device: str | None) -> None:
+    """Checks that torch knows a device and that it is there.
+
+    Raises:
+        UserError: It does not, or it is not.
+    """
+    if device is None:
+        return
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--device {device}: cannot be used: {reason}") from error
 
 
 def _view(text: str) -> str | float:

@@ -27,14 +27,39 @@ def outlines(rle: Rle) -> list[list[float]]:
 
     Polygons cannot say that a part is a hole. So a hole is joined with the outline of its part by a
     cut of no width, and its points run the other way round, which leaves it empty by every rule of
-    filling. Neighbouring points are dropped as long as the outline stays within :data:`TOLERANCE`
-    (Douglas and Peucker, Cartographica 1973).
+    filling.
 
     Args:
         rle: A compressed RLE.
 
     Returns:
         [x1, y1, x2, y2, ...] of each part, the largest first; none of an empty mask.
+    """
+    return [_flat(_joined(outer, holes)) for outer, *holes in _parts(rle)]
+
+
+def rings(rle: Rle) -> list[list[float]]:
+    """Returns the outlines of a mask's parts and of their holes, for the even-odd rule of filling.
+
+    Args:
+        rle: A compressed RLE.
+
+    Returns:
+        [x1, y1, x2, y2, ...] of each; none of an empty mask.
+    """
+    return [_flat(ring) for part in _parts(rle) for ring in part]
+
+
+def _flat(points: Points) -> list[float]:
+    flat: list[float] = points.round(2).ravel().tolist()
+    return flat
+
+
+def _parts(rle: Rle) -> list[list[Points]]:
+    """Returns the outline and the holes of each part, the largest part first.
+
+    Neighbouring points are dropped as long as the outline stays within :data:`TOLERANCE` (Douglas
+    and Peucker, Cartographica 1973).
     """
     left, top, width, height = mask_utils.toBbox(rle).astype(int)
     mask: Any = mask_utils.decode(rle)[top : top + height, left : left + width]
@@ -44,11 +69,9 @@ def outlines(rle: Rle) -> list[list[float]]:
     parts = []
     for points, offsets in zip(*generator.filled(0.5, 2.0), strict=True):
         # the padding shifts by a pixel, the centres of pixels by half of one
-        rings = np.split(np.add(points, (left - 0.5, top - 0.5)), offsets[1:-1])
-        outer, *holes = map(_simplified, rings)
-        parts.append((_area(outer), _joined(outer, holes)))
-    parts.sort(key=lambda part: part[0], reverse=True)
-    return [points.round(2).ravel().tolist() for _, points in parts]
+        closed = np.split(np.add(points, (left - 0.5, top - 0.5)), offsets[1:-1])
+        parts.append([_simplified(ring) for ring in closed])
+    return sorted(parts, key=lambda part: _area(part[0]), reverse=True)
 
 
 def _area(points: Points) -> float:

@@ -26,6 +26,9 @@ UNFITTED_SCORES = (CLASS_SCORE, MASK_SCORE, MASKNESS, AGREEMENT_SCORE, CONSENSUS
 SCORES = (*UNFITTED_SCORES, RESCORED_SCORE)
 """All scores: these, and the one that a re-scorer gives."""
 
+SHOWN_BY_DEFAULT = (RESCORED_SCORE, MASK_SCORE, CLASS_SCORE)
+"""Scores of which the first that there is selects the masks to show, unless the user names one."""
+
 REFERENCES = (QUALITY_ORACLE, ORACLE, TP_SHARE)
 """Rankings that know the ground truth: what scores could reach on the same masks."""
 

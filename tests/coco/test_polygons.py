@@ -5,7 +5,7 @@ import pycocotools.mask as mask_utils
 import pytest
 from PIL import Image, ImageDraw
 
-from msrcnn_mm.coco.polygons import outlines
+from msrcnn_mm.coco.polygons import outlines, rings
 from tests.support.coco_scenes import encode
 from tests.support.rescoring_scenes import random_masks
 
@@ -32,6 +32,8 @@ def test_centres_of_pixels_are_inside_as_in_the_mask(seed: int) -> None:
             assert len(polygon) >= 6
             found += inside(polygon, *mask.shape)
         np.testing.assert_array_equal(found, mask)
+        odd = [inside(ring, *mask.shape) for ring in rings(encode(mask))]
+        np.testing.assert_array_equal(np.logical_xor.reduce(odd), mask)
         parts += len(polygons) > 1
         holes += _has_hole(mask)
     assert parts > 3 and holes > 0

@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import mask_areas
-from msrcnn_mm.evaluation.protocol import CLASS_SCORE, MASK_SCORE, RESCORED_SCORE
+from msrcnn_mm.evaluation.protocol import SHOWN_BY_DEFAULT
 from msrcnn_mm.evaluation.rankings import filled_scores
-
-_BY_DEFAULT = (RESCORED_SCORE, MASK_SCORE, CLASS_SCORE)
 
 
 class Choice(NamedTuple):
@@ -34,7 +32,7 @@ class Choice(NamedTuple):
         """
         present = filled_scores(detections)
         if self.score is None:
-            return next(name for name in _BY_DEFAULT if name in present)
+            return next(name for name in SHOWN_BY_DEFAULT if name in present)
         if self.score not in present:
             raise UserError(
                 f"--score-by {self.score}: the model predicts {', '.join(present)}; --views adds"

@@ -89,7 +89,7 @@ class ImageFiles:
     def read(self, loader: Loader, start: int) -> Iterator[Image]:
         """Reads the images from number ``start`` on."""
         for name, file in zip(self.names[start:], self.files[start:], strict=True):
-            yield _read(name, file, loader)
+            yield read_image(name, file, loader)
 
 
 class Video:
@@ -219,8 +219,14 @@ def _is_inside(file: str | Path, folder: Path) -> bool:
     return Path(file).absolute().is_relative_to(folder.absolute())
 
 
-def _read(name: str, file: str, loader: Loader) -> Image:
-    """Reads an image file."""
+def read_image(name: str, file: str, loader: Loader) -> Image:
+    """Reads an image file.
+
+    Args:
+        name: The image's name.
+        file: Its path.
+        loader: The pipeline's loader.
+    """
     if not Path(file).is_file():
         return Image(name, None, f"there is no file {file}")
     try:

@@ -1,0 +1,45 @@
+"""Defines what the page asks of a model."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Found(NamedTuple):
+    """What a model finds in an image.
+
+    Attributes:
+        picture: (H, W, 3), 8-bit RGB, the image as the model reads it, so that masks fit it.
+        rows: Rows of a results file, each with a mask of (H, W).
+        notes: Sentences about how the image was read, such as that it has more pages.
+    """
+
+    picture: NDArray[np.uint8]
+    rows: Sequence[Mapping[str, Any]]
+    notes: Sequence[str] = ()
+
+
+class Model(Protocol):
+    """A model that finds masks in images, one at a time."""
+
+    @property
+    def name(self) -> str:
+        """The name that the page shows."""
+
+    @property
+    def categories(self) -> Sequence[Mapping[str, Any]]:
+        """``id`` and ``name`` of each class."""
+
+    def find(self, file: Path, name: str) -> Found:
+        """Finds the masks of an image.
+
+        Args:
+            file: The image.
+            name: Its name in messages.
+
+        Raises:
+            UserError: The image cannot be read or predicted.
+        """
