@@ -106,6 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "images": images,
         "suspects": _rows(suspects, coco, detections, qualities),
     }
+    write_json(content, folder / DATA)
     if args.images is not None:
         pictures = [
             _picture(one, coco, detections, scores, score, qualities, args.images)
@@ -116,7 +117,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             # names from broken files can hold half a character
             file.write(page.encode(errors="replace").decode())
         files.append(PAGE)
-    write_json(content, folder / DATA)
     print(text_table(["suspected", "labels"], [[kind, f"{n:,}"] for kind, n in counts.items()]))
     print(f"{folder}: {', '.join(files)}")
 

@@ -14,7 +14,7 @@ from msrcnn_mm.coco.detections import Rle
 from msrcnn_mm.evaluation.overlaps import Bools, Floats, Ints, mask_areas
 from msrcnn_mm.evaluation.protocol import CORRECT_IOU, MATCHED_IOU
 
-from ..features.image_groups import mask_ious, mask_ious_within
+from ..features.image_groups import mask_ious, mask_ious_within, numbered
 from .suspect import BADLY_CUT, MERGED, MISSED, SPLIT, WRONG_CLASS, Suspect
 
 INSIDE = 0.7
@@ -46,14 +46,13 @@ class LabelledImage:
 
     def overlaps(self) -> "LabelOverlaps":
         """Computes the overlaps of all masks with all annotations."""
-        ious = mask_ious(self.masks, self.truths)
+        ious = np.nan_to_num(mask_ious(self.masks, self.truths))  # of two masks without pixels
         areas, truth_areas = mask_areas(self.masks), mask_areas(self.truths)
         shared = ious / (1 + ious) * (areas[:, None] + truth_areas)
         crowds = np.array([bool(one.get("iscrowd", 0)) for one in self.annotations], bool)
         inside = shared / np.maximum(areas, 1)[:, None]
-        same = np.array(
-            [[own == one["category_id"] for one in self.annotations] for own in self.classes], bool
-        ).reshape(ious.shape)
+        codes = numbered([*self.classes, *(one["category_id"] for one in self.annotations)])
+        same = codes[: len(self.classes), None] == codes[len(self.classes) :]
         return LabelOverlaps(
             ious=np.where(crowds, 0, ious),
             same=same & ~crowds,

@@ -62,6 +62,10 @@ def test_weak_masks_duplicates_and_masks_of_crowds_contradict_nothing() -> None:
     crowd = annotation(1, 10, BOTH, iscrowd=1)
     assert found([crowd], [detection(10, OBJECT, 0.9)]) == []
     there = [annotation(1, 10, OTHER)]
+    nothing = np.zeros_like(OBJECT)
+    empty = [annotation(1, 10, nothing), annotation(2, 10, OBJECT)]
+    rows = [detection(10, nothing, 0.9), detection(10, OBJECT, 1.0)]
+    assert [(one.kind, one.annotations) for one in found(empty, rows)] == [(kinds.NO_OBJECT, [1])]
     rows = [detection(10, OTHER, 1.0), detection(10, OBJECT, 0.2)]
     assert found(there, rows, least=0.3) == []
     rows = [detection(10, OBJECT, 0.9), detection(10, OBJECT, 0.8, 7), detection(10, OTHER, 1.0)]
