@@ -27,6 +27,7 @@ COMMANDS = {
     "agree": Command("agree", "compare masks with those of the mirrored or resized image"),
     "rescore": Command("rescore", "fit better scores from results, or add them to results"),
     "prelabel": Command("prelabel", "accept masks as labels, with a promise of their quality"),
+    "labels": Command("labels", "rank labels that are perhaps wrong, with pictures"),
     "calibrate": Command("calibrate", "the old name of rescore with one score"),
     "draw": Command("draw", "draw masks with their scores and true IoU"),
     "train": Command("train", "train a model from a config", True),

@@ -54,3 +54,6 @@ def test_benchmarks_of_re_scored_results_run(
     monkeypatch.setattr(sys, "argv", ["prelabel", results, annotations, "--splits", "1"])
     import_module("benchmarks.prelabel").main()
     assert "promises made" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["labels", results, annotations, "--seeds", "1"])
+    import_module("benchmarks.labels").main()
+    assert "right of the first 50" in capsys.readouterr().out

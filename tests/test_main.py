@@ -15,7 +15,17 @@ from msrcnn_mm import registration
 from tests.support.processes import ROOT, run_python
 
 TOOLS = ROOT / "tools"
-LIGHT = ("report", "correlate", "calibrate", "agree", "rescore", "prelabel", "draw", "demo-data")
+LIGHT = (
+    "report",
+    "correlate",
+    "calibrate",
+    "agree",
+    "rescore",
+    "prelabel",
+    "labels",
+    "draw",
+    "demo-data",
+)
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])

@@ -2,11 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from msrcnn_mm.evaluation.protocol import (
     CLASS_SCORE,
@@ -17,14 +13,13 @@ from msrcnn_mm.evaluation.protocol import (
     REFERENCES,
 )
 
-from . import number_format
 from .comparison import compare, in_words
 from .evaluated_detector import EvaluatedDetector
 from .figures.panels import GROUPS, Panel
-from .figures.style import as_data_uri
 from .pictures.gallery import GalleryImage
 from .score_styles import STYLES
 from .summary import gap_marks, summarize
+from .templates import asset, get_template
 
 _MAX_COLUMNS = 3
 
@@ -55,25 +50,8 @@ def render_page(report: Report, panels: Mapping[str, Sequence[Panel]]) -> str:
         report: The content.
         panels: Its figures, from :func:`.panels.draw_panels`.
     """
-    # Names of classes, detectors and files can hold any text, so every value is escaped.
-    environment = Environment(
-        loader=PackageLoader("msrcnn_mm.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=number_format.percent,
-        gain=number_format.gain,
-        interval=number_format.interval,
-        share=number_format.share,
-        score=number_format.score,
-        uri=as_data_uri,
-    )
-    environment.globals.update(count=number_format.count)
     detectors = report.detectors
-    return environment.get_template("page.html").render(
+    return get_template("page.html").render(
         title=report.title,
         annotations=report.annotations,
         detectors=[_template_values(detector) for detector in detectors],
@@ -91,8 +69,8 @@ def render_page(report: Report, panels: Mapping[str, Sequence[Panel]]) -> str:
         rankings=[s for s in STYLES if any(s in d.evaluation.rankings for d in detectors)],
         all_have_mask_scores=all(MASK_SCORE in d.scores for d in detectors),
         notes=list(dict.fromkeys(_notes(detectors))),
-        style=_asset("page.css"),
-        script=_asset("sort.js"),
+        style=asset("page.css"),
+        script=asset("sort.js"),
     )
 
 
@@ -129,7 +107,3 @@ def _notes(detectors: Sequence[EvaluatedDetector]) -> list[str]:
     """Returns the notes of the evaluations, with the detector's name if there are several."""
     named = len(detectors) > 1
     return [f"{d.name}: {n}" if named else n for d in detectors for n in d.evaluation.notes]
-
-
-def _asset(name: str) -> Markup:
-    return Markup(files("msrcnn_mm.report").joinpath(name).read_text(encoding="utf-8"))

@@ -154,7 +154,7 @@ def test_inputs_that_do_not_fit_are_refused(file: str, change: Any, message: str
         (["--share", "95"], r"--share: must be a number in \[0, 1\], not 95"),
         (["--score-thr", "-0.1"], r"--score-thr: must be a number in \[0, 1\], not -0.1"),
         (["--mean-iou", "x"], "--mean-iou: must be a number"),
-        (["--score-by", "consensus"], "not all masks of both results files have a consensus"),
+        (["--score-by", "consensus"], "not all masks have a consensus"),
     ],
 )
 def test_options_that_cannot_be_met_are_refused(options: list[str], message: str) -> None:

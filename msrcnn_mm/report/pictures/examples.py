@@ -53,7 +53,7 @@ def example_around(
     """
     boxes, scores = detections.boxes, detections.class_scores
     assert boxes is not None
-    view = _view_around(boxes[lead], (image["height"], image["width"]))
+    view = view_around(boxes[lead], (image["height"], image["width"]))
     masks = [lead]
     for mask in sorted(others, key=lambda i: scores[i], reverse=True):
         apart = all(_box_iou(boxes[mask], boxes[shown]) < _NEAR_DUPLICATE for shown in masks)
@@ -62,13 +62,20 @@ def example_around(
     return Example(detections.image_ids[lead], why, view, masks)
 
 
-def _view_around(box: XywhBox, size: tuple[int, int]) -> tuple[int, int, int, int]:
+def view_around(
+    box: XywhBox, size: tuple[int, int], sides: float = _VIEW
+) -> tuple[int, int, int, int]:
     """Returns a square around a box, moved and cut to fit into the image.
 
     The square grows with the box, so that small masks stay legible.
+
+    Args:
+        box: The box.
+        size: Height and width of the image.
+        sides: Side of the square, in longer sides of the box.
     """
     x, y, width, height = box.tolist()
-    side = max(_MIN_VIEW, round(_VIEW * max(width, height)))
+    side = max(_MIN_VIEW, round(sides * max(width, height)))
     view_height, view_width = (min(side, extent) for extent in size)
     x1 = round(min(max(0.0, x + width / 2 - view_width / 2), size[1] - view_width))
     y1 = round(min(max(0.0, y + height / 2 - view_height / 2), size[0] - view_height))

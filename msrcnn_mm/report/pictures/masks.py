@@ -129,10 +129,10 @@ class MaskDrawer:
         ax.set_xlim(-0.5, width - 0.5)
         ax.set_ylim(height - 0.5, -0.5)
         for mask, colour in zip(example.masks, COLOURS, strict=False):
-            _draw_mask(ax, mask_utils.decode(self._rle(mask))[y1:y2, x1:x2], colour)
+            draw_mask(ax, mask_utils.decode(self._rle(mask))[y1:y2, x1:x2], colour)
         truths = [self._matched_truth(mask) for mask in example.masks]
         for truth in {truth["counts"]: truth for truth in truths if truth is not None}.values():
-            _draw_truth(ax, mask_utils.decode(truth)[y1:y2, x1:x2])
+            draw_truth(ax, mask_utils.decode(truth)[y1:y2, x1:x2])
         self._draw_labels(ax, example)
 
     def _draw_labels(self, ax: Axes, example: Example) -> None:
@@ -168,7 +168,7 @@ class MaskDrawer:
                 _draw_leader(ax, (x, y), box, colour)
 
 
-def _draw_mask(ax: Axes, mask: NDArray[np.uint8], colour: str) -> None:
+def draw_mask(ax: Axes, mask: NDArray[np.uint8], colour: str) -> None:
     """Draws a tinted area with an outline."""
     tint = np.zeros((*mask.shape, 4))
     tint[..., :3] = mpl.colors.to_rgb(colour)
@@ -177,7 +177,7 @@ def _draw_mask(ax: Axes, mask: NDArray[np.uint8], colour: str) -> None:
     _draw_outline(ax, mask, colours=[colour], linewidths=1.8)
 
 
-def _draw_truth(ax: Axes, mask: NDArray[np.uint8]) -> None:
+def draw_truth(ax: Axes, mask: NDArray[np.uint8]) -> None:
     """Draws a thin white line with a dark rim, which shows on any image and any tint."""
     _draw_outline(ax, mask, colours=["black"], linewidths=2.0, alpha=0.55)
     _draw_outline(ax, mask, colours=["white"], linewidths=1.0)

@@ -58,15 +58,14 @@ def choose_score(asked: str | None, *results: Detections) -> str:
     shared = shared_scores(*results)
     if asked is not None and asked not in shared:
         raise UserError(
-            f"--score-by {asked}: not all masks of both results files have a {words(asked)}; they"
-            f" have {', '.join(shared)}"
+            f"--score-by {asked}: not all masks have a {words(asked)}; all have {', '.join(shared)}"
         )
     score = asked or shared[0]
     values = np.concatenate([score_columns(one)[score] for one in results])
     if not in_unit_interval(values):
         raise UserError(
-            f"the {words(score)} goes from {values.min():g} to {values.max():g}: a promise needs"
-            " scores in [0, 1]; divide percentages by 100"
+            f"the {words(score)} goes from {values.min():g} to {values.max():g} and must be in"
+            " [0, 1]: divide percentages by 100"
         )
     return score
 

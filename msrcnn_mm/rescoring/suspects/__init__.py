@@ -1,0 +1,1 @@
+"""Annotations that confident masks contradict."""
