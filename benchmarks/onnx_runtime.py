@@ -72,8 +72,8 @@ def differences(mine: Detections, theirs: Detections) -> tuple[int, dict[str, np
     corners = [np.column_stack((d.boxes[:, :2], d.boxes[:, :2] + d.boxes[:, 2:])) for d in (a, b)]
     found["boxes (pixels)"] = np.abs(corners[0] - corners[1]).max(axis=1, initial=0)
     pairs = zip(a.masks, b.masks, strict=True)
-    found["1 - IoU of masks"] = np.array(
-        [1 - mask_utils.iou([m], [n], [0])[0, 0] for m, n in pairs]
+    found["1 - IoU of masks"] = np.array(  # two empty masks are the same, of IoU 0
+        [0 if m == n else 1 - mask_utils.iou([m], [n], [0])[0, 0] for m, n in pairs]
     )
     return len(mine) + len(theirs) - 2 * len(a), found
 
@@ -126,7 +126,7 @@ def main() -> None:
         taken = np.array(seconds[name])
         ratio = np.median(np.array(seconds["PyTorch"]) / taken)
         print(
-            f"{name}: {1000 * np.median(taken):.0f} ms an image, PyTorch takes {ratio:.2f} of it;"
+            f"{name}: {1000 * np.median(taken):.0f} ms an image, PyTorch {ratio:.2f} times that;"
             f" {sum(map(len, own))} detections, {aps(coco, Detections.concatenate(own), protocol)}"
         )
         if name == "PyTorch":

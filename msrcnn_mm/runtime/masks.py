@@ -102,6 +102,6 @@ def _entropy(p: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _ratio(numerators: NDArray[Any], denominators: NDArray[Any]) -> NDArray[np.float64]:
-    return np.divide(
-        numerators, denominators, out=np.zeros(len(numerators)), where=denominators > 0
-    )
+    ratios = np.zeros(len(numerators))
+    np.divide(numerators, denominators, out=ratios, where=denominators > 0)
+    return ratios
