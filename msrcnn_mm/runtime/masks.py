@@ -73,8 +73,8 @@ def mask_statistics(probs: Floats, threshold: float) -> list[dict[str, float]]:
         probs: (D, M, M).
         threshold: Probability from which a cell is foreground.
     """
-    p = probs.reshape(len(probs), -1).astype(float)
-    on = probs.reshape(len(probs), -1) >= np.float32(threshold)
+    flat = probs.reshape(len(probs), probs.shape[1] * probs.shape[2])
+    p, on = flat.astype(float), flat >= np.float32(threshold)
     rim = np.ones(probs.shape[1:], bool)
     rim[1:-1, 1:-1] = False
     many, area = p.shape[1], on.sum(axis=1)

@@ -61,6 +61,8 @@ def in_int8(
         settings: Those of the model.
         images: Images on which the ranges of the values between the layers are measured.
     """
+    # torch's exporter has simplified the graph, so onnxruntime need not ask for it
+    helper.set_model_props(model, {"onnx.quant.pre_process": "onnxruntime.quant"})
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "fp32.onnx"), Path(folder, "int8.onnx")
         onnx.save(model, source)
