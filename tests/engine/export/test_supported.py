@@ -1,61 +1,44 @@
 """Detectors and pipelines that cannot be exported are refused in one line."""
 
+import re
 from typing import Any
 
 import pytest
+from mmdet.models.detectors import TwoStageDetector
 from mmengine.config import Config
 
 from msrcnn_mm.engine.export.supported import check_supported, resizing_of
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.models.hosts.mask_heads import FCNMaskHead
 from msrcnn_mm.runtime.model_file import Resizing
 from tests.support import tiny
 
 
-def build(**changes: Any) -> Any:
-    config = tiny.tiny_config("mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py")
-    for key, value in changes.items():
-        config.merge_from_dict({key.replace("__", "."): value})
-    return tiny.build(config)
+def test_supported_detectors_pass_and_others_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = tiny.build(tiny.tiny_config())
+    check_supported(detector)
+    head, tests = detector.roi_head, detector.test_cfg
 
+    class Other(FCNMaskHead):
+        pass
 
-def test_supported_detectors_pass() -> None:
-    check_supported(build())
-    check_supported(tiny.build(tiny.tiny_config()))
+    def refuses(says: str) -> None:
+        with pytest.raises(UserError, match=re.escape(says)) as caught:
+            check_supported(detector)
+        assert "\n" not in str(caught.value)
+        monkeypatch.undo()
 
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        (
-            dict(model__roi_head__bbox_head__type="DoubleConvFCBBoxHead"),
-            "model.roi_head.bbox_head is a DoubleConvFCBBoxHead: export takes Shared2FCBBoxHead or",
-        ),
-        (
-            dict(model__roi_head__mask_head__type="CoarseMaskHead"),
-            "model.roi_head.mask_head is a CoarseMaskHead: export takes FCNMaskHead",
-        ),
-        (
-            dict(model__test_cfg__rcnn__nms__type="soft_nms"),
-            r"model.test_cfg.rcnn.nms is {'type': 'soft_nms', 'iou_threshold': 0.5}: export takes",
-        ),
-        (
-            dict(model__test_cfg__rcnn__max_per_img=-1),
-            "model.test_cfg.rcnn.max_per_img must be an integer >= 1",
-        ),
-        (
-            dict(model__roi_head__mask_roi_extractor__roi_layer__pool_mode="max"),
-            "a roi_layer is no RoIAlign that averages: such a detector cannot be exported",
-        ),
-    ],
-)
-def test_others_are_named(changes: dict[str, Any], says: str) -> None:
-    if "DoubleConv" in says:
-        changes = {**changes, "model__roi_head__bbox_head__num_convs": 1}
-        changes["model__roi_head__bbox_head__num_fcs"] = 1
-        changes["model__roi_head__bbox_head__conv_out_channels"] = 16
-    with pytest.raises(UserError) as caught:
-        check_supported(build(**changes))
-    assert str(caught.value).startswith(says)
+    monkeypatch.setattr(head.mask_head, "__class__", Other)
+    refuses("model.roi_head.mask_head is a Other: export takes FCNMaskHead")
+    monkeypatch.setattr(detector, "__class__", TwoStageDetector)
+    refuses("model is a TwoStageDetector: export takes MaskRCNN or MaskScoringRCNN")
+    monkeypatch.setitem(tests.rcnn.nms, "type", "soft_nms")
+    refuses("model.test_cfg.rcnn.nms is {'type': 'soft_nms', 'iou_threshold': 0.5}: export takes")
+    monkeypatch.setitem(tests.rpn, "max_per_img", -1)
+    refuses("model.test_cfg.rpn.max_per_img must be an integer >= 1 for export")
+    monkeypatch.setattr(head.mask_roi_extractor.roi_layers[0], "pool_mode", "max")
+    refuses("a roi_layer is no RoIAlign that averages: such a detector cannot be exported")
+    check_supported(detector)
 
 
 def pipeline(*steps: dict[str, Any]) -> Config:
