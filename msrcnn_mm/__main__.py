@@ -34,6 +34,8 @@ COMMANDS = {
     "test": Command("test", "test a checkpoint on a config's test set", True),
     "predict": Command("predict", "predict images, folders or a video", True),
     "app": Command("app", "show the masks of an image you drop on a local page", True),
+    "export": Command("export", "export a detector as an ONNX file", True),
+    "predict-onnx": Command("predict_onnx", "predict images by an exported detector"),
     "cost": Command("cost", "count and time what detectors cost", True),
     "convert": Command("convert", "convert a checkpoint of another codebase, or back", True),
     "demo-data": Command("demo_data", "make the demo data set"),
@@ -65,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _help() -> str:
     lines = [
-        f"  {name:<10} {command.about}{' (needs MMDetection)' * command.needs_mmdetection}"
+        f"  {name:<12} {command.about}{' (needs MMDetection)' * command.needs_mmdetection}"
         for name, command in COMMANDS.items()
     ]
     return "\n".join(

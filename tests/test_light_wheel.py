@@ -96,7 +96,11 @@ def test_a_command(venv, files, command, written):
 
 @pytest.mark.parametrize(
     ("command", "remedy"),
-    [("train config.py", "msrcnn_mm[mmdet]"), ("demo-data data", "pip install opencv-python")],
+    [
+        ("train config.py", "msrcnn_mm[mmdet]"),
+        ("demo-data data", "pip install opencv-python"),
+        ("predict-onnx images model.onnx", "msrcnn_mm[onnx]"),
+    ],
 )
 def test_what_needs_more_says_so_in_one_line(venv, files, command, remedy):
     words = [venv / "bin" / "python", "-m", "msrcnn_mm", *command.split()]

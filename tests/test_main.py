@@ -25,6 +25,7 @@ LIGHT = (
     "labels",
     "draw",
     "demo-data",
+    "predict-onnx",
 )
 
 
@@ -34,7 +35,7 @@ def test_the_help_lists_every_command(words: list[str], capsys: pytest.CaptureFi
     shown = capsys.readouterr().out
     for name, command in command_line.COMMANDS.items():
         needs = " (needs MMDetection)" if name not in LIGHT else ""
-        assert f"  {name:<10} {command.about}{needs}\n" in shown
+        assert f"  {name:<12} {command.about}{needs}\n" in shown
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture) -> None:

@@ -119,7 +119,7 @@ def mirror(masks: Sequence[Rle]) -> list[Rle]:
 def _mirror(masks: Sequence[Rle]) -> list[Rle]:
     found = segments(masks)
     width = found.sizes[found.mask, 1]
-    return _encode(replace(found, column=width - 1 - found.column))
+    return encode_segments(replace(found, column=width - 1 - found.column))
 
 
 def moved(masks: Sequence[Rle], right: int, down: int, height: int, width: int) -> list[Rle]:
@@ -139,11 +139,13 @@ def moved(masks: Sequence[Rle], right: int, down: int, height: int, width: int) 
         top, bottom = (np.clip(rows + down, 0, height) for rows in (part.top, part.bottom))
         kept = (column >= 0) & (column < width) & (top < bottom)
         sizes = np.tile(np.array([height, width], np.int64), (len(part.sizes), 1))
-        found += _encode(Segments(part.mask[kept], column[kept], top[kept], bottom[kept], sizes))
+        found += encode_segments(
+            Segments(part.mask[kept], column[kept], top[kept], bottom[kept], sizes)
+        )
     return found
 
 
-def _encode(found: Segments) -> list[Rle]:
+def encode_segments(found: Segments) -> list[Rle]:
     """Returns the D compressed RLEs of segments, those of a mask in any order."""
     pixels = found.sizes.prod(axis=1)
     end = pixels.cumsum()

@@ -98,7 +98,7 @@ class Predictor:
         )
         classes = self.inferencer.model.dataset_meta["classes"]
         check_heads(config.model, classes)
-        self.categories = _categories(config, classes)
+        self.categories = categories_of(config, classes)
         self._choice = choice
         self._pictures = pictures
         self._batch_size = batch_size
@@ -247,7 +247,7 @@ def test_pipeline(config: Config) -> Any:
     return dataset["pipeline"]
 
 
-def _categories(config: Config, classes: Sequence[str]) -> list[dict[str, Any]]:
+def categories_of(config: Config, classes: Sequence[str]) -> list[dict[str, Any]]:
     """Returns id and name of each class."""
     ids: dict[str, Any] = {}
     try:

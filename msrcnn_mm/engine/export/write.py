@@ -1,0 +1,168 @@
+"""Writes a detector as an ONNX file with all that its runtime needs."""
+
+import hashlib
+import logging
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from msrcnn_mm.errors import UserError
+from msrcnn_mm.runtime.model_file import METADATA, ModelSettings
+
+from ..adapters.inferencer import MaskScoringInferencer
+from ..checks.model import check_heads, check_thresholds
+from ..config.errors import StartedHook, config_mistakes_as_user_errors
+from ..predict.predictor import categories_of
+from .network import DetectorNetwork
+from .operators import TRANSLATIONS
+from .precision import in_fp16, in_int8
+from .supported import check_supported, resizing_of
+
+OPSET = 18
+"""Version of ONNX's operators: 16 brought RoiAlign with the shift by half a pixel."""
+
+_CELLS = 12  # sides of the example in multiples of the divisor; any size will do
+
+
+def export(
+    config: Config,
+    name: str,
+    options: Sequence[str],
+    checkpoint: str,
+    out: Path,
+    precision: str = "fp32",
+    images: Sequence[Path] = (),
+) -> ModelSettings:
+    """Exports a detector.
+
+    Args:
+        config: The whole config.
+        name: Its name, for messages.
+        options: Names of the settings that the command line overrides.
+        checkpoint: File or address of the weights.
+        out: The ONNX file.
+        precision: ``fp32``, ``fp16`` or ``int8``.
+        images: Images on which int8 measures the ranges of values.
+
+    Returns:
+        The settings in the file's metadata.
+
+    Raises:
+        UserError: The config or the checkpoint has a mistake, the detector is none that can be
+            exported, or the file cannot be written.
+    """
+    with config_mistakes_as_user_errors(name, options, StartedHook()):
+        init_default_scope(config.get("default_scope") or "mmdet")
+        check_thresholds(config.model)
+        resizing = resizing_of(config)
+        detector = MaskScoringInferencer(
+            config, checkpoint, device="cpu", show_progress=False
+        ).model
+        classes = detector.dataset_meta["classes"]
+        check_heads(config.model, classes)
+        check_supported(detector)
+    preprocessor = detector.data_preprocessor
+    normalises = preprocessor._enable_normalize
+    settings = ModelSettings(
+        detector=type(detector).__name__,
+        checkpoint=_file_hash(checkpoint),
+        precision="fp32",
+        categories=categories_of(config, classes),
+        resizing=resizing,
+        mean=preprocessor.mean.flatten().tolist() if normalises else [0.0],
+        std=preprocessor.std.flatten().tolist() if normalises else [1.0],
+        to_rgb=preprocessor._channel_conversion,
+        divisor=preprocessor.pad_size_divisor,
+        padding=float(preprocessor.pad_value),
+        mask_threshold=float(detector.roi_head.test_cfg["mask_thr_binary"]),
+        score_threshold=float(detector.test_cfg.rcnn.score_thr),
+        most=int(detector.test_cfg.rcnn.max_per_img),
+    )
+    model = to_onnx(detector, settings.divisor)
+    model = with_settings(model, settings)
+    if precision == "fp16":
+        model = in_fp16(model)
+    elif precision == "int8":
+        model = in_int8(model, settings, images)
+    settings = replace(settings, precision=precision)
+    write_model(with_settings(model, settings), out)
+    return settings
+
+
+def to_onnx(detector: nn.Module, divisor: int) -> onnx.ModelProto:
+    """Returns the ONNX model of a detector's test.
+
+    Args:
+        detector: One that :func:`.check_supported` allows.
+        divisor: Height and width of the images are multiples of it.
+
+    Raises:
+        UserError: A layer of the detector is nothing that ONNX has.
+    """
+    network = DetectorNetwork(detector)
+    height, width = _CELLS * divisor, (_CELLS + 1) * divisor
+    example = (torch.zeros(1, 3, height, width), torch.tensor([height, width], dtype=torch.float32))
+    sides = {2: divisor * torch.export.Dim("rows"), 3: divisor * torch.export.Dim("columns")}
+    names = ["boxes", "labels", "class_scores", "foreground_probs", "masks"]
+    if hasattr(detector.roi_head, "mask_iou_head"):
+        names[3:3] = ["mask_ious", "mask_scores"]
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch.export about its own code
+        try:
+            program = torch.onnx.export(
+                *(network, example),
+                input_names=["image", "size"],
+                output_names=names,
+                opset_version=OPSET,
+                dynamo=True,
+                dynamic_shapes=(sides, None),
+                custom_translation_table=TRANSLATIONS,
+                verbose=False,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            reason = next((line for line in str(error.__cause__ or error).splitlines() if line), "")
+            raise UserError(f"the detector cannot be exported: {reason[:200]}") from error
+    assert program is not None
+    model = program.model_proto
+    for output in model.graph.output:
+        output.type.tensor_type.shape.dim[0].dim_param = "detections"
+    return model
+
+
+def with_settings(model: onnx.ModelProto, settings: ModelSettings) -> onnx.ModelProto:
+    """Returns the model with these settings in its metadata."""
+    onnx.helper.set_model_props(model, {METADATA: settings.to_text()})
+    return model
+
+
+def write_model(model: onnx.ModelProto, path: Path) -> None:
+    """Writes a model in one step.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            partial = Path(folder) / path.name
+            partial.write_bytes(model.SerializeToString())
+            partial.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _file_hash(checkpoint: str) -> str:
+    """Returns the SHA-256 of a file; of an address itself."""
+    if "://" in checkpoint:
+        return hashlib.sha256(checkpoint.encode()).hexdigest()
+    with Path(checkpoint).expanduser().open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Runs exported detectors with numpy, OpenCV and onnxruntime: images to scored masks."""
