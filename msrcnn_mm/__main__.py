@@ -14,11 +14,20 @@ from msrcnn_mm.registration import require_mmdetection
 
 
 class Command(NamedTuple):
-    """A command: its module in ``msrcnn_mm.cli``, a line about it, and whether it runs configs."""
+    """A command.
+
+    Attributes:
+        module: Its module in ``msrcnn_mm.cli``.
+        about: A line about it.
+        needs_mmdetection: Whether it runs configs.
+        onnx_module: The module that runs in its place, without MMDetection, where an argument names
+            an exported detector, ``model.onnx``; None if the command takes none.
+    """
 
     module: str
     about: str
     needs_mmdetection: bool = False
+    onnx_module: str | None = None
 
 
 COMMANDS = {
@@ -32,10 +41,9 @@ COMMANDS = {
     "draw": Command("draw", "draw masks with their scores and true IoU"),
     "train": Command("train", "train a model from a config", True),
     "test": Command("test", "test a checkpoint on a config's test set", True),
-    "predict": Command("predict", "predict images, folders or a video", True),
-    "app": Command("app", "show the masks of an image you drop on a local page", True),
+    "predict": Command("predict", "predict images, folders or a video", True, "predict_onnx"),
+    "app": Command("app", "show the masks of an image you drop on a local page", True, "app_onnx"),
     "export": Command("export", "export a detector as an ONNX file", True),
-    "predict-onnx": Command("predict_onnx", "predict images by an exported detector"),
     "cost": Command("cost", "count and time what detectors cost", True),
     "convert": Command("convert", "convert a checkpoint of another codebase, or back", True),
     "demo-data": Command("demo_data", "make the demo data set"),
@@ -60,16 +68,16 @@ def main(argv: Sequence[str] | None = None) -> None:
             near = get_close_matches(name, COMMANDS, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise UserError(f"no command {name!r}{hint} (see python -m msrcnn_mm --help)")
-        if command.needs_mmdetection:
+        module = command.module
+        if command.onnx_module and any(word.lower().endswith(".onnx") for word in words):
+            module = command.onnx_module
+        elif command.needs_mmdetection:
             require_mmdetection(name)
-        import_module(f"msrcnn_mm.cli.{command.module}").main(words)
+        import_module(f"msrcnn_mm.cli.{module}").main(words)
 
 
 def _help() -> str:
-    lines = [
-        f"  {name:<12} {command.about}{' (needs MMDetection)' * command.needs_mmdetection}"
-        for name, command in COMMANDS.items()
-    ]
+    lines = [f"  {name:<10} {command.about}{_needs(command)}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
             "usage: python -m msrcnn_mm COMMAND ...",
@@ -79,6 +87,12 @@ def _help() -> str:
             "python -m msrcnn_mm COMMAND --help explains a command, --version prints the version.",
         ]
     )
+
+
+def _needs(command: Command) -> str:
+    if not command.needs_mmdetection:
+        return ""
+    return " (needs MMDetection" + ", but not for model.onnx" * bool(command.onnx_module) + ")"
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def test_a_command(venv, files, command, written):
     [
         ("train config.py", "msrcnn_mm[mmdet]"),
         ("demo-data data", "pip install opencv-python"),
-        ("predict-onnx images model.onnx", "msrcnn_mm[onnx]"),
+        ("predict images model.onnx", "msrcnn_mm[onnx]"),
     ],
 )
 def test_what_needs_more_says_so_in_one_line(venv, files, command, remedy):

@@ -25,7 +25,6 @@ LIGHT = (
     "labels",
     "draw",
     "demo-data",
-    "predict-onnx",
 )
 
 
@@ -35,7 +34,9 @@ def test_the_help_lists_every_command(words: list[str], capsys: pytest.CaptureFi
     shown = capsys.readouterr().out
     for name, command in command_line.COMMANDS.items():
         needs = " (needs MMDetection)" if name not in LIGHT else ""
-        assert f"  {name:<12} {command.about}{needs}\n" in shown
+        if name in ("predict", "app"):
+            needs = " (needs MMDetection, but not for model.onnx)"
+        assert f"  {name:<10} {command.about}{needs}\n" in shown
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture) -> None:
@@ -65,7 +66,8 @@ def test_an_output_of_another_encoding_ends_no_command(
 
 def test_every_command_is_a_module() -> None:
     for command in command_line.COMMANDS.values():
-        assert callable(import_module(f"msrcnn_mm.cli.{command.module}").main)
+        for module in {command.module, command.onnx_module or command.module}:
+            assert callable(import_module(f"msrcnn_mm.cli.{module}").main)
 
 
 def test_the_help_imports_neither_torch_nor_mmdetection() -> None:
@@ -83,6 +85,18 @@ def test_an_unknown_command_is_one_line_with_the_nearest(capsys: pytest.CaptureF
     assert capsys.readouterr().err == (
         "error: no command 'repotr'; did you mean report? (see python -m msrcnn_mm --help)\n"
     )
+
+
+@pytest.mark.parametrize("name", ["predict", "app"])
+def test_an_exported_detector_needs_no_mmdetection(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[list[str]] = []
+    monkeypatch.setattr(registration, "find_spec", lambda name: None)
+    module = import_module(f"msrcnn_mm.cli.{name}_onnx")
+    monkeypatch.setattr(module, "main", called.append)
+    command_line.main([name, "photos/model.ONNX", "--port", "1"])
+    assert called == [["photos/model.ONNX", "--port", "1"]]
 
 
 @pytest.mark.parametrize("name", command_line.COMMANDS)

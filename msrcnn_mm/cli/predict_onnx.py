@@ -1,6 +1,6 @@
 """Predicts images by an exported detector, without torch and MMDetection.
 
-    python -m msrcnn_mm predict-onnx INPUT MODEL.onnx --out FOLDER
+    python -m msrcnn_mm predict INPUT MODEL.onnx --out FOLDER
 
 FOLDER gets results.json, every detection with all of its scores, and images.json with the images'
 ids, names and sizes, the categories, and the images that were skipped.
@@ -27,7 +27,7 @@ from .output_paths import writable_folder
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the command line."""
     parser = OneLineParser(
-        prog="python -m msrcnn_mm predict-onnx",
+        prog="python -m msrcnn_mm predict",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -36,6 +36,7 @@ class OnnxDetector:
     Attributes:
         settings: Those of the model, such as its categories.
         rescorer: The re-scorer, or None.
+        has_mask_ious: Whether the detector predicts mask IoUs and mask scores.
 
     Raises:
         UserError: A file cannot be read, the re-scorer was fitted on other classes or needs views,
@@ -48,6 +49,7 @@ class OnnxDetector:
         self.rescorer = None if rescorer is None else read_rescorer(rescorer)
         self._session, self.settings = open_model(Path(path), threads)
         self._names = [output.name for output in self._session.get_outputs()]
+        self.has_mask_ious = "mask_ious" in self._names
         if self.rescorer is not None:
             try:
                 self.rescorer.check_model(self.settings.classes)

@@ -18,7 +18,7 @@ DEMO = str(ROOT / "configs" / "demo" / "ms-rcnn_demo.py")
         ([DEMO, "none.pth"], r"none\.pth: no such checkpoint file"),
         ([DEMO, "w.pth"], r"w\.pth: its weights do not fit the model"),
         (["none.py", "w.pth"], r"none\.py: no such config file"),
-        ([DEMO, "w.pth", "--port", "70000"], r"--port must be an integer from 0 to 65535, not 7"),
+        ([DEMO, "w.pth", "--port", "70000"], r"--port: must be an integer from 0 to 65535, not 7"),
         ([DEMO, "w.pth", "--device", "gpu"], r"--device gpu: cannot be used: "),
         ([DEMO, "w.pth", "--rescorer", "none.json"], r"none\.json"),
         ([DEMO, "w.pth", "--score-by", "luck"], r"--score-by: invalid choice: 'luck'"),
