@@ -22,6 +22,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_scores()
     parser.add_argument("--device", help="such as cpu or cuda:0 [a GPU if there is one]")
     parser.add_config_options()
+    parser.epilog = (
+        "An exported detector takes the place of config and checkpoint: see"
+        " python -m msrcnn_mm app model.onnx --help."
+    )
     return parser.parse_args(argv)
 
 

@@ -117,6 +117,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             # names from broken files can hold half a character
             file.write(page.encode(errors="replace").decode())
         files.append(PAGE)
+    else:
+        (folder / PAGE).unlink(missing_ok=True)  # of other results
     print(text_table(["suspected", "labels"], [[kind, f"{n:,}"] for kind, n in counts.items()]))
     print(f"{folder}: {', '.join(files)}")
 

@@ -67,6 +67,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--overwrite", action="store_true", help="replace the outputs of another run"
     )
     parser.add_config_options()
+    parser.epilog = (
+        "An exported detector takes the place of config and checkpoint: see"
+        " python -m msrcnn_mm predict model.onnx --help."
+    )
     return parser.parse_args(argv)
 
 

@@ -4,6 +4,7 @@ Shape shorthand: D detections.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,11 +69,12 @@ class OnnxDetector:
             detector predicts, and those of the re-scorer.
 
         Raises:
-            UserError: It is no such image, or the detector lacks what the re-scorer needs.
+            UserError: It is no such image, the network fails on it, such as for want of memory, or
+                the detector lacks what the re-scorer needs.
         """
         inputs = prepare(pixels, self.settings)
         feeds = {"image": inputs.image, "size": inputs.size}
-        found = dict(zip(self._names, self._session.run(None, feeds), strict=True))
+        found = dict(zip(self._names, self._run(feeds), strict=True))
         height, width = pixels.shape[:2]
         corners: NDArray[np.float32] = found["boxes"] / inputs.scale
         boxes = corners.astype(float)
@@ -91,3 +93,11 @@ class OnnxDetector:
         if self.rescorer is None:
             return detections
         return self.rescorer.score(detections).added_to(detections)
+
+    def _run(self, feeds: dict[str, NDArray[np.float32]]) -> list[Any]:
+        try:
+            outputs: list[Any] = self._session.run(None, feeds)
+        except Exception as error:  # onnxruntime has a class of its own for each failure
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"the network fails on the image: {reason}") from error
+        return outputs

@@ -1,4 +1,4 @@
-"""The test of a Mask R-CNN or Mask Scoring R-CNN as one function from an image to detections.
+"""Writes the test of a Mask R-CNN or Mask Scoring R-CNN as one network of operators of ONNX.
 
 Shape shorthand:
     H, W: height and width of the padded image
@@ -24,7 +24,7 @@ from .operators import pool, suppress, top
 
 
 class DetectorNetwork(nn.Module):
-    """What a detector computes at test of one image, in operators that ONNX has.
+    """Computes a detector's test of one image, in operators that ONNX has.
 
     The detections are those of the detector itself, with masks as probabilities in their boxes
     instead of pixels of the image.
@@ -89,7 +89,7 @@ class DetectorNetwork(nn.Module):
         boxes = _decode(head.bbox_coder, anchors, own, size)
         least = settings.get("min_bbox_size", -1)
         valid = ((boxes[:, 2:] - boxes[:, :2]) > least).all(dim=1) if least >= 0 else scores >= 0
-        # those that are not valid have a score below the least
+        # a score of -2 is below the threshold of -1, so that boxes that are not valid are dropped
         kept = _suppress_groups(
             boxes, torch.where(valid, scores, -2), level, settings.nms, -1, settings.max_per_img
         )

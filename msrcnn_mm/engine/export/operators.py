@@ -1,4 +1,4 @@
-"""Three operators of a detector's post-processing, and what they are in ONNX.
+"""Defines three operators of a detector's post-processing, and their translations to ONNX.
 
 The number of their results depends on the data. ``torch.export`` sees each as one call, and the
 exporter puts standard operators of ONNX in its place.
@@ -64,7 +64,8 @@ def pool(
         side: S.
         sampling: samples along each side of a cell; 0 for as many as the box has cells there.
         aligned: whether coordinates are shifted by half a cell, as they should be.
-        finest: root of the area from which on half of it belongs to the first level.
+        finest: boxes whose area is below (2 * finest)**2 belong to the first level, those below
+            (4 * finest)**2 to the second, and so on.
 
     Returns:
         (N, channels, S, S).

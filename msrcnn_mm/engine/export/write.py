@@ -29,7 +29,7 @@ from .supported import check_supported, resizing_of
 OPSET = 18
 """Version of ONNX's operators: 16 brought RoiAlign with the shift by half a pixel."""
 
-_CELLS = 12  # sides of the example in multiples of the divisor; any size will do
+_SIDE = 384  # pixels of the example's sides, rounded up; any size that no layer makes 1 will do
 
 
 def export(
@@ -105,10 +105,14 @@ def to_onnx(detector: nn.Module, divisor: int) -> onnx.ModelProto:
         divisor: Height and width of the images are multiples of it.
 
     Raises:
-        UserError: A layer of the detector is nothing that ONNX has.
+        UserError: A layer of the detector is nothing that ONNX has, or fixes the image's size.
     """
+    heads = detector.roi_head
+    assert isinstance(heads, nn.Module)
+    _replace_norms(heads)
     network = DetectorNetwork(detector)
-    height, width = _CELLS * divisor, (_CELLS + 1) * divisor
+    height = -(-_SIDE // divisor) * divisor
+    width = height + -(-32 // divisor) * divisor
     example = (torch.zeros(1, 3, height, width), torch.tensor([height, width], dtype=torch.float32))
     sides = {2: divisor * torch.export.Dim("rows"), 3: divisor * torch.export.Dim("columns")}
     names = ["boxes", "labels", "class_scores", "foreground_probs", "masks"]
@@ -133,6 +137,11 @@ def to_onnx(detector: nn.Module, divisor: int) -> onnx.ModelProto:
             raise UserError(f"the detector cannot be exported: {reason[:200]}") from error
     assert program is not None
     model = program.model_proto
+    if not all(side.dim_param for side in model.graph.input[0].type.tensor_type.shape.dim[2:]):
+        raise UserError(
+            f"the detector takes images of one size alone with pad_size_divisor={divisor}: set"
+            " --cfg-options model.data_preprocessor.pad_size_divisor=32"
+        )
     for output in model.graph.output:
         output.type.tensor_type.shape.dim[0].dim_param = "detections"
     return model
@@ -166,3 +175,39 @@ def _file_hash(checkpoint: str) -> str:
         return hashlib.sha256(checkpoint.encode()).hexdigest()
     with Path(checkpoint).expanduser().open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Affine(nn.Module):
+    """Computes a batch normalisation by its running statistics, of any number of boxes.
+
+    ``torch.export`` refuses ``batch_norm`` where the number may be 0.
+
+    Args:
+        norm: The batch normalisation.
+    """
+
+    def __init__(self, norm: nn.modules.batchnorm._BatchNorm) -> None:
+        super().__init__()
+        assert norm.running_mean is not None and norm.running_var is not None
+        scale = (norm.running_var + norm.eps).rsqrt()
+        if norm.affine:
+            scale = scale * norm.weight.detach()
+        shift = -norm.running_mean * scale
+        if norm.affine:
+            shift = shift + norm.bias.detach()
+        self.scale: torch.Tensor
+        self.shift: torch.Tensor
+        self.register_buffer("scale", scale[:, None, None])
+        self.register_buffer("shift", shift[:, None, None])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scales and shifts (N, channels, height, width)."""
+        return x * self.scale + self.shift
+
+
+def _replace_norms(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, nn.modules.batchnorm._BatchNorm):
+            setattr(module, name, _Affine(child))
+        else:
+            _replace_norms(child)

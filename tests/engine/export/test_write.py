@@ -89,6 +89,23 @@ def test_detections_are_those_of_the_detector(
         compare(detector.predict(pixels), by_torch(inferencer, pixels, ids))
 
 
+def test_norms_of_the_heads_are_replaced() -> None:
+    write = import_module("msrcnn_mm.engine.export.write")
+    plain = torch.nn.BatchNorm2d(3, affine=False).eval()
+    head = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), torch.nn.BatchNorm2d(3), plain).eval()
+    for norm in head[1:]:
+        norm.running_mean.uniform_(-1, 1)
+        norm.running_var.uniform_(0.5, 2)
+    torch.nn.init.uniform_(head[1].weight)
+    torch.nn.init.uniform_(head[1].bias)
+    x = torch.rand(4, 3, 5, 5)
+    with torch.no_grad():
+        expected = head(x)
+        write._replace_norms(head)
+        assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in head.modules())
+        torch.testing.assert_close(head(x), expected)
+
+
 def test_an_image_without_detections(root: Path, tmp_path: Path) -> None:
     onnx = import_module("onnx")
     model = onnx.load(root / "model.onnx")
@@ -156,7 +173,7 @@ def test_predict_onnx(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture)
 
 
 def test_the_page_shows_it(root: Path, tmp_path: Path) -> None:
-    app_onnx = import_module("msrcnn_mm.cli.app_onnx")
+    app_onnx = import_module("msrcnn_mm.app.onnx_model")
     path = str(root / "model.onnx")
     model = app_onnx.OnnxModel(path)
     assert (model.name, [c["name"] for c in model.categories]) == ("model.onnx", [*CLASSES])
@@ -167,7 +184,7 @@ def test_the_page_shows_it(root: Path, tmp_path: Path) -> None:
     (tmp_path / "upload").write_text("no image")
     with pytest.raises(UserError, match=r"^the image mine\.png cannot be read"):
         model.find(tmp_path / "upload", "mine.png")
-    with pytest.raises(UserError, match=r"--score-by consensus: .* has class_score, mask_score, "):
+    with pytest.raises(UserError, match=r"--score-by consensus: .* has class_score, maskness, "):
         app_onnx.OnnxModel(path, score="consensus")
 
 

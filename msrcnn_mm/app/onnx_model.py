@@ -1,0 +1,53 @@
+"""Lets the local page predict by an exported detector."""
+
+from pathlib import Path
+
+from msrcnn_mm.errors import UserError
+from msrcnn_mm.evaluation.protocol import CLASS_SCORE, MASK_SCORE, MASKNESS, RESCORED_SCORE
+from msrcnn_mm.runtime.detector import OnnxDetector
+from msrcnn_mm.runtime.images import read_image
+
+from .model import Found
+
+
+class OnnxModel:
+    """An exported detector for :class:`.server.PageServer`.
+
+    Args:
+        file: The ONNX file.
+        rescorer: File of a re-scorer; None for none.
+        score: The score to start with; None for the page's choice.
+
+    Attributes:
+        name: The file's name.
+        categories: ``id`` and ``name`` of each class.
+
+    Raises:
+        UserError: As :class:`OnnxDetector`, or the model lacks the score.
+    """
+
+    def __init__(self, file: str, rescorer: str | None = None, score: str | None = None) -> None:
+        self._detector = OnnxDetector(file, rescorer)
+        scores = [CLASS_SCORE, MASKNESS]
+        scores += [MASK_SCORE] if self._detector.has_mask_ious else []
+        scores += [RESCORED_SCORE] if rescorer is not None else []
+        if score is not None and score not in scores:
+            raise UserError(f"--score-by {score}: {file} has {', '.join(scores)}")
+        self.name = Path(file).name
+        self.categories = self._detector.settings.categories
+
+    def find(self, file: Path, name: str) -> Found:
+        """Finds the masks of an image.
+
+        Args:
+            file: The image.
+            name: Its name in messages.
+
+        Raises:
+            UserError: The image cannot be read or predicted.
+        """
+        try:
+            pixels = read_image(file)
+            return Found(pixels[..., ::-1], self._detector.predict(pixels).to_rows())
+        except UserError as error:
+            raise UserError(str(error).replace(str(file), name)) from error
