@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 class Found(NamedTuple):
-    """What a model finds in an image.
+    """Holds the masks that a model finds in an image.
 
     Attributes:
         picture: (H, W, 3), 8-bit RGB, the image as the model reads it, so that masks fit it.

@@ -87,7 +87,6 @@ def export(
         most=int(detector.test_cfg.rcnn.max_per_img),
     )
     model = to_onnx(detector, settings.divisor)
-    model = with_settings(model, settings)
     if precision == "fp16":
         model = in_fp16(model)
     elif precision == "int8":

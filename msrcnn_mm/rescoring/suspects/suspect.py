@@ -18,7 +18,7 @@ KINDS = {
     WRONG_CLASS: "a mask that fits an annotation of another class",
     NO_OBJECT: "an annotation where no mask of any class is, of a size that is rarely overlooked",
 }
-"""What can be wrong -> how masks show it."""
+"""Maps each kind of wrong label to a description of the masks that show it."""
 
 
 @dataclass(frozen=True)
