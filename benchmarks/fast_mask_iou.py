@@ -1,6 +1,6 @@
 """Compares the cost of YOLACT++'s scorer with that of Mask Scoring R-CNN's on 100 masks.
 
-    python -m benchmarks.fast_mask_iou [--device cuda] [--masks N] [--turns N]
+    python -m benchmarks.fast_mask_iou [--device cuda] [--masks N] [--turns N] [--json FILE]
 
 Each head has its paper's settings, 80 classes and random weights. Both get the same masks, in the
 form that their host gives them: probabilities in the 138 x 138 cells of the prototypes, or 28 x 28
@@ -8,8 +8,8 @@ logits of every class and RoI features of 256 x 14 x 14. The time to compute the
 """
 
 import argparse
-import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own idiom
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.turns import add_to_json, in_turns, machine
 from msrcnn_mm import FastMaskIoUHead, MaskIoUHead
 
 CLASSES = 80
@@ -36,21 +37,6 @@ def ellipses(count: int, side: int = 138) -> Tensor:
     return torch.from_numpy(masks)
 
 
-def in_turns(
-    functions: list[Callable[[], Tensor]], device: torch.device, turns: int
-) -> list[float]:
-    """Returns the median milliseconds of each function, without its first three turns."""
-    taken: list[list[float]] = [[] for _ in functions]
-    for _ in range(turns + 3):
-        for function, times in zip(functions, taken, strict=True):
-            start = time.perf_counter()
-            function()
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            times.append((time.perf_counter() - start) * 1000)
-    return [float(np.median(times[3:])) for times in taken]
-
-
 def macs(function: Callable[[], Tensor]) -> int:
     """Returns the multiply-accumulates of convolutions and fully connected layers."""
     with FlopCounterMode(display=False) as counter:
@@ -64,8 +50,8 @@ def parameters(module: nn.Module) -> int:
 
 
 @torch.no_grad()
-def compare(device: torch.device, count: int, turns: int) -> None:
-    """Prints parameters, MACs and time of both heads."""
+def compare(device: torch.device, count: int, turns: int) -> dict[str, float]:
+    """Prints parameters, MACs and time of both heads; returns the times in milliseconds."""
     torch.manual_seed(0)
     fast, full = FastMaskIoUHead(CLASSES).to(device), MaskIoUHead(num_classes=CLASSES).to(device)
     masks = ellipses(count).to(device)
@@ -81,10 +67,8 @@ def compare(device: torch.device, count: int, turns: int) -> None:
         return full(features, logits, labels)
 
     functions = [rescoring, mask_iou]
-    times = in_turns(functions, device, turns)
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    threads = f", {torch.get_num_threads()} thread(s)" if device.type == "cpu" else ""
-    print(f"{name}{threads}, {count} masks of an image, median of {turns} turns")
+    times = np.median(in_turns(functions, device, turns), axis=1)
+    print(f"{machine(device)}, {count} masks of an image, median of {turns} turns")
     rows = zip((fast, full), functions, times, strict=True)
     for head, function, milliseconds in rows:
         print(
@@ -92,6 +76,7 @@ def compare(device: torch.device, count: int, turns: int) -> None:
             f"  {macs(function) / 1e9:7.3f} GMACs  {milliseconds:8.2f} ms"
         )
     print(f"  ratio {times[0] / times[1]:.4f}")
+    return {"FastMaskIoUHead_ms": times[0], "MaskIoUHead_ms": times[1]}
 
 
 def main() -> None:
@@ -100,8 +85,10 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--masks", type=int, default=100)
     parser.add_argument("--turns", type=int, default=20)
+    parser.add_argument("--json", type=Path, help="file to add the figures to")
     args = parser.parse_args()
-    compare(torch.device(args.device), args.masks, args.turns)
+    figures = compare(torch.device(args.device), args.masks, args.turns)
+    add_to_json(args.json, "fast_mask_iou", args.device, figures)
 
 
 if __name__ == "__main__":

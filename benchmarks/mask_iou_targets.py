@@ -1,14 +1,13 @@
 """Compares our mask IoU targets with MMDetection's built-in ones: error and time.
 
-    python -m benchmarks.mask_iou_targets [--device cuda] [--repeats N] [--scenes N]
+    python -m benchmarks.mask_iou_targets [--device cuda] [--repeats N] [--scenes N] [--json FILE]
 
 The error is the difference from a brute-force target, for which each predicted mask is pasted at
 8 x 8 samples a pixel.
 """
 
 import argparse
-import time
-from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
+from benchmarks.turns import add_to_json, in_turns, machine, ratio, ratio_line
 from msrcnn_mm.models.targets.mask_iou_targets import mask_iou_targets
 from msrcnn_mm.models.targets.summed_area import SummedAreaTables
 from tests.support.scenes import Scene, random_scene, tight_box
@@ -53,8 +53,8 @@ def image_scene(rois: int, instances: int) -> Scene:
     return Scene(masks, boxes.astype(np.float32), inds, logits)
 
 
-def speed(device: torch.device, rois: int, instances: int, repeats: int) -> None:
-    """Prints the median times of both, run in turns, and their ratio."""
+def speed(device: torch.device, rois: int, instances: int, repeats: int) -> dict[str, float]:
+    """Prints and returns the median times of both, run in turns, and their ratio."""
     scene = image_scene(rois, instances)
     masks = BitmapMasks(scene.masks, *scene.masks.shape[1:])
     boxes = torch.from_numpy(scene.boxes).to(device)
@@ -72,17 +72,13 @@ def speed(device: torch.device, rois: int, instances: int, repeats: int) -> None
         config = ConfigDict(mask_thr_binary=0.5)
         built_in.get_targets(sampled, ground_truth, logits, mask_targets, config)
 
-    times: dict[Callable, list[float]] = {ours: [], theirs: []}
-    for _ in range(repeats + 3):
-        for function, taken in times.items():
-            start = time.perf_counter()
-            function()
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            taken.append(time.perf_counter() - start)
-    mine, built = (float(np.median(taken[3:])) * 1000 for taken in times.values())
-    print(f"{device}, {rois} RoIs on {len(masks)} instances of 800 x 1333, {repeats} turns")
-    print(f"  ours {mine:.1f} ms  built-in {built:.1f} ms  ratio {mine / built:.2f}")
+    times = in_turns([ours, theirs], device, repeats)
+    print(
+        f"{machine(device)}, {rois} RoIs on {len(masks)} instances of 800 x 1333, {repeats} turns"
+    )
+    measured = ratio(*times)
+    print(ratio_line("mask IoU targets", measured))
+    return measured
 
 
 def main() -> None:
@@ -91,10 +87,14 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--scenes", type=int, default=200)
+    parser.add_argument("--json", type=Path, help="file to add the figures to")
     args = parser.parse_args()
     accuracy(args.scenes)
-    for instances in (8, 20):
-        speed(torch.device(args.device), 128, instances, args.repeats)
+    figures = {
+        f"{instances} instances": speed(torch.device(args.device), 128, instances, args.repeats)
+        for instances in (1, 8, 20, 100)
+    }
+    add_to_json(args.json, "mask_iou_targets", args.device, figures)
 
 
 if __name__ == "__main__":
