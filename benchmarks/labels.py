@@ -35,7 +35,7 @@ from msrcnn_mm.evaluation.summaries import text_table
 from msrcnn_mm.rescoring.features.collect import features_of
 from msrcnn_mm.rescoring.features.image_groups import image_numbers
 from msrcnn_mm.rescoring.rescorer_fit import targets_of
-from msrcnn_mm.rescoring.suspects.find import expected_ious, find_suspects
+from msrcnn_mm.rescoring.suspects.find import calibrated_scores, find_suspects
 from msrcnn_mm.rescoring.suspects.suspect import Suspect
 from msrcnn_mm.rescoring.trees.cross_fitting import cross_fit
 
@@ -246,8 +246,8 @@ def main() -> None:
         made.append(len(damages))
         in_way.update(damage.way for damage in damages)
         for name, scores in all_scores(damaged, detections).items():
-            qualities = expected_ious(damaged, detections, scores)
-            suspects = find_suspects(damaged, detections, qualities, scores >= args.score_thr)
+            calibrated = calibrated_scores(damaged, detections, scores)
+            suspects = find_suspects(damaged, detections, calibrated, scores >= args.score_thr)
             ways = judge(suspects[: FIRST[-1]], damages, detections)
             right = np.array([way is not None for way in ways])
             precisions[name].append([right[:first].sum() / first for first in FIRST])

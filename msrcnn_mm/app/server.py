@@ -7,8 +7,9 @@ itself, so that the threshold moves without a request.
 import json
 import sys
 import tempfile
+import threading
 import traceback
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -19,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 from msrcnn_mm.errors import UserError
 
 from .content import about, content
-from .model import Model
+from .model import Found, Model
 from .uploads import MAX_BYTES, TOO_LARGE, check_image
 
 ADDRESS = "127.0.0.1"
@@ -49,13 +50,17 @@ class PageServer(ThreadingHTTPServer):
     It answers requests whose header ``Host`` is this machine, so that no name of another site can
     be bound to it, and takes images from its own page only, by the header ``Origin``. An uploaded
     image is a file for as long as its prediction takes. Images are predicted one after the other,
-    in one thread.
+    in one thread. A new one takes the place of the one that waits, which the page has given up.
 
     Args:
         model: Finds the masks.
         port: 0 for any that is free.
         score: The score to start with; None for the first of rescored, mask and class score that
             there is.
+
+    Attributes:
+        folder: The temporary folder of uploads.
+        newest: The latest prediction that was asked for; None before the first.
 
     Raises:
         UserError: The port is in use or not allowed.
@@ -64,8 +69,12 @@ class PageServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, model: Model, port: int, score: str | None = None) -> None:
+        self.folder = tempfile.TemporaryDirectory(prefix="msrcnn_mm_", ignore_cleanup_errors=True)
+        self.newest: Future[Found] | None = None
+        self._asking = threading.Lock()
+        self._worker = ThreadPoolExecutor(1)
         try:
-            super().__init__((ADDRESS, port), _Handler)
+            super().__init__((ADDRESS, port), _Handler)  # closes the server where it fails
         except OSError as error:
             raise UserError(
                 f"--port {port}: {error.strerror}: name another, or 0 for any that is free"
@@ -73,7 +82,6 @@ class PageServer(ThreadingHTTPServer):
         self.model = model
         self.score = score
         self.about = about(model)
-        self.worker = ThreadPoolExecutor(1)
 
     @property
     def url(self) -> str:
@@ -84,11 +92,24 @@ class PageServer(ThreadingHTTPServer):
         """Returns the page's content on an image.
 
         Raises:
-            UserError: The image cannot be read or predicted.
+            UserError: The image cannot be read or predicted, or a newer one came while it waited.
         """
         check_image(file, name)
-        found = self.worker.submit(self.model.find, file, name).result()
+        with self._asking:
+            if self.newest is not None:
+                self.newest.cancel()  # unless it runs or is done
+            self.newest = own = self._worker.submit(self.model.find, file, name)
+        try:
+            found = own.result()
+        except CancelledError as error:
+            raise UserError(f"{name} is not predicted: a newer image took its place") from error
         return content(found, name, self.score)
+
+    def server_close(self) -> None:
+        """Waits for the prediction that runs, and deletes uploads, unfinished ones too."""
+        super().server_close()
+        self._worker.shutdown(cancel_futures=True)
+        self.folder.cleanup()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Prints the traceback of a defect; a browser that goes before the answer is none."""
@@ -137,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, name: str, length: int) -> tuple[HTTPStatus, Any] | None:
         """Returns what is found in the body, a file for that time; None if the browser has gone."""
-        with tempfile.TemporaryDirectory(prefix="msrcnn_mm_") as folder:
+        with tempfile.TemporaryDirectory(dir=self.server.folder.name) as folder:
             path = Path(folder, "image")
             with path.open("wb") as file:
                 file.writelines(self._body(length))
@@ -200,4 +221,3 @@ def serve(server: PageServer) -> None:
         print("stopped")
     finally:
         server.server_close()
-        server.worker.shutdown(cancel_futures=True)

@@ -26,7 +26,7 @@ from msrcnn_mm.report.labels_page import SuspectPicture, render_labels
 from msrcnn_mm.report.pictures.annotation_pairs import draw_pair
 from msrcnn_mm.report.pictures.image_files import check_file_names
 from msrcnn_mm.rescoring.promises.masks import choose_score
-from msrcnn_mm.rescoring.suspects.find import expected_ious, find_suspects
+from msrcnn_mm.rescoring.suspects.find import calibrated_scores, find_suspects
 from msrcnn_mm.rescoring.suspects.suspect import KINDS, WRONG_CLASS, Suspect
 
 from .arguments import OneLineParser, add_inputs, unit_number
@@ -62,6 +62,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--gallery", type=int, default=100, metavar="N", help="number of pictures [100]"
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the outputs of another run"
+    )
     return parser.parse_args(argv)
 
 
@@ -70,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     Raises:
         UserError: An input cannot be read or does not fit the others, there is nothing to compare,
-            or an output cannot be written.
+            or an output is there already or cannot be written.
     """
     args = parse_args(argv)
     if args.gallery < 1:
@@ -78,12 +81,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.images is not None and not args.images.is_dir():
         raise UserError(f"--images: there is no folder {args.images}")
     refuse_inputs(args.out / DATA, "OUT_FOLDER", args.results, args.annotations)
+    found = [path for path in (args.out / DATA, args.out / PAGE) if path.exists()]
+    if found and not args.overwrite:
+        raise UserError(f"{found[0]}: exists: name another OUT_FOLDER, or add --overwrite")
     coco = load_annotations(args.annotations)
     if not coco.anns:
         raise UserError(f"{args.annotations} has no object: there is no label to look at")
     if args.images is not None:
         check_file_names(coco, args.annotations, args.images)
-    detections = load_results(args.results, coco)
+    detections = load_results(args.results, coco, partial=True)
     if not len(detections):
         raise UserError(f"{args.results} has no detections: nothing can contradict a label")
     folder = writable_folder(args.out, "OUT_FOLDER")
@@ -95,8 +101,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{args.results} has masks of {images:,} of {len(coco.imgs):,} images: the labels of"
             " the others are not looked at"
         )
-    qualities = expected_ious(coco, detections, scores)
-    suspects = find_suspects(coco, detections, qualities, scores >= args.score_thr)
+    calibrated = calibrated_scores(coco, detections, scores)
+    suspects = find_suspects(coco, detections, calibrated, scores >= args.score_thr)
     counts = {kind: sum(one.kind == kind for one in suspects) for kind in KINDS}
     files = [DATA]
     content = {
@@ -104,12 +110,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         "score": score,
         "score_thr": args.score_thr,
         "images": images,
-        "suspects": _rows(suspects, coco, detections, qualities),
+        "suspects": _rows(suspects, coco, detections, calibrated),
     }
     write_json(content, folder / DATA)
     if args.images is not None:
         pictures = [
-            _picture(one, coco, detections, scores, score, qualities, args.images)
+            _picture(one, coco, detections, scores, score, calibrated, args.images)
             for one in suspects[: args.gallery]
         ]
         page = render_labels(args.annotations.name, words(score), images, counts, KINDS, pictures)
@@ -124,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _rows(
-    suspects: Sequence[Suspect], coco: COCO, detections: Detections, qualities: Column
+    suspects: Sequence[Suspect], coco: COCO, detections: Detections, calibrated: Column
 ) -> list[dict[str, Any]]:
     """Returns the suspects as the file has them, each with its masks as in results files."""
     plain = replace(detections, extras=None)
@@ -136,7 +142,7 @@ def _rows(
             "image_id": one.image_id,
             "file_name": coco.imgs[one.image_id].get("file_name"),
             "annotation_ids": one.annotations,
-            "expected_ious": [round(float(value), 4) for value in qualities[one.masks]],
+            "calibrated_scores": [round(float(value), 4) for value in calibrated[one.masks]],
             "masks": plain.take(one.masks).to_rows(),
         }
         for rank, one in enumerate(suspects, 1)
@@ -149,7 +155,7 @@ def _picture(
     detections: Detections,
     scores: Column,
     score: str,
-    qualities: Column,
+    calibrated: Column,
     image_dir: Path,
 ) -> SuspectPicture:
     """Draws and describes a suspect."""
@@ -171,8 +177,8 @@ def _picture(
         text = f"{names[0]} of {words(score)} {scores[lead]:.2f}"
         if suspect.kind == WRONG_CLASS:
             text += f", annotated as {labelled[0]}"
-        annotated = qualities[lead] - suspect.suspicion
-        text += f": IoU of {qualities[lead]:.2f} expected, {annotated:.2f} annotated."
+        annotated = calibrated[lead] - suspect.suspicion
+        text += f", calibrated {calibrated[lead]:.2f}; annotated {annotated:.2f}."
     else:
         text = f"{labelled[0]} where no mask is."
     ids = ", ".join(map(str, suspect.annotations))

@@ -22,17 +22,18 @@ _FEW = 0.5  # share of the annotated images; results of fewer are perhaps of ano
 _FIELDS = ("image_id", "category_id", "segmentation", "score")
 
 
-def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
+def load_results(path: str | Path, coco: COCO | None = None, partial: bool = False) -> Detections:
     """Reads instance segmentation results in COCO's format and checks them.
 
     Masks are RLEs or, with ``coco``, polygons. Boxes of zeros are replaced by the boxes of the
     masks. With ``coco``, an image may be given by its file name, a category by its name, and an id
     as text for a number or the reverse, where only one is meant. Warns of each of these with its
-    count, and of class scores outside [0, 1].
+    count, of class scores outside [0, 1], and of results of less than half of the annotated images.
 
     Args:
         path: A JSON list of ``{image_id, category_id, segmentation, score, ...}``.
         coco: The annotations that the results should belong to; checked if given.
+        partial: Whether results of a part of the annotated images are as good: there is no warning.
 
     Returns:
         The detections, with compressed RLEs.
@@ -92,7 +93,7 @@ def load_results(path: str | Path, coco: COCO | None = None) -> Detections:
             raise UserError(f"{path}: {error}") from error
         annotated = {a["image_id"] for a in coco.anns.values()}
         found = len(annotated & set(detections.image_ids))
-        if found < _FEW * len(annotated):
+        if found < _FEW * len(annotated) and not partial:
             warn(
                 f"{path}: has detections in {found} of {len(annotated)} annotated images, and the "
                 "objects of the others count as missed: give annotations of the tested images alone"

@@ -79,4 +79,3 @@ def served(model: StubModel, **settings: Any) -> Iterator[PageServer]:
         server.shutdown()
         thread.join()
         server.server_close()
-        server.worker.shutdown()

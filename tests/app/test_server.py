@@ -5,7 +5,10 @@ import io
 import json
 import re
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,6 +145,44 @@ def test_a_browser_that_goes_is_no_error(
     assert capsys.readouterr().err == ""
 
 
+def wait(condition: Callable[[], Any]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_of_the_images_that_wait_the_newest_is_predicted(
+    server: PageServer, model: StubModel
+) -> None:
+    model.go.clear()
+    answers = []
+    with ThreadPoolExecutor() as browsers:
+        for number in range(3):
+            last = server.newest
+            path = f"/find?name={number}.png"
+            answers.append(browsers.submit(ask, server, "POST", path, png()))
+            wait(lambda last=last: server.newest is not last)
+            wait(lambda number=number: number or server.newest.running())
+        replaced = "1.png is not predicted: a newer image took its place"
+        assert said(answers[1].result()) == (422, replaced)
+        model.go.set()
+        assert [answers[number].result()[0].status for number in (0, 2)] == [200, 200]
+    assert len(model.files) == 2
+
+
+def test_an_unfinished_upload_is_deleted_when_the_server_ends(server: PageServer) -> None:
+    own = f"127.0.0.1:{server.server_port}"
+    head = f"POST /find HTTP/1.1\r\nHost: {own}\r\nOrigin: http://{own}\r\n"
+    folder = Path(server.folder.name)
+    with socket.create_connection(("127.0.0.1", server.server_port)) as connection:
+        connection.sendall(f"{head}Content-Length: 1000\r\n\r\nonly this".encode())
+        wait(lambda: [*folder.rglob("image")])
+        server.shutdown()
+        server.server_close()
+        assert not folder.exists()
+
+
 def test_port_in_use_and_end(
     server: PageServer,
     model: StubModel,
@@ -160,3 +201,4 @@ def test_port_in_use_and_end(
     serve(other)
     assert capsys.readouterr().out == f"stub: open {other.url} (Ctrl-C ends it)\nstopped\n"
     assert other.fileno() == -1  # closed
+    assert not Path(other.folder.name).exists()

@@ -50,7 +50,7 @@ def test_suspects_are_written_and_drawn(capsys: pytest.CaptureFixture[str]) -> N
     assert missed["file_name"] == "0.png" and missed["annotation_ids"] == []
     (mask,) = missed["masks"]
     assert mask_utils.decode(mask["segmentation"]).sum() == OBJECT.sum() and mask["score"] == 0.9
-    assert missed["suspicion"] == missed["expected_ious"][0] == pytest.approx(9 / 10, abs=1e-3)
+    assert missed["suspicion"] == missed["calibrated_scores"][0] == pytest.approx(9 / 10, abs=1e-3)
     assert (lone["kind"], lone["annotation_ids"], lone["masks"]) == ("no object", [FIRST + 1], [])
     assert 0 < lone["suspicion"] < 0.2 and [missed["rank"], lone["rank"]] == [1, 2]
     page = Path("out/labels.html").read_text()
@@ -59,6 +59,19 @@ def test_suspects_are_written_and_drawn(capsys: pytest.CaptureFixture[str]) -> N
     said = capsys.readouterr()
     assert "missed object" in said.out and "out: labels.json, labels.html" in said.out
     assert "found.json has masks of 11 of 12 images: the labels of" in said.err
+    for name in ("labels.json", "labels.html"):
+        with pytest.raises(UserError, match=rf"^out/{name}: exists: name another OUT_FOLDER, or"):
+            labels.main(["found.json", "gt.json", "out"])
+        Path("out", "labels.json").unlink(missing_ok=True)
+    labels.main(["found.json", "gt.json", "out", "--overwrite"])
+    assert [path.name for path in Path("out").iterdir()] == ["labels.json"]
+
+
+def test_results_of_few_images_are_warned_of_once(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("found.json").write_text(json.dumps(read("found.json")[:2]))
+    labels.main(["found.json", "gt.json", "out"])
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert "found.json has masks of 2 of 12 images: the labels of the others are not" in warning
 
 
 def test_without_images_there_is_no_page() -> None:

@@ -46,6 +46,10 @@ def draw_pair(
     x1, y1, x2, y2 = view_around(box, (image["height"], image["width"]), _SIDES)
     pixels = read_image(image_dir, image)[y1:y2, x1:x2]
 
+    def is_in_view(rle: Rle) -> bool:
+        x, y, width, height = mask_utils.toBbox(rle).tolist()
+        return bool(x < x2 and y < y2 and x + width > x1 and y + height > y1)
+
     def part(rle: Rle) -> NDArray[np.uint8]:
         decoded: NDArray[np.uint8] = mask_utils.decode(rle)[y1:y2, x1:x2]
         return decoded
@@ -67,7 +71,7 @@ def draw_pair(
             continue
         for rle in suspected:
             draw_mask(axes, part(rle), _ANNOTATED)
-        for rle in (*suspected, *others):
+        for rle in (*suspected, *filter(is_in_view, others)):
             draw_truth(axes, part(rle))
     buffer = io.BytesIO()
     figure.savefig(buffer, format="jpeg", pil_kwargs={"quality": _JPEG_QUALITY})

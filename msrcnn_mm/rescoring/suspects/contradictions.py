@@ -85,30 +85,30 @@ class LabelOverlaps:
 
 
 def contradictions(
-    image: LabelledImage, overlaps: LabelOverlaps, qualities: Floats, counts: Bools
+    image: LabelledImage, overlaps: LabelOverlaps, calibrated: Floats, counts: Bools
 ) -> list[Suspect]:
     """Returns the annotations of an image that its masks contradict.
 
     Of masks that overlap by an IoU of at least 0.5, whatever their class, the best one counts. The
-    suspicion is its expected IoU less the quality of what is annotated there: the IoU with the best
-    annotation of its class, or, if that is more, the greatest product of expected IoU and IoU of
-    any mask with an annotation that it contradicts, for masks of that annotation's class.
+    suspicion is its calibrated score less the quality of what is annotated there: the IoU with the
+    best annotation of its class, or, if that is more, the greatest product of calibrated score and
+    IoU of any mask with an annotation that it contradicts, for masks of that annotation's class.
 
     Args:
         image: The image.
         overlaps: Those of its masks and annotations.
-        qualities: (n,), expected IoUs of the masks.
+        calibrated: (n,), calibrated scores of the masks.
         counts: (n,), which masks may contradict an annotation. All may confirm one.
     """
-    chosen = _distinct(image.masks, qualities, counts & overlaps.comparable)
+    chosen = _distinct(image.masks, calibrated, counts & overlaps.comparable)
     of_class = np.where(overlaps.same, overlaps.ious, 0)
-    confirmed = (of_class * qualities[:, None]).max(axis=0, initial=0)
+    confirmed = (of_class * calibrated[:, None]).max(axis=0, initial=0)
     best = of_class.max(axis=1, initial=0)
     found = []
     for mask in chosen:
         kind, annotations, masks = _reading(image, overlaps, mask, chosen)
         annotated = max(best[mask], confirmed[annotations].max(initial=0))
-        suspicion = float(qualities[mask] - annotated)
+        suspicion = float(calibrated[mask] - annotated)
         if suspicion > 0:
             found.append(
                 Suspect(
@@ -122,10 +122,10 @@ def contradictions(
     return found
 
 
-def _distinct(masks: Sequence[Rle], qualities: Floats, counts: Bools) -> list[int]:
+def _distinct(masks: Sequence[Rle], calibrated: Floats, counts: Bools) -> list[int]:
     """Returns the masks that no better one overlaps by an IoU of at least 0.5, the best first."""
     order = np.flatnonzero(counts)
-    order = order[np.argsort(-qualities[order], kind="stable")]
+    order = order[np.argsort(-calibrated[order], kind="stable")]
     repeats = mask_ious_within([masks[one] for one in order.tolist()]) >= CORRECT_IOU
     chosen: list[int] = []
     for place in range(len(order)):

@@ -24,11 +24,12 @@ FALSE_SHARE = 0.01
 """Share of annotations that are assumed to be of no object."""
 
 
-def expected_ious(coco: COCO, detections: Detections, scores: Column) -> Column:
-    """Returns the (D,) IoUs that masks are expected to have, given their scores.
+def calibrated_scores(coco: COCO, detections: Detections, scores: Column) -> Column:
+    """Returns (D,) scores by an isotonic curve, fitted to all masks and these annotations.
 
-    They are read off an isotonic curve, fitted to the IoUs of all masks with these annotations, 0
-    for a mask of no object. That few of the annotations are wrong lowers the curve little.
+    The curve is the mean IoU of masks of a score with the object that they are matched with, 0 for
+    wrong masks; see :meth:`..promises.masks.Objects.ious`. That few of the annotations are wrong
+    lowers it little.
 
     Args:
         coco: The annotations.
@@ -42,7 +43,7 @@ def expected_ious(coco: COCO, detections: Detections, scores: Column) -> Column:
 
 
 def find_suspects(
-    coco: COCO, detections: Detections, qualities: Column, counts: Bools
+    coco: COCO, detections: Detections, calibrated: Column, counts: Bools
 ) -> list[Suspect]:
     """Returns the places where annotations are perhaps wrong, that of the most suspicion first.
 
@@ -51,7 +52,7 @@ def find_suspects(
     Args:
         coco: The annotations.
         detections: D masks, at least one.
-        qualities: (D,), from :func:`expected_ious`.
+        calibrated: (D,), from :func:`calibrated_scores`.
         counts: (D,), which masks may contradict an annotation.
     """
     masks = detections.masks
@@ -70,7 +71,7 @@ def find_suspects(
             [coco.annToRLE(one) for one in annotations],
         )
         overlaps = image.overlaps()
-        found = contradictions(image, overlaps, qualities[own], counts[own])
+        found = contradictions(image, overlaps, calibrated[own], counts[own])
         return found, overlaps.ious.max(axis=0, initial=0).tolist()
 
     suspects: list[Suspect] = []
@@ -88,9 +89,9 @@ def find_suspects(
 def _of_no_object(annotations: list[dict[str, Any]], covered: Floats) -> list[Suspect]:
     """Returns the annotations that no mask overlaps.
 
-    The suspicion is the probability that there is no object, given that no mask is there: masks
-    find a share r of the annotations of such an area, by an isotonic curve, and 1% of the
-    annotations is assumed to be of no object.
+    Masks find a share r of the annotations of such an area, by an isotonic curve. The suspicion is
+    0.01 / (0.01 + 0.99 (1 - r)): the probability that there is no object where no mask is, if 1% of
+    the annotations were of none. That is an assumption, so it ranks, as the other suspicions do.
     """
     single = np.array([not one.get("iscrowd", 0) for one in annotations], bool)
     annotations = [one for one, kept in zip(annotations, single, strict=True) if kept]

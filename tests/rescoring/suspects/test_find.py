@@ -9,7 +9,7 @@ from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.rescoring.suspects import suspect as kinds
-from msrcnn_mm.rescoring.suspects.find import expected_ious, find_suspects
+from msrcnn_mm.rescoring.suspects.find import calibrated_scores, find_suspects
 from msrcnn_mm.rescoring.suspects.suspect import Suspect
 from tests.support.coco_scenes import annotation, as_coco, detection, random_scene, rectangle
 
@@ -91,13 +91,13 @@ def test_annotations_without_masks_are_suspected_by_how_often_their_size_is_foun
     assert lone[1].suspicion == pytest.approx(0.01 / (0.01 + 0.99 * 0.5), abs=1e-3)
 
 
-def test_expected_ious_rise_with_the_score_and_are_those_of_the_masks() -> None:
+def test_calibrated_scores_rise_with_the_score_and_are_ious_of_right_masks() -> None:
     truths = [annotation(1, 10, OBJECT), annotation(2, 11, OBJECT)]
     half = rectangle(0, 0, 40, 24)
     rows = [detection(10, OBJECT, 0.9), detection(11, half, 0.6), detection(10, OTHER, 0.2)]
     detections = Detections.from_rows(rows)
-    expected = expected_ious(as_coco(truths, 2), detections, detections.class_scores)
-    assert expected == pytest.approx([1, 0.6, 0], abs=1e-5)
+    calibrated = calibrated_scores(as_coco(truths, 2), detections, detections.class_scores)
+    assert calibrated == pytest.approx([1, 0.6, 0], abs=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(15))
