@@ -34,7 +34,7 @@ from ..adapters.picture_files import to_picture, writable_name
 from ..adapters.predictions import to_arrays, to_detections
 from ..adapters.visualizer import MaskScoreVisualizer
 from ..checks.loaded_images import Loader, accepted_channels, size_of
-from ..checks.model import check_heads, check_thresholds
+from ..checks.model import check_heads, check_masks, check_thresholds
 from ..config.walk import loading_step
 from ..runs.testing import annotations_of_test, rescorer_of
 from .chosen import Choice
@@ -86,6 +86,7 @@ class Predictor:
         side: int | None = None,
     ) -> None:
         check_thresholds(config.model)
+        check_masks(config.model)
         rescorer = rescorer_of(config)
         if rescorer is not None:
             read_rescorer(rescorer)  # before the weights, which take longer

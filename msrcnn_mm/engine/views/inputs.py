@@ -12,6 +12,11 @@ from mmdet.structures import DetDataSample
 from mmengine.model import stack_batch
 from torch import Tensor
 
+from msrcnn_mm.errors import UserError
+
+MOST_PIXELS = 100_000_000
+"""Most pixels of a view, as the network sees it."""
+
 _MAX_DIVISOR = 32
 """Strides of detectors up to this one must divide the input if they divide that of the images."""
 
@@ -53,12 +58,21 @@ def resized(
 
     Returns:
         (N, C, H', W').
+
+    Raises:
+        UserError: A view has more than :data:`MOST_PIXELS`.
     """
     divisor = math.lcm(divisor, math.gcd(*inputs.shape[-2:], _MAX_DIVISOR))
     views = []
     for image, sample in zip(inputs, samples, strict=True):
         height, width = sample.img_shape[:2]
         new = max(1, round(height * factor)), max(1, round(width * factor))
+        if math.prod(new) > MOST_PIXELS:
+            raise UserError(
+                f"views: at {factor:g} times its size an image of {width} x {height} pixels, as the"
+                f" network sees it, becomes one of {new[1]} x {new[0]}, more than"
+                f" {MOST_PIXELS // 10**6} million pixels: choose a smaller factor"
+            )
         image = image[None, :, :height, :width]
         views.append(F.interpolate(image, size=new, mode="bilinear", antialias=True)[0])
         across, down = sample.get("scale_factor", (1.0, 1.0))
