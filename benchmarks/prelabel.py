@@ -6,7 +6,8 @@
 Half of the images fit a re-scorer, as ``rescore fit`` does. Two thirds of the other half are the
 labelled split that promises are made from, for the masks of the last third; all scores get the same
 images. A promise is broken where the masks of that third that are accepted, as few as they are,
-miss one of the terms: least share of right masks and least mean IoU. The figure has the share of
+miss one of the terms: least share of right masks and least mean IoU. Ctrl-C ends the run with the
+tables of the splits that are done. The figure has the share of
 all masks of that third, whatever their score, that are accepted for other shares of right ones,
 with the mean IoU of the last terms.
 """
@@ -80,12 +81,14 @@ def main() -> None:
 
     rows: dict[tuple[Terms, str], list[tuple[float, ...]]] = defaultdict(list)
     curves: dict[str, list[list[float]]] = defaultdict(list)
-    for seed in progress(range(args.splits), "splits"):
+
+    def split(seed: int) -> None:
         order = np.random.default_rng(seed).permutation(total)
         places = np.argsort(order)[images]
         own = places < fit
         trees = cross_fit(features.values[own], targets[own], images[own], features.base).trees
-        rescored = mean_probabilities(trees, features.values)
+        rescored = np.zeros(len(own))
+        rescored[~own] = mean_probabilities(trees, features.values[~own])
         ious[RESCORED_SCORE] = objects.ious(rescored)
         for name, scores in {**unfitted, RESCORED_SCORE: rescored}.items():
             labelled = (places >= fit) & (places < check)
@@ -109,6 +112,14 @@ def main() -> None:
                 curve = [Terms(float(share), terms.mean_iou) for share in SHARES]
                 rest = (places >= check).sum()
                 curves[name].append([search.promise(one).accepted / rest for one in curve])
+
+    done = 0
+    try:
+        for seed in progress(range(args.splits), "splits"):
+            split(seed)
+            done += 1
+    except KeyboardInterrupt:
+        print(f"stopped after {done} of {args.splits} splits")
     header = ["score", "accepted", "of", "promises made", "broken in the rest"]
     print(f"{total} images: {fit} fit, {check - fit} check, {total - check} are the rest")
     for terms in all_terms:
@@ -122,13 +133,13 @@ def main() -> None:
             ]
             for (these, name), row in rows.items()
             if these == terms
-            for accepted, of, made, broken in [zip(*row, strict=True)]
+            for accepted, of, made, broken in [zip(*row[:done], strict=True)]
         ]
-        print(f"share {terms.share:g}, mean IoU {terms.mean_iou:g}, {args.splits} splits")
+        print(f"share {terms.share:g}, mean IoU {terms.mean_iou:g}, {done} splits")
         print(text_table(header, table))
     if args.out is not None:
         with report_style():
-            means = {name: np.mean(lines, axis=0).tolist() for name, lines in curves.items()}
+            means = {name: np.mean(lines[:done], axis=0).tolist() for name, lines in curves.items()}
             figure = draw_promises(SHARES.tolist(), means, all_terms[-1].mean_iou)
             args.out.write_bytes(as_png(figure))
 

@@ -4,10 +4,17 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 
 from benchmarks.rescoring import write_scenes
+from msrcnn_mm.coco.annotations import load_annotations
+from tests.support import tiny
+from tests.support.coco_files import write_data_set
+from tests.support.small_runs import CLASSES, small_config
 
 
 @pytest.mark.parametrize(
@@ -57,3 +64,26 @@ def test_benchmarks_of_re_scored_results_run(
     monkeypatch.setattr(sys, "argv", ["labels", results, annotations, "--seeds", "1"])
     import_module("benchmarks.labels").main()
     assert "right of the first 50" in capsys.readouterr().out
+
+
+def test_benchmarks_of_tiles_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_data_set(tmp_path / "data", CLASSES)
+    annotations, images = str(root / "train.json"), str(root / "train")
+    monkeypatch.setattr(sys, "argv", ["mosaic", annotations, images, str(tmp_path), "--side", "90"])
+    import_module("benchmarks.mosaic").main()
+    assert "objects in 90 x 90 pixels" in capsys.readouterr().out
+    coco = load_annotations(tmp_path / "mosaic.json")
+    disks = [coco.annToMask(one) for one in coco.anns.values() if one["category_id"] == 1]
+    drawn = cv2.imread(str(tmp_path / "mosaic.png"))[:, :, 1] > 168  # 255 in the first class
+    assert drawn.shape == (90, 90) and (drawn != np.any(disks, axis=0)).mean() < 0.01
+
+    config = small_config(root)
+    weights = tmp_path / "weights.pth"
+    torch.save(dict(state_dict=tiny.build(Config.fromfile(config)).state_dict()), weights)
+    names = ["tiles", str(config), str(weights), annotations, images]
+    sizes = ["--side", "32", "--least", "40", "--score-thr", "0.002"]
+    monkeypatch.setattr(sys, "argv", names + sizes)
+    import_module("benchmarks.tiles").main()
+    assert "tiles joined" in capsys.readouterr().out

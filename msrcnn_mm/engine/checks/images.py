@@ -112,16 +112,18 @@ class Header:
 def read_header(path: Any) -> Header | None:
     """Returns a file's header; None if Pillow does not read it, which says nothing of loaders."""
     try:
-        with Image.open(path) as image:
-            # asked of a PNG without EXIF, Pillow would decode all of it
-            has_exif = "exif" in image.info or image.format == "TIFF"
-            orientation = image.getexif().get(_ORIENTATION, 1) if has_exif else 1
-            # the second picture of a camera's MPO is a preview or the other eye's
-            pages = image.format != "MPO" and getattr(image, "is_animated", False)
-            decoder = image.tile[0][3] if image.tile else None  # has the bits of a colour
-            bits = decoder[0] if isinstance(decoder, tuple) else decoder
-            kind = (image.format, image.mode, bits, orientation, pages)
-            return Header(kind, image.size, orientation, pages)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, about large images and odd headers
+            with Image.open(path) as image:
+                # asked of a PNG without EXIF, Pillow would decode all of it
+                has_exif = "exif" in image.info or image.format == "TIFF"
+                orientation = image.getexif().get(_ORIENTATION, 1) if has_exif else 1
+                # the second picture of a camera's MPO is a preview or the other eye's
+                pages = image.format != "MPO" and getattr(image, "is_animated", False)
+                decoder = image.tile[0][3] if image.tile else None  # has the bits of a colour
+                bits = decoder[0] if isinstance(decoder, tuple) else decoder
+                kind = (image.format, image.mode, bits, orientation, pages)
+                return Header(kind, image.size, orientation, pages)
     except Exception:  # Pillow's readers raise anything on a file that they do not know
         return None
 
@@ -158,7 +160,7 @@ class _LoadedImages:
                 another number of channels than the model takes.
         """
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, about large images and odd headers
+            warnings.simplefilter("ignore")  # Pillow's, by loaders that decode with it
             for info in infos:
                 self._check_one(info)
         self._conclude(len(infos))

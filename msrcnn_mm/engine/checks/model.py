@@ -63,6 +63,20 @@ def check_thresholds(model: Mapping) -> None:
             raise UserError(f"{path}.score_thr must be a number below 1, not {threshold!r}")
 
 
+def check_masks(model: Mapping) -> None:
+    """Checks that a two-stage detector has a head for masks.
+
+    Raises:
+        UserError: It has none. Of other detectors nothing is known before they predict.
+    """
+    roi_head = model.get("roi_head")
+    if roi_head and not roi_head.get("mask_head"):
+        raise UserError(
+            "the model predicts no masks, its roi_head has no mask_head: take an instance"
+            " segmenter, such as Mask R-CNN"
+        )
+
+
 def check_pretrained(model: Mapping) -> None:
     """Checks that the files of weights exist that the model starts from.
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation.overlaps import mask_areas
+from msrcnn_mm.evaluation.overlaps import mask_areas, progress
 from msrcnn_mm.evaluation.protocol import (
     AGREEMENT_SCORE,
     CLASS_SCORE,
@@ -34,7 +34,7 @@ from ..adapters.picture_files import to_picture, writable_name
 from ..adapters.predictions import to_arrays, to_detections
 from ..adapters.visualizer import MaskScoreVisualizer
 from ..checks.loaded_images import Loader, accepted_channels, size_of
-from ..checks.model import check_heads, check_thresholds
+from ..checks.model import check_heads, check_masks, check_thresholds
 from ..config.walk import loading_step
 from ..runs.testing import annotations_of_test, rescorer_of
 from .chosen import Choice
@@ -86,6 +86,7 @@ class Predictor:
         side: int | None = None,
     ) -> None:
         check_thresholds(config.model)
+        check_masks(config.model)
         rescorer = rescorer_of(config)
         if rescorer is not None:
             read_rescorer(rescorer)  # before the weights, which take longer
@@ -123,6 +124,10 @@ class Predictor:
         images = [*images]
         parts: list[list[Detections]] = [[] for _ in images]
         crops = self._crops(images)
+        if self._side is not None:
+            sizes = [size_of(image.pixels)[::-1] for image in images if image.pixels is not None]
+            many = sum(len(tiles_of(*size, self._side)) for size in sizes)
+            crops = iter(progress(crops, "tiles", many))
         while batch := [*islice(crops, self._batch_size)]:
             inputs = [(pixels, data) for _, pixels, data in batch]
             samples = self.inferencer.forward(self.inferencer.collate_fn(inputs)[1])

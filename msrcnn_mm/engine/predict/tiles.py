@@ -82,7 +82,7 @@ def joined(
     if len(tiles) == 1:
         return parts[0]
     whole = Detections.concatenate(
-        [_in_image(tile, part, height, width) for tile, part in zip(tiles, parts, strict=True)]
+        [in_image(tile, part, height, width) for tile, part in zip(tiles, parts, strict=True)]
     )
     if not len(whole):
         return parts[0]
@@ -92,7 +92,8 @@ def joined(
     return _united(whole, objects)
 
 
-def _in_image(tile: Tile, part: Detections, height: int, width: int) -> Detections:
+def in_image(tile: Tile, part: Detections, height: int, width: int) -> Detections:
+    """Returns the detections of a tile, with masks and boxes in its image."""
     assert part.masks is not None and part.boxes is not None
     return replace(
         part,

@@ -11,6 +11,7 @@ from msrcnn_mm.rescoring.rescorer import read_rescorer
 
 from ..adapters.fitted_scores import OLD_SETTING, SETTING, rescorer_file
 from ..checks.evaluators import coco_metrics, metrics_of
+from ..checks.model import check_masks
 from ..config.walk import as_list, leaf_datasets
 from ..hooks.oracle import OracleHook
 from ..views.detector import MULTI_VIEW, check_views, multi_view_detector
@@ -62,7 +63,7 @@ def add_views(
         swap: Likewise.
 
     Raises:
-        UserError: The config's model has views already, or these are none.
+        UserError: The config's model has views already or predicts no masks, or these are none.
     """
     kind = config.model.get("type")
     if kind in (MULTI_VIEW, multi_view_detector):
@@ -71,6 +72,7 @@ def add_views(
             ' --cfg-options model.views="[flip,0.8]"'
         )
     check_views(views, swap)
+    check_masks(config.model)
     if isinstance(kind, type):  # of a new-style config, which mmengine can write as text alone
         kind = f"{kind.__module__}.{kind.__name__}"
     settings = dict(detector=kind, views=list(views), swap=list(swap))

@@ -12,6 +12,11 @@ from mmdet.structures import DetDataSample
 from mmengine.model import stack_batch
 from torch import Tensor
 
+from msrcnn_mm.errors import UserError
+
+MOST_PIXELS = 100_000_000
+"""Most pixels of a batch's images in a view, as the network sees them."""
+
 _MAX_DIVISOR = 32
 """Strides of detectors up to this one must divide the input if they divide that of the images."""
 
@@ -53,12 +58,22 @@ def resized(
 
     Returns:
         (N, C, H', W').
+
+    Raises:
+        UserError: They have more than :data:`MOST_PIXELS`.
     """
     divisor = math.lcm(divisor, math.gcd(*inputs.shape[-2:], _MAX_DIVISOR))
+    sizes = [sample.img_shape[:2] for sample in samples]
+    news = [tuple(max(1, round(side * factor)) for side in size) for size in sizes]
+    if sum(map(math.prod, news)) > MOST_PIXELS:
+        raise UserError(
+            f"views: at {factor:g} times their size the images of a batch, {len(news)} of up to"
+            " {} x {} pixels as the network sees them,".format(*max(news, key=math.prod)[::-1])
+            + f" have more than {MOST_PIXELS // 10**6} million pixels: choose a smaller factor or"
+            " batch size"
+        )
     views = []
-    for image, sample in zip(inputs, samples, strict=True):
-        height, width = sample.img_shape[:2]
-        new = max(1, round(height * factor)), max(1, round(width * factor))
+    for image, sample, (height, width), new in zip(inputs, samples, sizes, news, strict=True):
         image = image[None, :, :height, :width]
         views.append(F.interpolate(image, size=new, mode="bilinear", antialias=True)[0])
         across, down = sample.get("scale_factor", (1.0, 1.0))

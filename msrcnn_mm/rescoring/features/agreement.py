@@ -14,7 +14,7 @@ from msrcnn_mm.coco.json_values import is_number
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats, Ints
 
-from .image_groups import by_image, mask_ious, masks_of, numbered
+from .image_groups import by_image, mask_ious, masks_of, numbered, row_blocks
 from .processes import in_processes
 from .views import KINDS, View, check_view, kinds_of
 
@@ -52,14 +52,15 @@ def agreement(detections: Detections, view: Detections) -> dict[str, Column]:
     classes = numbered(detections.category_ids, numbers)
     view_classes = numbered(view.category_ids, numbers)
     there = by_image(view.image_ids)
-    images = [
-        (here, there[image_id])
+    blocks = [
+        (here[rows], there[image_id])
         for image_id, here in by_image(detections.image_ids).items()
         if image_id in there
+        for rows in row_blocks(len(here), len(there[image_id]))
     ]
 
-    def of_image(image: tuple[Ints, Ints]) -> Floats:
-        here, near = image
+    def of_block(block: tuple[Ints, Ints]) -> Floats:
+        here, near = block
         ious = np.zeros((len(here), len(near)))
         for one in np.intersect1d(classes[here], view_classes[near]):
             rows = np.flatnonzero(classes[here] == one)
@@ -67,14 +68,14 @@ def agreement(detections: Detections, view: Detections) -> dict[str, Column]:
             ious[rows[:, None], places] = mask_ious(
                 [masks[i] for i in here[rows]], [others[i] for i in near[places]]
             )
-        return _of_image(ious, view.class_scores[near])
+        return _of_rows(ious, view.class_scores[near])
 
-    for (here, _), found in zip(images, in_processes(of_image, images, "agreement"), strict=True):
+    for (here, _), found in zip(blocks, in_processes(of_block, blocks, "agreement"), strict=True):
         columns[:, here] = found
     return dict(zip(_OF_VIEW, columns, strict=True))
 
 
-def _of_image(ious: Floats, scores: Floats) -> Floats:
+def _of_rows(ious: Floats, scores: Floats) -> Floats:
     """Returns the (3, n) columns of (n, m) IoUs, 0 between classes, and (m,) class scores."""
     best = (ious * np.sqrt(scores)).argmax(axis=1)
     agreed = np.take_along_axis(ious, best[:, None], axis=1)[:, 0]

@@ -8,7 +8,7 @@ import numpy as np
 from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.evaluation.overlaps import Floats, Ints, mask_areas
 
-from .image_groups import by_image, mask_ious_within, numbered
+from .image_groups import by_image, mask_ious, mask_ious_within, numbered, row_blocks
 from .processes import in_processes
 
 NAMES = (
@@ -51,23 +51,36 @@ def context_features(detections: Detections) -> dict[str, Column]:
         where[np.argsort(-scores[where], kind="stable")]
         for where in by_image(detections.image_ids).values()
     ]
+    blocks = [(where, rows) for where in images for rows in row_blocks(len(where), len(where))]
 
-    def of_image(where: Ints) -> Floats:
-        ious = mask_ious_within([masks[i] for i in where])
-        return _of_image(ious, areas[where], classes[where], scores[where])
+    def of_block(block: tuple[Ints, slice]) -> Floats:
+        where, rows = block
+        own = [masks[i] for i in where]
+        alone = rows == slice(0, len(where))
+        ious = mask_ious_within(own) if alone else mask_ious(own[rows], own)
+        return _of_rows(ious, rows.start, areas[where], classes[where], scores[where])
 
-    for where, found in zip(images, in_processes(of_image, images, "context"), strict=True):
-        columns[:, where] = found
+    for (where, rows), found in zip(blocks, in_processes(of_block, blocks, "context"), strict=True):
+        columns[:, where[rows]] = found
     return dict(zip(NAMES, columns, strict=True))
 
 
-def _of_image(ious: Floats, areas: Floats, classes: Ints, scores: Floats) -> Floats:
-    """Returns the (F, n) features of n detections in the order of their scores."""
-    np.fill_diagonal(ious, 0)
-    same = classes[:, None] == classes
-    above = np.tri(len(ious), k=-1, dtype=bool)
-    intersections = ious / (1 + ious) * (areas[:, None] + areas)
-    covered = intersections / np.maximum(areas, 1)[:, None]
+def _of_rows(ious: Floats, start: int, areas: Floats, classes: Ints, scores: Floats) -> Floats:
+    """Returns the (F, m) features of m of n detections in the order of their scores.
+
+    Args:
+        ious: (m, n), of the detections from number ``start`` on with all.
+        start: Number of the first.
+        areas: (n,).
+        classes: (n,).
+        scores: (n,).
+    """
+    rank = np.arange(start, start + len(ious))
+    ious[np.arange(len(ious)), rank] = 0
+    same = classes[rank][:, None] == classes
+    above = np.arange(len(areas)) < rank[:, None]
+    intersections = ious / (1 + ious) * (areas[rank][:, None] + areas)
+    covered = intersections / np.maximum(areas[rank], 1)[:, None]
     closest = ious.argmax(axis=1)
     return np.stack(
         [
@@ -77,9 +90,9 @@ def _of_image(ious: Floats, areas: Floats, classes: Ints, scores: Floats) -> Flo
             (covered * above).max(axis=1),
             covered.max(axis=1),
             (ious * (above & same)).sum(axis=1),
-            np.arange(len(ious)),
+            rank,
             (above & same).sum(axis=1),
-            np.full(len(ious), len(ious)),
+            np.full(len(ious), len(areas)),
             same.sum(axis=1),
             (ious > NEAR).sum(axis=1),
             np.where(ious.max(axis=1) > 0, scores[closest], 0),

@@ -13,6 +13,9 @@ from msrcnn_mm.coco.detections import Detections, Rle
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats, Ints
 
+MOST_PAIRS = 1 << 24
+"""Most pairs of masks of an image that are compared at once, which bounds the memory."""
+
 _BLOCK = 24  # masks compared with all that follow
 
 
@@ -33,6 +36,12 @@ def by_image(image_ids: Sequence[Any]) -> dict[Any, Ints]:
     order = np.argsort(codes, kind="stable")
     cuts = np.flatnonzero(np.diff(codes[order])) + 1
     return {image_ids[where[0]]: where for where in np.split(order, cuts) if len(where)}
+
+
+def row_blocks(many: int, others: int) -> list[slice]:
+    """Divides ``many`` masks into blocks of which each has few pairs with ``others`` masks."""
+    rows = max(1, MOST_PAIRS // max(1, others))
+    return [slice(start, min(start + rows, many)) for start in range(0, many, rows)]
 
 
 def numbered(ids: Sequence[Any], numbers: dict[Any, int] | None = None) -> Ints:

@@ -18,7 +18,7 @@ from msrcnn_mm.errors import UserError, first_names, warn
 from msrcnn_mm.evaluation.overlaps import Ints
 from msrcnn_mm.evaluation.rankings import in_unit_interval
 
-from .image_groups import by_image, mask_ious, masks_of, numbered
+from .image_groups import by_image, mask_ious, masks_of, numbered, row_blocks
 from .processes import in_processes
 
 KINDS = ("mirrored", "scaled")
@@ -156,9 +156,9 @@ def found_again(
     classes = numbered(detections.category_ids, numbers)
     view_classes = numbered(view.category_ids, numbers)
 
-    def of_image(image: tuple[Any, Ints]) -> tuple[int, list[tuple[int, int]]]:
+    def of_block(block: tuple[Any, Ints]) -> tuple[int, list[tuple[int, int]]]:
         """Returns the number of confident masks, and (mask, mask of the view) of those found."""
-        image_id, where = image
+        image_id, where = block
         here = where[detections.class_scores[where] >= confident_from]
         near = there.get(image_id, np.zeros(0, np.int64))
         near = near[sure[near]]
@@ -173,8 +173,12 @@ def found_again(
 
     confident = found = 0
     partners: dict[Any, Counter[Any]] = {}
-    images = list(by_image(detections.image_ids).items())
-    for many, pairs in in_processes(of_image, images, "found again"):
+    blocks = [
+        (image_id, where[rows])
+        for image_id, where in by_image(detections.image_ids).items()
+        for rows in row_blocks(len(where), len(there.get(image_id, ())))
+    ]
+    for many, pairs in in_processes(of_block, blocks, "found again"):
         confident += many
         found += len(pairs)
         for i, j in pairs:

@@ -81,12 +81,12 @@ def fit_trees(
         slopes = (targets - probabilities)[taken]
         weights = (probabilities * (1 - probabilities))[taken]
         among = random.permutation(len(cuts))[:columns]
-        sample = binned[np.ix_(among, taken)]
+        sample = binned[among].take(taken, axis=1)
         answers = np.zeros(rows, np.int64)
         questions: list[tuple[int, int]] = []
         for depth in range(settings.questions):
             gains = _gains(sample, answers, 2**depth, bins, slopes, weights, settings)
-            gains[~usable[among]] = -1
+            gains[~usable[among]] = -np.inf
             column, place = divmod(int(gains.argmax()), bins)
             answers = 2 * answers + (sample[column] > place)
             questions.append((int(among[column]), place))
@@ -139,8 +139,9 @@ def _gains(
     """
     shape = (groups, bins)
     sums = np.empty((2, len(sample), *shape))
+    group, places = bins * answers, np.empty_like(answers)
     for number, column in enumerate(sample):
-        places = column + bins * answers
+        np.add(column, group, out=places)
         for which, derivatives in enumerate((slopes, weights)):
             sums[which, number] = np.bincount(places, derivatives, groups * bins).reshape(shape)
     below = sums.cumsum(axis=3)

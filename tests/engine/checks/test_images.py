@@ -2,6 +2,7 @@
 
 import os
 import unicodedata
+import warnings
 from pathlib import Path
 
 import mmcv
@@ -214,6 +215,9 @@ def test_more_pixels_than_pillow_allows(
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     Image.fromarray(PIXELS).save(put(root, "a.png"))
     check(make_config(root))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (checked.read_header(put(root, "a.png")) is None) == (limit == 200)
     if limit == 200:
         pillow = with_loader(root, imdecode_backend="pillow")
         message = refusal(pillow)

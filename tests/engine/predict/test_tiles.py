@@ -1,6 +1,8 @@
 """Tiles of an image, and masks that their seams cut."""
 
+from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pycocotools.mask as mask_utils
@@ -8,7 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.engine.predict.chosen import Choice
+from msrcnn_mm.engine.predict.inputs import Image
+from msrcnn_mm.engine.predict.predictor import Predictor
 from msrcnn_mm.engine.predict.tiles import Tile, joined, tiles_of
+from msrcnn_mm.evaluation.overlaps import mask_areas
+from msrcnn_mm.rescoring.features.collect import features_of
+from msrcnn_mm.rescoring.rescored import Rescored
 from tests.support.coco_scenes import encode
 
 HEIGHT, WIDTH = 100, 160
@@ -90,3 +98,53 @@ def test_neighbours_in_an_overlap_stay_apart() -> None:
 def test_tiles_without_detections() -> None:
     tiles = tiles_of(HEIGHT, WIDTH, 100)
     assert len(joined(tiles, [detect(tile, [], 0.9) for tile in tiles], HEIGHT, WIDTH)) == 0
+
+
+def test_shapes_are_of_the_joined_mask_and_other_numbers_of_its_largest_part() -> None:
+    tiles = tiles_of(HEIGHT, WIDTH, 64)
+    objects = [(1, box(20, 44, 30, 130)), (1, box(60, 80, 10, 20))]
+    parts = []
+    for number, tile in enumerate(tiles):
+        part = detect(tile, objects, 0.5 + number / 100)
+        areas = part.mask_ious
+        entries = [
+            dict(
+                mask_statistics=dict(entropy=area),
+                view_agreement=dict(
+                    views=["scaled"], agreement=area, agreed_score=area, expected_agreement=area
+                ),
+            )
+            for area in areas.tolist()
+        ]
+        parts.append(replace(part, foreground_probs=areas, extras=entries))
+    largest = max(area for part in parts for area in part.mask_ious)
+    whole = joined(tiles, parts, HEIGHT, WIDTH)
+    assert len(whole) == 2
+    found = features_of(whole)
+    alone = detect(Tile(0, 0, WIDTH, HEIGHT), objects, 0.5)
+    expected = features_of(alone.take([alone.masks.index(rle) for rle in whole.masks]))
+    of_scores = ("class_score", "maskness", "mask_iou", "rank", "rank_same")
+    shapes = [name for name in expected.names if name not in of_scores]
+    assert {"log_area", "box_iou", "edge_distance", "perimeter", "count"} <= {*shapes}
+    for name in shapes:
+        one, other = (f.values[:, f.names.index(name)] for f in (found, expected))
+        assert one == pytest.approx(other), name
+    index = int(np.argmax(mask_areas(whole.masks)))
+    assert mask_areas(whole.masks)[index] / 1e5 > largest
+    for name in ("foreground_prob", "entropy", "agreement", "expected_agreement", "mask_iou"):
+        assert found.values[index, found.names.index(name)] == largest, name
+
+
+def test_joined_masks_are_scored_anew() -> None:
+    def score(detections: Detections) -> Rescored:
+        return Rescored(mask_areas(detections.masks) / 1e5, None, None)
+
+    predictor = Predictor.__new__(Predictor)
+    predictor.inferencer = SimpleNamespace(rescorer=SimpleNamespace(score=score))
+    predictor._side, predictor._pictures, predictor._choice = 64, None, Choice(None, 0.3)
+    tiles = tiles_of(HEIGHT, WIDTH, 64)
+    parts = [detect(tile, [(1, box(20, 44, 30, 130))], 0.5) for tile in tiles]
+    parts = [replace(part, rescored_scores=score(part).scores) for part in parts]
+    image = Image("a.png", np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    (row,) = predictor._record(image, 7, parts)["detections"]
+    assert row["rescored_score"] == 24 * 100 / 1e5

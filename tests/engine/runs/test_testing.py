@@ -90,3 +90,9 @@ def test_a_rescorer_is_not_tested_on_images_it_was_fitted_on(tmp_path: Path) -> 
     check_rescorer(config, same_images=True)
     truth.write_text(json.dumps(coco_dict([], 5)))
     check_rescorer(config, same_images=False)
+
+
+def test_views_of_a_detector_without_masks_are_refused_before_it_is_built() -> None:
+    config = Config(dict(model=dict(type="FasterRCNN", roi_head=dict(bbox_head=dict()))))
+    with pytest.raises(UserError, match="predicts no masks, its roi_head has no mask_head"):
+        add_views(config, ["flip"], [])

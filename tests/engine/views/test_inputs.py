@@ -7,6 +7,7 @@ from mmdet.structures import DetDataSample
 from PIL import Image
 
 from msrcnn_mm.engine.views.inputs import mirrored, resized
+from msrcnn_mm.errors import UserError
 
 GENERATOR = np.random.default_rng(0)
 
@@ -65,3 +66,11 @@ def test_strides_that_divide_the_input_divide_the_view() -> None:
     sample = sample_of((62, 90), (62, 90), (1.0, 1.0))
     assert resized(torch.zeros(1, 3, 62, 90), [sample], 0.5).shape == (1, 3, 32, 46)
     assert resized(torch.zeros(1, 3, 62, 90), [sample], 0.001).shape[2:] == (2, 2)
+
+
+def test_a_view_too_large_to_predict_is_refused() -> None:
+    sample = sample_of((480, 640), (480, 640), (1.0, 1.0))
+    with pytest.raises(
+        UserError, match=r"at 30 times .* 1 of up to 19200 x 14400 pixels .* more than 100"
+    ):
+        resized(torch.zeros(1, 3, 480, 640), [sample], 30)

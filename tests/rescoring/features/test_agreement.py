@@ -7,6 +7,7 @@ import pytest
 
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.rescoring.features import image_groups
 from msrcnn_mm.rescoring.features.agreement import (
     NAMES,
     agreement,
@@ -16,7 +17,7 @@ from msrcnn_mm.rescoring.features.agreement import (
     read_agreement,
     with_agreement,
 )
-from msrcnn_mm.rescoring.features.views import View
+from msrcnn_mm.rescoring.features.views import View, found_again
 from tests.support.rescoring_scenes import changed_view, plain_iou, random_results
 
 
@@ -115,3 +116,16 @@ def test_damaged_agreement_is_one_line(change, message):
     with pytest.raises(UserError, match=message) as caught:
         read_agreement(Detections.from_rows(rows))
     assert "\n" not in str(caught.value)
+
+
+def test_images_of_many_detections_are_compared_in_blocks(monkeypatch):
+    rows, masks = random_results(2, images=3, most=40)
+    detections = Detections.from_rows(rows)
+    view = Detections.from_rows(changed_view(2, rows, masks)[0])
+    at_once = agreement(detections, view), found_again(detections, view)
+    monkeypatch.setattr(image_groups, "MOST_PAIRS", 100)
+    assert len(image_groups.row_blocks(40, 40)) == 20
+    in_blocks = agreement(detections, view), found_again(detections, view)
+    assert at_once[1] == in_blocks[1] and at_once[1].found
+    for name, values in at_once[0].items():
+        assert np.array_equal(in_blocks[0][name], values), name

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.rescoring.features import context, image_groups
 from msrcnn_mm.rescoring.features.context import NAMES, context_features
 from tests.support.rescoring_scenes import plain_iou, random_results
 
@@ -56,3 +57,21 @@ def test_a_detection_alone_in_its_image():
     ones = {name for name, values in columns.items() if values[0] == 1}
     assert ones == {"count", "count_same"}
     assert all(np.isfinite(values).all() for values in columns.values())
+
+
+def test_images_of_many_detections_are_compared_in_blocks(monkeypatch):
+    rows, _ = random_results(2, images=3, most=40)
+    detections = Detections.from_rows(rows)
+    at_once = context_features(detections)
+    monkeypatch.setattr(image_groups, "MOST_PAIRS", 100)
+    blocks = []
+    original = context.in_processes
+    monkeypatch.setattr(
+        context,
+        "in_processes",
+        lambda f, items, what: original(f, blocks.append(items) or items, what),
+    )
+    in_blocks = context_features(detections)
+    assert len(blocks[0]) > 10
+    for name, values in at_once.items():
+        assert np.array_equal(in_blocks[name], values), name
