@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pycocotools.mask as mask_utils
 from mmengine.registry import init_default_scope
+from msrcnn_mm.engine.predict.chosen import Choice
+from msrcnn_mm.engine.predict.inputs import Image, read_image
 from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.engine.config.file import load_config
-from msrcnn_mm.engine.predict.chosen import Choice
-from msrcnn_mm.engine.predict.inputs import Image, read_image
 from msrcnn_mm.engine.predict.predictor import Predictor
 from msrcnn_mm.engine.predict.tiles import in_image, tiles_of
 from msrcnn_mm.evaluation.average_precision import curves

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation.protocol import CLASS_SCORE, MASK_SCORE, MASKNESS, RESCORED_SCORE
 from msrcnn_mm.runtime.detector import OnnxDetector
 from msrcnn_mm.runtime.images import read_image
 
@@ -28,11 +27,7 @@ class OnnxModel:
 
     def __init__(self, file: str, rescorer: str | None = None, score: str | None = None) -> None:
         self._detector = OnnxDetector(file, rescorer)
-        scores = [CLASS_SCORE, MASKNESS]
-        scores += [MASK_SCORE] if self._detector.has_mask_ious else []
-        scores += [RESCORED_SCORE] if rescorer is not None else []
-        if score is not None and score not in scores:
-            raise UserError(f"--score-by {score}: {file} has {', '.join(scores)}")
+        self._detector.check_score(score)
         self.name = Path(file).name
         self.categories = self._detector.settings.categories
 

@@ -9,24 +9,15 @@ from collections.abc import Sequence
 from msrcnn_mm.app.onnx_model import OnnxModel
 from msrcnn_mm.app.server import PageServer, serve
 
-from .arguments import OneLineParser
+from .onnx_arguments import OnnxArgumentParser
 from .page_arguments import add_page
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the command line."""
-    parser = OneLineParser(
-        prog="python -m msrcnn_mm app",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("model", metavar="MODEL.onnx", help="file of the command export")
+    parser = OnnxArgumentParser("app", __doc__)
+    parser.add_model()
     add_page(parser)
-    parser.add_argument(
-        "--rescorer",
-        metavar="FILE",
-        help="add rescored scores by a file of python -m msrcnn_mm rescore fit",
-    )
     return parser.parse_args(argv)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from msrcnn_mm.engine.checkpoints.loading import require_file
 from msrcnn_mm.engine.config.file import load_config
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.runtime.inputs import images_of_folder
 
 from .output_paths import refuse_inputs
 from .run_arguments import RunArgumentParser
@@ -32,6 +33,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="FOLDER",
         help=f"images like those to come; int8 measures ranges of values on {_MEASURED} of them",
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace MODEL.onnx")
     parser.add_config_options()
     return parser.parse_args(argv)
 
@@ -49,15 +51,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError(f'export needs {", ".join(missing)}: pip install "msrcnn_mm[export]"')
     if args.model.suffix != ".onnx":
         raise UserError(f"{args.model}: name a file that ends in .onnx")
+    if args.model.exists() and not args.overwrite:
+        raise UserError(f"{args.model}: exists: name another file, or add --overwrite")
     if (args.precision == "int8") != (args.images is not None):
         raise UserError("--precision int8 and --images FOLDER go together: give both or none")
     from msrcnn_mm.engine.export.write import export  # of packages that may be missing
-    from msrcnn_mm.runtime.images import find_images
 
     config = load_config(args.config, args.cfg_options, None, "none")
     require_file(args.checkpoint)
     refuse_inputs(args.model, "MODEL.onnx", args.config, args.checkpoint)
-    images = [] if args.images is None else [*find_images(args.images).values()]
+    images = [] if args.images is None else images_of_folder(Path(args.images).expanduser())
     measured = images[:: -(-len(images) // _MEASURED)] if images else []
     settings = export(
         *(config, args.config, args.cfg_options or (), args.checkpoint),

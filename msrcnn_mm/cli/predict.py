@@ -2,21 +2,17 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 
 from msrcnn_mm.engine.checkpoints.loading import require_file
 from msrcnn_mm.engine.config.file import load_config
-from msrcnn_mm.engine.predict.chosen import Choice
-from msrcnn_mm.engine.predict.inputs import find_images
-from msrcnn_mm.engine.predict.outputs import Outputs
 from msrcnn_mm.engine.predict.run import Run, predict
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation.protocol import SCORES
+from msrcnn_mm.runtime.inputs import find_images
 
-from .arguments import number
 from .output_paths import writable_folder
+from .predict_arguments import INPUT, add_outputs, outputs_of, print_summary
 from .run_arguments import RunArgumentParser, check_device, set_scores
 
 _LEAST_TILE = 32  # pixels
@@ -24,33 +20,11 @@ _LEAST_TILE = 32  # pixels
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
-    what = "image, folder, quoted pattern such as 'a/**/*.png', .txt list of images, or video"
-    parser = RunArgumentParser("Predict images", first=("input", what))
+    parser = RunArgumentParser("Predict images", first=("input", INPUT))
     parser.add_argument("checkpoint", help="checkpoint file or address")
+    add_outputs(parser)
     parser.add_argument(
-        "--out",
-        default="predictions",
-        metavar="FOLDER",
-        help="folder of results.json and images.json [predictions]",
-    )
-    parser.add_argument(
-        "--draw", action="store_true", help="draw the masks into pictures/ of that folder"
-    )
-    parser.add_argument(
-        "--polygons", action="store_true", help="write polygons.json, annotations of the masks"
-    )
-    parser.add_argument(
-        "--csv", action="store_true", help="write counts.csv, counts and areas of each class"
-    )
-    parser.add_argument(
-        "--score-by",
-        choices=SCORES,
-        metavar="SCORE",
-        help=f"score that selects what these three show: {', '.join(SCORES)} [rescored_score,"
-        " mask_score or class_score, the first that there is]",
-    )
-    parser.add_argument(
-        "--score-thr", type=number, default=0.3, metavar="T", help="its threshold, 0 to 1 [0.3]"
+        "--draw", action="store_true", help="draw the masks into pictures/ of the folder"
     )
     parser.add_scores()
     parser.add_argument(
@@ -63,9 +37,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--batch-size", type=int, metavar="N", help="images at once [that of test_dataloader]"
     )
     parser.add_argument("--device", help="such as cpu or cuda:0 [a GPU if there is one]")
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace the outputs of another run"
-    )
     parser.add_config_options()
     parser.epilog = (
         "An exported detector takes the place of config and checkpoint: see"
@@ -82,8 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             cannot be written.
     """
     args = parse_args(argv)
-    if not 0 <= args.score_thr <= 1:
-        raise UserError(f"--score-thr must be a number from 0 to 1, not {args.score_thr:g}")
+    outputs, choice = outputs_of(args, args.draw)
     if args.batch_size is not None and args.batch_size < 1:
         raise UserError(f"--batch-size must be an integer >= 1, not {args.batch_size}")
     if args.tiles is not None and args.tiles < _LEAST_TILE:
@@ -93,17 +63,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = load_config(args.config, args.cfg_options, None, "none")
     require_file(args.checkpoint)
     set_scores(config, args)
-    outputs = Outputs(Path(args.out).expanduser(), args.draw, args.polygons, args.csv)
     source = find_images(args.input, outputs.pictures)
     writable_folder(outputs.folder, "--out")
     batch_size = args.batch_size or (config.get("test_dataloader") or {}).get("batch_size") or 1
-    choice = Choice(args.score_by, args.score_thr)
     options = args.cfg_options or ()
     name, checkpoint, device = args.config, args.checkpoint, args.device
     run = Run(config, name, options, checkpoint, choice, batch_size, device, args.tiles)
     summary = predict(run, source, outputs, args.overwrite)
-    skipped = f", {len(summary.skipped)} skipped" if summary.skipped else ""
-    print(
-        f"{outputs.results}: {summary.detections} detections in {summary.images} images{skipped};"
-        f" {summary.selected} are selected"
-    )
+    print_summary(outputs, summary)

@@ -7,84 +7,76 @@ ids, names and sizes, the categories, and the images that were skipped.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
-from typing import Any
 
-from tqdm import tqdm
-
-from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.coco.json_files import write_json
-from msrcnn_mm.coco.results_file import write_results
-from msrcnn_mm.errors import UserError, warn
+from msrcnn_mm.errors import UserError
 from msrcnn_mm.runtime.detector import OnnxDetector
-from msrcnn_mm.runtime.images import find_images, read_image
+from msrcnn_mm.runtime.images import ImageReader
+from msrcnn_mm.runtime.inputs import Image, find_images
+from msrcnn_mm.runtime.journal import Record, file_hash
+from msrcnn_mm.runtime.run import begin, finish, predict_images
 
-from .arguments import OneLineParser
+from .onnx_arguments import OnnxArgumentParser
 from .output_paths import writable_folder
+from .predict_arguments import INPUT, add_outputs, outputs_of, print_summary
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the command line."""
-    parser = OneLineParser(
-        prog="python -m msrcnn_mm predict",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("input", help="image, or folder of images")
-    parser.add_argument("model", metavar="MODEL.onnx", help="file of the command export")
-    parser.add_argument(
-        "--out", default="predictions", metavar="FOLDER", help="folder to write [predictions]"
-    )
-    parser.add_argument(
-        "--rescorer",
-        metavar="FILE",
-        help="add rescored scores by a file of python -m msrcnn_mm rescore fit",
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace the outputs of another run"
-    )
+    parser = OnnxArgumentParser("predict", __doc__)
+    parser.add_argument("input", help=INPUT)
+    parser.add_model()
+    add_outputs(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Predicts the images and writes their results.
 
+    Images that an unfinished run of the same settings has finished are not predicted again.
+
     Raises:
         UserError: An input, the model or the re-scorer has a mistake, a package is missing, an
-            output is there already or cannot be written, or no image can be read.
+            output is there already or cannot be written, or no image can be predicted.
     """
     args = parse_args(argv)
-    images = find_images(args.input)
-    folder = writable_folder(args.out, "--out")
-    files = [folder / name for name in ("results.json", "images.json")]
-    found = [path for path in files if path.exists()]
-    if found and not args.overwrite:
-        raise UserError(f"{found[0]}: exists: name another folder by --out, or add --overwrite")
+    outputs, choice = outputs_of(args)
+    source = find_images(args.input, outputs.pictures)
+    writable_folder(outputs.folder, "--out")
+    if not args.overwrite:
+        outputs.refuse_to_overwrite()
     detector = OnnxDetector(args.model, args.rescorer)
-    parts: list[Detections] = []
-    read: list[dict[str, Any]] = []
-    skipped: list[dict[str, str]] = []
-    progress = tqdm(images.items(), "predict", unit="image", disable=not sys.stderr.isatty())
-    for number, (name, path) in enumerate(progress, 1):
-        try:
-            pixels = read_image(path)
-            parts.append(detector.predict(pixels, number))
-        except UserError as error:
-            warn(f"{error}: skipped")
-            skipped.append(dict(file_name=name, reason=str(error)))
-            continue
-        height, width = pixels.shape[:2]
-        read.append(dict(id=number, file_name=name, width=width, height=height))
-    if not read:
-        raise UserError(f"none of {len(skipped)} images can be predicted")
-    detections = Detections.concatenate(parts)
-    write_results(detections, files[0])
+    detector.check_score(args.score_by)
+
+    def predict(images: Sequence[Image], first: int) -> list[Record]:
+        return [_record(detector, image, number) for number, image in enumerate(images, first)]
+
+    settings = {
+        "model": file_hash(args.model),
+        "rescorer": None if args.rescorer is None else file_hash(args.rescorer),
+        "inputs": source.fingerprint(),
+    }
+    journal = begin(outputs, settings, args.overwrite)
+    predict_images(source, ImageReader(), predict, 1, journal)
     categories = detector.settings.categories
-    write_json(dict(images=read, categories=categories, skipped=skipped), files[1])
-    if detector.rescorer is not None and len(detections):
-        difference = detector.rescorer.detector_difference(detections)
-        if difference:
-            warn(f"{difference}; fit one on results of this model")
-    rest = f", {len(skipped)} skipped" if skipped else ""
-    print(f"{files[0]}: {len(detections)} detections in {len(read)} images{rest}")
+    print_summary(outputs, finish(outputs, journal, categories, choice, detector.rescorer))
+
+
+def _record(detector: OnnxDetector, image: Image, number: int) -> Record:
+    """Returns the record of an image, which is skipped if it cannot be predicted."""
+    skipped = dict(id=number, file_name=image.name)
+    if image.pixels is None:
+        return {**skipped, "skipped": image.reason}
+    try:
+        detections = detector.predict(image.pixels, number)
+    except UserError as error:
+        return {**skipped, "skipped": f"{image.name}: {error}"}
+    height, width = image.pixels.shape[:2]
+    return dict(
+        id=number,
+        file_name=image.name,
+        width=width,
+        height=height,
+        notes=image.notes,
+        detections=detections.to_rows(),
+    )

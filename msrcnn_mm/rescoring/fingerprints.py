@@ -5,14 +5,14 @@ Shape shorthand: D detections, Q quantiles.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from pycocotools.coco import COCO
 
-from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.coco.json_values import is_number
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats
@@ -57,6 +57,11 @@ class DetectorFingerprint:
         images = len(set(detections.image_ids))
         return cls(quantiles.round(6).tolist(), round(len(detections) / images, 3))
 
+    def share_below(self, class_score: float) -> float:
+        """Returns the share of the detections whose class score is at most this."""
+        at = np.array([class_score])
+        return float(_share_below(np.array(self.score_quantiles), at)[0])
+
     def difference(self, other: "DetectorFingerprint") -> str | None:
         """Returns how another detector's results differ, in words; None if they may be of one."""
         mine, theirs = np.array(self.score_quantiles), np.array(other.score_quantiles)
@@ -73,6 +78,17 @@ class DetectorFingerprint:
                 f" {self.detections_per_image:.0f}"
             )
         return None
+
+
+def class_scores_alone(class_scores: Sequence[Column]) -> Detections:
+    """Returns detections with nothing but their class scores, for a detector's fingerprint.
+
+    Args:
+        class_scores: (D,) of each image.
+    """
+    scores = np.concatenate([np.zeros(0), *class_scores])
+    images = np.repeat(np.arange(len(class_scores)), [len(one) for one in class_scores])
+    return Detections(images.tolist(), [0] * len(scores), scores)
 
 
 def result_fingerprints(detections: Detections) -> list[str]:

@@ -20,7 +20,12 @@ from msrcnn_mm.evaluation.rankings import in_unit_interval
 from .calibrators.isotonic import Isotonic
 from .features.collect import kinds_given
 from .features.views import View
-from .fingerprints import DetectorFingerprint, refuse_same_images, result_fingerprints
+from .fingerprints import (
+    MOST_DISTANCE,
+    DetectorFingerprint,
+    refuse_same_images,
+    result_fingerprints,
+)
 from .methods import Method, method_of
 from .rescored import Rescored
 
@@ -139,6 +144,23 @@ class Rescorer:
             raise UserError(
                 f"the re-scorer was not fitted on the model's {first_names(unknown)}, but on"
                 f" {first_names(known)}: {fit} classes"
+            )
+
+    def check_threshold(self, threshold: float) -> None:
+        """Checks that a model's class scores can be those of the detector that it was fitted on.
+
+        Args:
+            threshold: Class score above which the model gives detections.
+
+        Raises:
+            UserError: Too many of the class scores that it was fitted on are below.
+        """
+        share = 0.0 if self.detector is None else self.detector.share_below(threshold)
+        if share > MOST_DISTANCE:
+            raise UserError(
+                f"the model gives no class scores up to {threshold:g}, which {share:.0%} of those"
+                " that the re-scorer was fitted on are: lower model.test_cfg.rcnn.score_thr, or fit"
+                " one on results of this model"
             )
 
     def _check_views(self, kinds: list[str], given: str, remedy: str) -> None:

@@ -1,1 +1,1 @@
-"""Runs exported detectors with numpy, OpenCV and onnxruntime: images to scored masks."""
+"""Predicts images without torch: exported detectors, and the run over images of any detector."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.evaluation.protocol import CLASS_SCORE, MASK_SCORE, MASKNESS, RESCORED_SCORE
 from msrcnn_mm.rescoring.rescorer import read_rescorer
 
 from .images import Pixels, prepare
@@ -37,11 +38,11 @@ class OnnxDetector:
     Attributes:
         settings: Those of the model, such as its categories.
         rescorer: The re-scorer, or None.
-        has_mask_ious: Whether the detector predicts mask IoUs and mask scores.
+        scores: Names of the scores of its detections, of :data:`.protocol.SCORES`.
 
     Raises:
-        UserError: A file cannot be read, the re-scorer was fitted on other classes or needs views,
-            or a package is missing.
+        UserError: A file cannot be read, a package is missing, or the re-scorer was fitted on other
+            classes, with views, above another threshold, or with what the detector does not give.
     """
 
     def __init__(
@@ -50,12 +51,28 @@ class OnnxDetector:
         self.rescorer = None if rescorer is None else read_rescorer(rescorer)
         self._session, self.settings = open_model(Path(path), threads)
         self._names = [output.name for output in self._session.get_outputs()]
-        self.has_mask_ious = "mask_ious" in self._names
+        self.scores = [CLASS_SCORE, MASKNESS]
+        self.scores += [MASK_SCORE] if "mask_scores" in self._names else []
         if self.rescorer is not None:
+            self.scores.append(RESCORED_SCORE)
             try:
                 self.rescorer.check_model(self.settings.classes)
+                self.rescorer.check_threshold(self.settings.score_threshold)
+                self.rescorer.score(self._example())
             except UserError as error:
                 raise UserError(f"{rescorer}: {error}") from error
+
+    def check_score(self, score: str | None) -> None:
+        """Checks that detections have a score.
+
+        Args:
+            score: Its name; None for any.
+
+        Raises:
+            UserError: They do not.
+        """
+        if score is not None and score not in self.scores:
+            raise UserError(f"--score-by {score}: the model has {', '.join(self.scores)}")
 
     def predict(self, pixels: Pixels, image_id: int | str = 1) -> Detections:
         """Predicts an image.
@@ -69,19 +86,28 @@ class OnnxDetector:
             detector predicts, and those of the re-scorer.
 
         Raises:
-            UserError: It is no such image, the network fails on it, such as for want of memory, or
-                the detector lacks what the re-scorer needs.
+            UserError: It is no such image, or the network fails on it, such as for want of memory.
         """
         inputs = prepare(pixels, self.settings)
         feeds = {"image": inputs.image, "size": inputs.size}
         found = dict(zip(self._names, self._run(feeds), strict=True))
+        found["boxes"] /= inputs.scale
         height, width = pixels.shape[:2]
-        corners: NDArray[np.float32] = found["boxes"] / inputs.scale
+        detections = self._detections(found, height, width, image_id)
+        if self.rescorer is None:
+            return detections
+        return self.rescorer.score(detections).added_to(detections)
+
+    def _detections(
+        self, found: dict[str, NDArray[Any]], height: int, width: int, image_id: int | str = 1
+    ) -> Detections:
+        """Returns what the network found, with boxes in pixels of the image, as detections."""
+        corners: NDArray[np.float32] = found["boxes"]
         boxes = corners.astype(float)
         boxes[:, 2:] -= boxes[:, :2]
         probs, threshold = found["masks"], self.settings.mask_threshold
         statistics = mask_statistics(probs, threshold)
-        detections = Detections(
+        return Detections(
             image_ids=[image_id] * len(boxes),
             category_ids=[self.settings.categories[k]["id"] for k in found["labels"].tolist()],
             class_scores=found["class_scores"].astype(float),
@@ -90,9 +116,17 @@ class OnnxDetector:
             **{name: found[name].astype(float) for name in _SCORES if name in found},
             extras=[{"mask_statistics": row} for row in statistics],
         )
-        if self.rescorer is None:
-            return detections
-        return self.rescorer.score(detections).added_to(detections)
+
+    def _example(self) -> Detections:
+        """Returns a detection that has all that the network gives, and nothing else."""
+        found: dict[str, NDArray[Any]] = {
+            name: np.full(1, 0.5, np.float32) for name in self._names
+        } | {
+            "boxes": np.array([[0, 0, 8, 8]], np.float32),
+            "labels": np.zeros(1, np.int64),
+            "masks": np.ones((1, 28, 28), np.float32),
+        }
+        return self._detections(found, 8, 8)
 
     def _run(self, feeds: dict[str, NDArray[np.float32]]) -> list[Any]:
         try:

@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from msrcnn_mm.errors import UserError
 
+from .image_files import lost_range, read_header
+from .inputs import Image
 from .model_file import ModelSettings, Resizing, require
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-"""Suffixes of images in a folder."""
 
 Pixels = NDArray[np.uint8]
 
@@ -30,24 +29,22 @@ class Prepared(NamedTuple):
     scale: NDArray[np.float32]
 
 
-def find_images(text: str) -> dict[str, Path]:
-    """Returns the images of an input by their names, in the order of the names.
+class ImageReader:
+    """Reads images as exported detectors take them: an :class:`.inputs.Reader`."""
 
-    Args:
-        text: An image, or a folder, whose subfolders are looked into.
+    def read(self, name: str, file: str) -> Image:
+        """Reads an image file; one that cannot be read has no pixels."""
+        try:
+            pixels = read_image(file)
+        except UserError as error:
+            return Image(name, None, str(error))
+        header, lost = read_header(file), lost_range(pixels, file)
+        notes = ("pages",) if header is not None and header.pages else ()
+        return Image(name, pixels, notes=(*notes, lost) if lost else notes)
 
-    Raises:
-        UserError: There is nothing of that name, or it holds no images.
-    """
-    path = Path(text).expanduser()
-    if path.is_file():
-        return {path.name: path}
-    if not path.is_dir():
-        raise UserError(f"{text}: no such image or folder")
-    files = sorted(f for f in path.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
-    if not files:
-        raise UserError(f"{text}: has no images ({', '.join(SUFFIXES)})")
-    return {file.relative_to(path).as_posix(): file for file in files}
+    def check(self, image: Image) -> Image:
+        """Returns a decoded image, whose channels fit."""
+        return image
 
 
 def read_image(path: str | Path) -> Pixels:

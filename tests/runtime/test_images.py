@@ -9,9 +9,11 @@ import pytest
 from mmdet.datasets.transforms import PackDetInputs
 from mmdet.models.data_preprocessors import DetDataPreprocessor
 from mmdet.registry import TRANSFORMS
+from PIL import Image as Pillow
 
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.runtime.images import find_images, prepare, read_image
+from msrcnn_mm.runtime.images import ImageReader, prepare, read_image
+from msrcnn_mm.runtime.inputs import find_images
 from msrcnn_mm.runtime.model_file import ModelSettings, Resizing
 
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
@@ -62,26 +64,40 @@ def test_images_are_prepared_as_by_the_pipeline(resizing: dict[str, Any]) -> Non
         assert found.scale == pytest.approx([*meta["scale_factor"]] * 2)
 
 
-def test_images_of_folders_and_what_is_no_image(tmp_path: Path) -> None:
+def test_images_as_they_come(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
     cv2.imwrite(str(tmp_path / "sub" / "a.PNG"), pixels)
     cv2.imwrite(str(tmp_path / "grey.png"), pixels[..., 0])
+    cv2.imwrite(str(tmp_path / "deep.png"), pixels.astype(np.uint16) * 4)
+    frames = [Pillow.new("RGB", (6, 4), (shade, 0, 0)) for shade in (0, 200)]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "text.jpg").write_text("no image")
-    (tmp_path / "notes.txt").write_text("")
-    found = find_images(str(tmp_path))
-    assert [*found] == ["empty.jpg", "grey.png", "sub/a.PNG", "text.jpg"]
-    assert (read_image(found["sub/a.PNG"]) == pixels).all()
-    assert read_image(found["grey.png"]).shape == (4, 6, 3)
+    source = find_images(str(tmp_path), tmp_path / "out")
+    found = {image.name: image for image in source.read(ImageReader(), 0)}
+    assert [*found] == ["deep.png", "empty.jpg", "grey.png", "moving.gif", "sub/a.PNG", "text.jpg"]
+    assert (found["sub/a.PNG"].pixels == pixels).all()
+    assert found["grey.png"].pixels.shape == (4, 6, 3)
+    assert {name: image.notes for name, image in found.items() if image.notes} == {
+        "moving.gif": ("pages",),
+        "deep.png": ("dark",),
+    }
     for name in ("empty.jpg", "text.jpg", "none.jpg"):
-        with pytest.raises(UserError, match=rf"the image .*{name} cannot be read"):
+        with pytest.raises(UserError, match=rf"the image .*{name} cannot be read") as caught:
             read_image(tmp_path / name)
-    with pytest.raises(UserError, match="no such image or folder"):
-        find_images(str(tmp_path / "none"))
-    (tmp_path / "bare").mkdir()
-    with pytest.raises(UserError, match="bare: has no images"):
-        find_images(str(tmp_path / "bare"))
+        assert name == "none.jpg" or found[name].reason == str(caught.value)
+
+
+def test_frames_of_a_video(tmp_path: Path) -> None:
+    path = tmp_path / "film.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 5, (32, 24))
+    for shade in (0, 100, 200):
+        writer.write(np.full((24, 32, 3), shade, np.uint8))
+    writer.release()
+    found = [*find_images(str(path), tmp_path / "out").read(ImageReader(), 1)]
+    assert [image.name for image in found] == ["film.avi/000002.jpg", "film.avi/000003.jpg"]
+    assert abs(int(found[1].pixels[0, 0, 0]) - 200) < 5
 
 
 def test_what_cannot_be_prepared_is_one_line() -> None:

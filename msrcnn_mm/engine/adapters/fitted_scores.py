@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-import numpy as np
 import torch
 from mmdet.structures import DetDataSample
 
-from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.errors import UserError, warn
 from msrcnn_mm.rescoring.rescorer import Rescorer, read_rescorer
 
@@ -85,14 +83,3 @@ def add_fitted_scores(sample: DetDataSample, rescorer: Rescorer) -> None:
     for name, column in rescorer.score(detections).columns().items():
         # In double precision: rounding would tie scores that differ.
         instances.set_field(torch.from_numpy(column).to(instances.scores.device), name)
-
-
-def class_scores_alone(class_scores: Sequence[Column]) -> Detections:
-    """Returns detections with nothing but their class scores, for a detector's fingerprint.
-
-    Args:
-        class_scores: (D,) of each image.
-    """
-    scores = np.concatenate([np.zeros(0), *class_scores])
-    images = np.repeat(np.arange(len(class_scores)), [len(one) for one in class_scores])
-    return Detections(images.tolist(), [0] * len(scores), scores)

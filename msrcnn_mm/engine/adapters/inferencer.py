@@ -15,12 +15,12 @@ from mmengine.registry import INFERENCERS
 from torch import nn
 
 from msrcnn_mm.coco.detections import SCORE_ENTRIES
+from msrcnn_mm.runtime.inputs import names_below_common_folder
 
 from ..checkpoints.fit import check_fit
 from .fitted_scores import add_fitted_scores, fitted_scores
 from .picture_files import (
     image_loader,
-    names_below_common_folder,
     numbered,
     picture_names,
     read_picture,

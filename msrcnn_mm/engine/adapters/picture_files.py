@@ -13,6 +13,7 @@ from mmengine.dataset import Compose
 from numpy.typing import NDArray
 
 from msrcnn_mm.report.pictures.image_files import to_8_bits
+from msrcnn_mm.runtime.inputs import names_below_common_folder
 
 from ..config.walk import loads_images
 
@@ -40,22 +41,6 @@ def picture_names(paths: Sequence[str]) -> list[str]:
 def writable_name(name: str) -> str:
     """Returns an image's name, with ``.png`` behind it where OpenCV cannot write its format."""
     return name if cv2.haveImageWriter(name) else f"{name}.png"
-
-
-def names_below_common_folder(paths: Sequence[str]) -> list[str]:
-    """Returns the paths of images below the folder that all of them share.
-
-    Images of one folder keep their file names. No name leads out of the folder that it is joined
-    to.
-
-    Args:
-        paths: Paths or addresses of images.
-    """
-    if not paths:
-        return []
-    files = [os.path.abspath(path) for path in paths]  # noqa: PTH100, pathlib keeps ".."
-    folder = os.path.commonpath([os.path.dirname(file) for file in files])  # noqa: PTH120
-    return [file.removeprefix(folder).lstrip(os.sep) for file in files]
 
 
 def numbered(name: str) -> Iterator[str]:

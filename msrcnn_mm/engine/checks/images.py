@@ -3,25 +3,23 @@
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmdet.datasets import CocoDataset
-from PIL import Image
 
 from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError, warn
+from msrcnn_mm.runtime.image_files import Header, lost_range, read_header
 
 from ..config.walk import is_local, loading_step
-from .loaded_images import COLOR_TYPES, IN_COLOR, Loader, channels_of, lost_range, size_of
+from .loaded_images import COLOR_TYPES, IN_COLOR, Loader, channels_of, size_of
 from .missing_images import other_name, present_images
 
 # Opening takes some 0.1 ms on a disk and ten times that on a network; more would hold up COCO.
 _OPENED = 2000
 _LOADED = 20  # of each kind, or
 _PIXELS = 3e8  # together: decoding takes some 10 ns a pixel
-_ORIENTATION = 0x0112  # EXIF tag; from 5 on width and height change places
 
 _WARNINGS = {
     "pages": "{count} of {opened} images that were opened have several pages or frames, of which "
@@ -85,47 +83,6 @@ def check_images(
         return
     stride = -(-len(present) // _OPENED)
     _LoadedImages(loader, file.path, where, trained).check(present[::stride])
-
-
-@dataclass(frozen=True)
-class Header:
-    """The properties of a file that Pillow reads from its header.
-
-    Attributes:
-        kind: What decides how a loader treats the file: format, bits, orientation, pages.
-        size: Width and height.
-        orientation: EXIF's, from 1 to 8.
-        pages: Whether there are several pages or frames.
-    """
-
-    kind: tuple[Any, ...]
-    size: tuple[int, int]
-    orientation: int
-    pages: bool
-
-    @property
-    def is_square(self) -> bool:
-        """True if height equals width, so that turning the image keeps its size."""
-        return self.size[0] == self.size[1]
-
-
-def read_header(path: Any) -> Header | None:
-    """Returns a file's header; None if Pillow does not read it, which says nothing of loaders."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, about large images and odd headers
-            with Image.open(path) as image:
-                # asked of a PNG without EXIF, Pillow would decode all of it
-                has_exif = "exif" in image.info or image.format == "TIFF"
-                orientation = image.getexif().get(_ORIENTATION, 1) if has_exif else 1
-                # the second picture of a camera's MPO is a preview or the other eye's
-                pages = image.format != "MPO" and getattr(image, "is_animated", False)
-                decoder = image.tile[0][3] if image.tile else None  # has the bits of a colour
-                bits = decoder[0] if isinstance(decoder, tuple) else decoder
-                kind = (image.format, image.mode, bits, orientation, pages)
-                return Header(kind, image.size, orientation, pages)
-    except Exception:  # Pillow's readers raise anything on a file that they do not know
-        return None
 
 
 class _LoadedImages:

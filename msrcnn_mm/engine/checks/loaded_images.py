@@ -3,12 +3,8 @@
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-import cv2
-import mmcv
-import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmdet.datasets.transforms import Albu
 from mmdet.models.data_preprocessors import DetDataPreprocessor
@@ -17,6 +13,7 @@ from mmengine.config import Config
 from numpy.typing import NDArray
 
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.runtime.image_files import lost_range
 
 from ..config.walk import class_of, loads_images, parts, setting_of
 
@@ -32,9 +29,6 @@ IN_COLOR = (
 _PACKAGES = {"tifffile": "tifffile", "turbojpeg": "PyTurboJPEG"}  # of mmcv's optional backends
 _KNOWN = ("mmcv", "mmdet", "msrcnn_mm")  # packages whose transforms keep the number of channels
 _SETTINGS = ("color_type", "imdecode_backend")
-_SAMPLE = 500  # pixels along each side of which values are looked at
-_DARK = 64  # of 256: fewer levels than 6 bits hold
-_WHITE = 0.1  # share of the values
 
 
 class Loader:
@@ -170,42 +164,3 @@ def channels_of(pixels: NDArray[Any]) -> int:
 def size_of(pixels: NDArray[Any]) -> tuple[int, int]:
     """Returns width and height of a loaded image."""
     return pixels.shape[1], pixels.shape[0]
-
-
-def lost_range(pixels: NDArray[Any], path: Any) -> str | None:
-    """Returns how an image of more than 8 bits lost its values by being read as 8.
-
-    Args:
-        pixels: The loaded image, of any type.
-        path: Its file; a list of files is not looked at.
-
-    Returns:
-        ``dark`` if 99.9 % of the values are below 64 of 255; ``white`` if a tenth of them or more
-        are 255 that differ in the file; None if neither is so, or the file has 8 bits.
-    """
-    if not isinstance(path, str):
-        return None
-    sample = _sample(pixels)
-    if not np.array_equal(sample, sample.astype(np.uint8)):
-        return None
-    dark = (sample < _DARK).mean() >= 0.999
-    white = (sample == 255).mean()
-    if not dark and white < _WHITE:
-        return None
-    try:
-        own = mmcv.imfrombytes(Path(path).read_bytes(), flag="unchanged")
-    except (cv2.error, OSError):
-        return None
-    if own is None or own.dtype == np.uint8 or not own.any():
-        return None
-    if dark:
-        return "dark"
-    own = _sample(own)
-    return "white" if white > 2 * (own >= 0.98 * own.max()).mean() else None
-
-
-def _sample(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Returns some of an image's pixels, without a fourth channel."""
-    down, right = (max(1, side // _SAMPLE) for side in pixels.shape[:2])
-    sample = pixels[::down, ::right]
-    return sample[..., :3] if sample.ndim > 2 else sample

@@ -50,7 +50,7 @@ def in_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def in_int8(
-    model: onnx.ModelProto, settings: ModelSettings, images: Sequence[Path]
+    model: onnx.ModelProto, settings: ModelSettings, images: Sequence[str | Path]
 ) -> onnx.ModelProto:
     """Has convolutions and fully connected layers compute in integers of 8 bits.
 
@@ -83,7 +83,7 @@ def in_int8(
 class _Images(CalibrationDataReader):
     """Gives the calibration the inputs of one image after the other."""
 
-    def __init__(self, images: Sequence[Path], settings: ModelSettings) -> None:
+    def __init__(self, images: Sequence[str | Path], settings: ModelSettings) -> None:
         self._feeds: Iterator[dict[str, Any]] = (
             dict(image=inputs.image, size=inputs.size)
             for inputs in (prepare(read_image(path), settings) for path in images)

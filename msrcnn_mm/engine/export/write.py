@@ -39,7 +39,7 @@ def export(
     checkpoint: str,
     out: Path,
     precision: str = "fp32",
-    images: Sequence[Path] = (),
+    images: Sequence[str | Path] = (),
 ) -> ModelSettings:
     """Exports a detector.
 

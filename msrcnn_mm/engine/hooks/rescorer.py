@@ -12,6 +12,7 @@ from torch.utils.hooks import RemovableHandle
 
 from msrcnn_mm.coco.detections import Column
 from msrcnn_mm.errors import warn
+from msrcnn_mm.rescoring.fingerprints import class_scores_alone
 from msrcnn_mm.rescoring.rescorer import Rescorer
 
 from ..adapters.coco_dataset import meta_of
@@ -19,7 +20,6 @@ from ..adapters.fitted_scores import (
     OLD_SETTING,
     SETTING,
     add_fitted_scores,
-    class_scores_alone,
     fitted_scores,
 )
 from ..adapters.predictions import bare_model, change_predictions

@@ -10,12 +10,13 @@ from mmengine.registry import init_default_scope
 
 from msrcnn_mm.app.model import Found
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.runtime.chosen import Choice
+from msrcnn_mm.runtime.inputs import Image
 
 from ..adapters.picture_files import to_picture
 from ..config.errors import StartedHook, config_mistakes_as_user_errors
-from .chosen import Choice
-from .inputs import Image, read_image
 from .predictor import Predictor
+from .reader import PipelineReader
 
 _NOTES = {
     "pages": "The file has several pages or frames, of which this is the first.",
@@ -24,7 +25,7 @@ _NOTES = {
     "white": "The file has more than 8 bits and comes out clipped to white: scale its values to the"
     " whole range of 8 bits, or set imdecode_backend='cv2'.",
 }
-"""Key of :data:`.inputs.NOTES` -> the same, of one image."""
+"""Key of :data:`msrcnn_mm.runtime.inputs.NOTES` -> the same, of one image."""
 
 
 class PageModel:
@@ -79,7 +80,7 @@ class PageModel:
         Raises:
             UserError: The image cannot be read, or the pipeline fails on it.
         """
-        image = read_image(name, str(file), self._predictor.loader)
+        image = PipelineReader(self._predictor.loader).read(name, str(file))
         (record,) = self._predictor.predict([image], 1)
         if image.pixels is None or "skipped" in record:
             raise UserError(record["skipped"].replace(str(file), name))

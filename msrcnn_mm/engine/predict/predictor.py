@@ -28,6 +28,9 @@ from msrcnn_mm.evaluation.protocol import (
 )
 from msrcnn_mm.evaluation.rankings import filled_scores
 from msrcnn_mm.rescoring.rescorer import read_rescorer
+from msrcnn_mm.runtime.chosen import Choice
+from msrcnn_mm.runtime.inputs import Image
+from msrcnn_mm.runtime.journal import Record
 
 from ..adapters.inferencer import MaskScoringInferencer
 from ..adapters.picture_files import to_picture, writable_name
@@ -37,9 +40,6 @@ from ..checks.loaded_images import Loader, accepted_channels, size_of
 from ..checks.model import check_heads, check_masks, check_thresholds
 from ..config.walk import loading_step
 from ..runs.testing import annotations_of_test, rescorer_of
-from .chosen import Choice
-from .inputs import Image
-from .journal import Record
 from .tiles import Tile, joined, tiles_of
 
 _FIELDS = {

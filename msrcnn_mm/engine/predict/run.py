@@ -1,30 +1,24 @@
 """Predicts all images of a source, or those that a killed run has left."""
 
-import hashlib
 import json
-import sys
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from tqdm import tqdm
 
-from msrcnn_mm.errors import UserError, warn
+from msrcnn_mm.errors import warn
+from msrcnn_mm.runtime.chosen import Choice
+from msrcnn_mm.runtime.inputs import Image, Source
+from msrcnn_mm.runtime.journal import Record, file_hash, text_hash
+from msrcnn_mm.runtime.outputs import Outputs, Summary
+from msrcnn_mm.runtime.run import begin, finish, predict_images
 
-from ..adapters.fitted_scores import class_scores_alone
 from ..config.errors import StartedHook, config_mistakes_as_user_errors
 from ..runs.testing import rescorer_of
 from ..views.detector import MultiView
-from .chosen import Choice
-from .inputs import Image, Source
-from .journal import Journal, Record
-from .outputs import Outputs, Summary, write_outputs
 from .predictor import Predictor, test_pipeline
-
-_LOGGED = 30  # seconds between two lines of progress in a file
+from .reader import PipelineReader
 
 
 class Run(NamedTuple):
@@ -55,12 +49,12 @@ class Run(NamedTuple):
         parts = [self.config.model, test_pipeline(self.config)]
         rescorer = rescorer_of(self.config)
         return {
-            "model": _hash(json.dumps(parts, default=str, sort_keys=True).encode()),
-            "checkpoint": _file_hash(self.checkpoint),
-            "rescorer": None if rescorer is None else _file_hash(rescorer),
+            "model": text_hash(json.dumps(parts, default=str, sort_keys=True)),
+            "checkpoint": file_hash(self.checkpoint),
+            "rescorer": None if rescorer is None else file_hash(rescorer),
             "--tiles": self.tiles,
             "inputs": source.fingerprint(),
-            "categories": _hash(json.dumps(categories).encode()),
+            "categories": text_hash(json.dumps(categories)),
             "--draw, --score-by, --score-thr": [*self.choice] if outputs.draw else None,
         }
 
@@ -94,70 +88,19 @@ def predict(run: Run, source: Source, outputs: Outputs, overwrite: bool = False)
         if isinstance(model, MultiView):
             model.swapped_labels()
         settings = run.settings(source, outputs, predictor.categories)
-        journal = Journal(outputs.journal, settings, overwrite)
-        if overwrite:
-            outputs.remove()
-        if journal.done:
-            print(f"{journal.done} images of an unfinished run are not predicted again")
-        try:
-            for records in _predicted(run, source, predictor, journal):
-                start.started = True
-                journal.append(records)
-                for record in records:
-                    if "skipped" in record:
-                        warn(f"{record['skipped']}: skipped")
-        except KeyboardInterrupt:
-            print(f"{journal.path} keeps {journal.done} images: the same command goes on")
-            raise
-    summary = write_outputs(outputs, journal, predictor.categories, run.choice)
-    if not summary.images:
-        journal.remove()
-        outputs.remove()
-        raise UserError(f"none of {len(summary.skipped)} images can be predicted")
-    _warn(predictor, summary)
-    journal.remove()
-    return summary
+        journal = begin(outputs, settings, overwrite)
+        reader = PipelineReader(predictor.loader)
 
+        def started(images: Sequence[Image], first: int) -> list[Record]:
+            records = predictor.predict(images, first)
+            start.started = True
+            return records
 
-def _predicted(
-    run: Run, source: Source, predictor: Predictor, journal: Journal
-) -> Iterator[list[Record]]:
-    """Predicts the images that are left, in batches, and shows the progress."""
-    images: Iterator[Image] = source.read(predictor.loader, journal.done)
-    progress = tqdm(
-        desc="predict",
-        unit="image",
-        total=len(source) or None,
-        initial=journal.done,
-        mininterval=0.1 if sys.stderr.isatty() else _LOGGED,
-    )
-    with progress:
-        while batch := [*islice(images, run.batch_size)]:
-            yield predictor.predict(batch, journal.done + 1)
-            progress.update(len(batch))
-
-
-def _warn(predictor: Predictor, summary: Summary) -> None:
-    """Warns of a mirror that swaps classes, and of a re-scorer fitted for another detector."""
-    inferencer = predictor.inferencer
-    if isinstance(inferencer.model, MultiView):
-        warning = inferencer.model.tally.swap_warning(inferencer.model.dataset_meta["classes"])
+        predict_images(source, reader, started, run.batch_size, journal)
+    rescorer = predictor.inferencer.rescorer
+    summary = finish(outputs, journal, predictor.categories, run.choice, rescorer)
+    if isinstance(model, MultiView):
+        warning = model.tally.swap_warning(model.dataset_meta["classes"])
         if warning is not None:
             warn(warning)
-    if inferencer.rescorer is not None:
-        seen = class_scores_alone(summary.class_scores)
-        difference = inferencer.rescorer.detector_difference(seen)
-        if difference:
-            warn(f"{difference}; fit one on results of this model")
-
-
-def _file_hash(path: str) -> str:
-    """Returns a hash of a file's content; of an address itself."""
-    if "://" in path:
-        return _hash(path.encode())
-    with Path(path).expanduser().open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
+    return summary

@@ -12,13 +12,13 @@ from PIL import Image as Pillow
 
 from msrcnn_mm.app.content import content
 from msrcnn_mm.app.uploads import check_image
-from msrcnn_mm.engine.predict.chosen import Choice
-from msrcnn_mm.engine.predict.inputs import find_images
-from msrcnn_mm.engine.predict.outputs import Outputs
 from msrcnn_mm.engine.predict.page_model import PageModel
 from msrcnn_mm.engine.predict.run import Run, predict
 from msrcnn_mm.engine.runs.testing import add_views
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.runtime.chosen import Choice
+from msrcnn_mm.runtime.inputs import find_images
+from msrcnn_mm.runtime.outputs import Outputs
 from tests.support import tiny
 from tests.support.coco_files import write_data_set
 from tests.support.small_runs import CLASSES, small_config

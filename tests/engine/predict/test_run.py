@@ -16,15 +16,15 @@ from msrcnn_mm import MaskScoringInferencer
 from msrcnn_mm.coco.annotations import AnnotationFile, load_annotations
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.engine.adapters.visualizer import MaskScoreVisualizer
-from msrcnn_mm.engine.predict.chosen import Choice
-from msrcnn_mm.engine.predict.inputs import Image, find_images
-from msrcnn_mm.engine.predict.journal import Record
-from msrcnn_mm.engine.predict.outputs import Outputs, Summary
 from msrcnn_mm.engine.predict.predictor import Predictor
 from msrcnn_mm.engine.predict.run import Run, predict
 from msrcnn_mm.engine.runs.testing import add_views
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import mask_areas
+from msrcnn_mm.runtime.chosen import Choice
+from msrcnn_mm.runtime.inputs import Image, find_images
+from msrcnn_mm.runtime.journal import Record
+from msrcnn_mm.runtime.outputs import Outputs, Summary
 from tests.support import tiny
 from tests.support.coco_files import write_data_set
 from tests.support.small_runs import CLASSES, small_config

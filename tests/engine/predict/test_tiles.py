@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pycocotools.mask as mask_utils
 import pytest
+from msrcnn_mm.engine.predict.chosen import Choice
+from msrcnn_mm.engine.predict.inputs import Image
 from numpy.typing import NDArray
 
 from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.engine.predict.chosen import Choice
-from msrcnn_mm.engine.predict.inputs import Image
 from msrcnn_mm.engine.predict.predictor import Predictor
 from msrcnn_mm.engine.predict.tiles import Tile, joined, tiles_of
 from msrcnn_mm.evaluation.overlaps import mask_areas

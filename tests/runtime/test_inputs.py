@@ -5,12 +5,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from mmdet.apis.det_inferencer import IMG_EXTENSIONS
 from mmengine.registry import init_default_scope
 from PIL import Image as Pillow
 
 from msrcnn_mm.engine.checks.loaded_images import Loader
-from msrcnn_mm.engine.predict.inputs import Image, Source, find_images
+from msrcnn_mm.engine.predict.reader import PipelineReader
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.runtime.inputs import IMAGES, Image, Source, find_images, images_of_folder
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
 
@@ -28,7 +30,7 @@ def put(path: Path, shade: int = 9) -> Path:
 
 
 def read(source: Source, loader: Loader, start: int = 0) -> list[Image]:
-    return list(source.read(loader, start))
+    return list(source.read(PipelineReader(loader), start))
 
 
 def names(text: object, pictures: Path = Path("nowhere")) -> list[str]:
@@ -50,6 +52,14 @@ def test_a_folder_with_its_subfolders(
     before = source.fingerprint()
     (tmp_path / "b.png").write_bytes(b"")
     assert source.fingerprint() != before
+
+
+def test_suffixes_are_those_of_mmdetection_and_gif(tmp_path: Path) -> None:
+    assert (*IMG_EXTENSIONS, ".gif") == IMAGES
+    put(tmp_path / "a.GIF")
+    assert images_of_folder(tmp_path) == [str(tmp_path / "a.GIF")]
+    with pytest.raises(UserError, match=r"a\.GIF: no such folder of images"):
+        images_of_folder(tmp_path / "a.GIF")
 
 
 def test_patterns_and_one_image(tmp_path: Path) -> None:

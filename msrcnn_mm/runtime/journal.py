@@ -1,5 +1,6 @@
 """Keeps the images that a run has finished in a file, so that a run that was killed can go on."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -99,3 +100,16 @@ class Journal:
     def remove(self) -> None:
         """Removes the file."""
         self.path.unlink(missing_ok=True)
+
+
+def file_hash(path: str) -> str:
+    """Returns a hash of a file's content; of an address itself."""
+    if "://" in path:
+        return text_hash(path)
+    with Path(path).expanduser().open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def text_hash(text: str) -> str:
+    """Returns a hash of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

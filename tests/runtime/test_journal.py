@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from msrcnn_mm.engine.predict.journal import Journal
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.runtime.journal import Journal
 
 SETTINGS = {"model": "abc", "inputs": "def"}
 

@@ -1,22 +1,21 @@
 """Finds the images that an input names, and reads them one after the other."""
 
 import glob
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import cv2
-from mmdet.apis.det_inferencer import IMG_EXTENSIONS
 from numpy.typing import NDArray
 
 from msrcnn_mm.errors import UserError, first_names, warn
 
-from ..adapters.picture_files import names_below_common_folder
-from ..checks.images import read_header
-from ..checks.loaded_images import Loader, channels_of, lost_range
+from .journal import text_hash
+from .model_file import require
+
+IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif")
+"""Suffixes of images in a folder: those of MMDetection's inferencer, and GIF."""
 
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 """Suffixes of videos."""
@@ -27,8 +26,8 @@ class Image(NamedTuple):
 
     Attributes:
         name: Its path below the folder that the images share.
-        pixels: (H, W) or (H, W, channels), as the pipeline's loader gives them; None if the image
-            cannot be read.
+        pixels: (H, W) or (H, W, channels), as the reader gives them; None if the image cannot be
+            read.
         reason: Why it cannot be read; empty if it can.
         notes: Keys of :data:`NOTES` that are true of it.
     """
@@ -49,6 +48,16 @@ NOTES = {
 """Note on an image -> what is true of it, for a warning that counts such images."""
 
 
+class Reader(Protocol):
+    """Reads images as a detector takes them."""
+
+    def read(self, name: str, file: str) -> Image:
+        """Reads an image file; one that cannot be read has no pixels."""
+
+    def check(self, image: Image) -> Image:
+        """Returns a decoded image; without its pixels if the detector does not take it."""
+
+
 class Source(Protocol):
     """Images in an order that stays the same."""
 
@@ -58,7 +67,7 @@ class Source(Protocol):
     def fingerprint(self) -> str:
         """Returns a text that is another one for other images."""
 
-    def read(self, loader: Loader, start: int) -> Iterator[Image]:
+    def read(self, reader: Reader, start: int) -> Iterator[Image]:
         """Reads the images from number ``start`` on, counted from 0."""
 
 
@@ -79,17 +88,19 @@ class ImageFiles:
 
     def fingerprint(self) -> str:
         """Returns a hash of the files' names and sizes."""
-        return _hash(
-            [
-                [name, os.path.getsize(file) if os.path.isfile(file) else None]  # noqa: PTH113, PTH202
-                for name, file in zip(self.names, self.files, strict=True)
-            ]
-        )
+        sizes = [
+            [name, os.path.getsize(file) if os.path.isfile(file) else None]  # noqa: PTH113, PTH202
+            for name, file in zip(self.names, self.files, strict=True)
+        ]
+        return text_hash(json.dumps(sizes))
 
-    def read(self, loader: Loader, start: int) -> Iterator[Image]:
+    def read(self, reader: Reader, start: int) -> Iterator[Image]:
         """Reads the images from number ``start`` on."""
         for name, file in zip(self.names[start:], self.files[start:], strict=True):
-            yield read_image(name, file, loader)
+            if Path(file).is_file():
+                yield reader.read(name, file)
+            else:
+                yield Image(name, None, f"there is no file {file}")
 
 
 class Video:
@@ -105,7 +116,7 @@ class Video:
     def __init__(self, path: Path) -> None:
         self.path = path
         capture = self._open()
-        self._frames = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self._frames = max(0, int(capture.get(require("cv2").CAP_PROP_FRAME_COUNT)))
         capture.release()
 
     def __len__(self) -> int:
@@ -113,9 +124,9 @@ class Video:
 
     def fingerprint(self) -> str:
         """Returns a hash of the file's name and size."""
-        return _hash([self.path.name, self.path.stat().st_size])
+        return text_hash(json.dumps([self.path.name, self.path.stat().st_size]))
 
-    def read(self, loader: Loader, start: int) -> Iterator[Image]:
+    def read(self, reader: Reader, start: int) -> Iterator[Image]:
         """Reads the frames from number ``start`` on; warns if the video ends before its end."""
         capture = self._open()
         number = 0
@@ -127,7 +138,7 @@ class Video:
                 is_read, pixels = capture.retrieve()
                 name = f"{self.path.name}/{number:06}.jpg"
                 if is_read:
-                    yield _checked(Image(name, pixels), loader)
+                    yield reader.check(Image(name, pixels))
                 else:
                     yield Image(name, None, f"frame {number} of {self.path} cannot be decoded")
         finally:
@@ -138,8 +149,8 @@ class Video:
                 " says: the file may be damaged"
             )
 
-    def _open(self) -> cv2.VideoCapture:
-        capture = cv2.VideoCapture(str(self.path))
+    def _open(self) -> Any:
+        capture = require("cv2").VideoCapture(str(self.path))
         if not capture.isOpened():
             raise UserError(f"{self.path}: is not a video that OpenCV can read: convert it to MP4")
         return capture
@@ -161,7 +172,7 @@ def find_images(text: str, pictures: Path) -> Source:
     """
     path = Path(text).expanduser()
     if path.is_dir():
-        files = _images_of_folder(path, pictures)
+        files = images_of_folder(path, pictures)
         return ImageFiles(files, [os.path.relpath(file, path) for file in files])
     if path.is_file() and path.suffix.lower() in VIDEOS:
         return Video(path)
@@ -180,17 +191,29 @@ def find_images(text: str, pictures: Path) -> Source:
     return ImageFiles(files, names_below_common_folder(files))
 
 
-def _images_of_folder(folder: Path, pictures: Path) -> list[str]:
-    """Returns the sorted files of a folder and its subfolders that have an image's suffix."""
+def images_of_folder(folder: Path, pictures: Path | None = None) -> list[str]:
+    """Returns the sorted files of a folder and its subfolders that have an image's suffix.
+
+    Hidden files are left out, and others with a warning that counts them.
+
+    Args:
+        folder: The folder.
+        pictures: A folder that is left out; None for none.
+
+    Raises:
+        UserError: It is no folder, or holds no images.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder of images")
     files = [
         str(file)
         for file in sorted(folder.rglob("*"))
         if file.is_file() and not file.name.startswith(".") and not _is_inside(file, pictures)
     ]
-    images = [file for file in files if file.lower().endswith((*IMG_EXTENSIONS, ".gif"))]
+    images = [file for file in files if file.lower().endswith(IMAGES)]
     others = sorted({Path(file).suffix or "no suffix" for file in set(files) - set(images)})
     if not images:
-        raise UserError(f"{folder}: has no images ({', '.join(IMG_EXTENSIONS)}, .gif)")
+        raise UserError(f"{folder}: has no images ({', '.join(IMAGES)})")
     if others:
         warn(
             f"{folder}: {len(files) - len(images)} files are no images by their names"
@@ -215,44 +238,21 @@ def _listed(path: Path) -> list[str]:
     return unique
 
 
-def _is_inside(file: str | Path, folder: Path) -> bool:
-    return Path(file).absolute().is_relative_to(folder.absolute())
+def _is_inside(file: str | Path, folder: Path | None) -> bool:
+    return folder is not None and Path(file).absolute().is_relative_to(folder.absolute())
 
 
-def read_image(name: str, file: str, loader: Loader) -> Image:
-    """Reads an image file.
+def names_below_common_folder(paths: Sequence[str]) -> list[str]:
+    """Returns the paths of images below the folder that all of them share.
+
+    Images of one folder keep their file names. No name leads out of the folder that it is joined
+    to.
 
     Args:
-        name: The image's name.
-        file: Its path.
-        loader: The pipeline's loader.
+        paths: Paths or addresses of images.
     """
-    if not Path(file).is_file():
-        return Image(name, None, f"there is no file {file}")
-    try:
-        pixels = loader.load(dict(img_path=file))
-    except UserError as error:
-        return Image(name, None, str(error))
-    if pixels is None:
-        return Image(name, None, f"the image {file} cannot be read by {loader.name}")
-    header = read_header(file)
-    notes = ("pages",) if header is not None and header.pages and loader.reads_one_page else ()
-    lost = lost_range(pixels, file)
-    return _checked(Image(name, pixels, notes=(*notes, lost) if lost else notes), loader)
-
-
-def _checked(image: Image, loader: Loader) -> Image:
-    """Returns an image; without its pixels if the model does not take its channels."""
-    assert image.pixels is not None
-    channels = channels_of(image.pixels)
-    if loader.channels is None or channels in loader.channels:
-        return image
-    reason = (
-        f"{image.name} has {channels} channels, but the model takes {loader.channels.start}: set"
-        " color_type='color' in LoadImageFromFile of the test pipeline"
-    )
-    return Image(image.name, None, reason)
-
-
-def _hash(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+    if not paths:
+        return []
+    files = [os.path.abspath(path) for path in paths]  # noqa: PTH100, pathlib keeps ".."
+    folder = os.path.commonpath([os.path.dirname(file) for file in files])  # noqa: PTH120
+    return [file.removeprefix(folder).lstrip(os.sep) for file in files]

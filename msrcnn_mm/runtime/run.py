@@ -1,0 +1,111 @@
+"""Predicts all images of a source, or those that a killed run has left."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from tqdm import tqdm
+
+from msrcnn_mm.errors import UserError, warn
+from msrcnn_mm.rescoring.fingerprints import class_scores_alone
+from msrcnn_mm.rescoring.rescorer import Rescorer
+
+from .chosen import Choice
+from .inputs import Image, Reader, Source
+from .journal import Journal, Record
+from .outputs import Outputs, Summary, write_outputs
+
+_LOGGED = 30  # seconds between two lines of progress in a file
+
+
+def begin(outputs: Outputs, settings: Mapping[str, Any], overwrite: bool) -> Journal:
+    """Returns the finished images of an unfinished run of the same settings, or none.
+
+    Args:
+        outputs: The files to write, which :meth:`.Outputs.refuse_to_overwrite` allows.
+        settings: All on which predictions and pictures depend, by the name for messages.
+        overwrite: Whether to replace the outputs of another run, finished or not.
+
+    Raises:
+        UserError: An unfinished run has other settings, or its file cannot be read.
+    """
+    journal = Journal(outputs.journal, settings, overwrite)
+    if overwrite:
+        outputs.remove()
+    if journal.done:
+        print(f"{journal.done} images of an unfinished run are not predicted again")
+    return journal
+
+
+def predict_images(
+    source: Source,
+    reader: Reader,
+    predict: Callable[[Sequence[Image], int], list[Record]],
+    batch_size: int,
+    journal: Journal,
+) -> None:
+    """Predicts the images that are left, in batches, and shows the progress.
+
+    Args:
+        source: The images.
+        reader: Reads them.
+        predict: Returns a record of each of some images, the first of which has the given id.
+        batch_size: Images that are predicted at once.
+        journal: The finished images, to which the others are added.
+
+    Raises:
+        UserError: The file of finished images cannot be written, or what ``predict`` raises.
+    """
+    images: Iterator[Image] = source.read(reader, journal.done)
+    progress = tqdm(
+        desc="predict",
+        unit="image",
+        total=len(source) or None,
+        initial=journal.done,
+        mininterval=0.1 if sys.stderr.isatty() else _LOGGED,
+    )
+    try:
+        with progress:
+            while batch := [*islice(images, batch_size)]:
+                records = predict(batch, journal.done + 1)
+                progress.update(len(batch))
+                journal.append(records)
+                for record in records:
+                    if "skipped" in record:
+                        warn(f"{record['skipped']}: skipped")
+    except KeyboardInterrupt:
+        print(f"{journal.path} keeps {journal.done} images: the same command goes on")
+        raise
+
+
+def finish(
+    outputs: Outputs,
+    journal: Journal,
+    categories: Sequence[Mapping[str, Any]],
+    choice: Choice,
+    rescorer: Rescorer | None,
+) -> Summary:
+    """Writes the outputs of a run, and warns of a re-scorer that was fitted for another detector.
+
+    Args:
+        outputs: Where and what to write.
+        journal: The finished images, all of them; its file is removed.
+        categories: ``id`` and ``name`` of each class.
+        choice: Selects the detections that are traced and counted.
+        rescorer: That of the run; None for none.
+
+    Raises:
+        UserError: No image could be predicted, or a file cannot be written.
+    """
+    summary = write_outputs(outputs, journal, categories, choice)
+    if not summary.images:
+        journal.remove()
+        outputs.remove()
+        raise UserError(f"none of {len(summary.skipped)} images can be predicted")
+    if rescorer is not None:
+        difference = rescorer.detector_difference(class_scores_alone(summary.class_scores))
+        if difference:
+            warn(f"{difference}; fit one on results of this model")
+    journal.remove()
+    return summary
