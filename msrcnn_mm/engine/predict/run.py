@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from msrcnn_mm.errors import UserError, warn
 
-from ..adapters.fitted_scores import class_scores_alone
+from ..adapters.rescored_scores import class_scores_alone
 from ..config.errors import StartedHook, config_mistakes_as_user_errors
 from ..runs.testing import rescorer_of
 from ..views.detector import MultiView
