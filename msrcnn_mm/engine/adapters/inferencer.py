@@ -18,13 +18,13 @@ from msrcnn_mm.coco.detections import SCORE_ENTRIES
 from msrcnn_mm.runtime.inputs import names_below_common_folder
 
 from ..checkpoints.fit import check_fit
-from .fitted_scores import add_fitted_scores, fitted_scores
 from .picture_files import (
     image_loader,
     numbered,
     picture_names,
     read_picture,
 )
+from .rescored_scores import add_rescored_scores, read_named_rescorer
 
 
 @INFERENCERS.register_module()
@@ -59,7 +59,7 @@ class MaskScoringInferencer(DetInferencer):
         settings = getattr(self.model, "test_cfg", None) or {}
         classes = (getattr(self.model, "dataset_meta", None) or {}).get("classes")
         views = getattr(self.model, "view_kinds", ())
-        self.rescorer = fitted_scores(settings, classes, views)
+        self.rescorer = read_named_rescorer(settings, classes, views)
         self._names: dict[str, tuple[str, str]] = {}  # by input: picture, predictions
         self._owners: dict[Path, str | int] = {}  # written file -> input
 
@@ -85,7 +85,7 @@ class MaskScoringInferencer(DetInferencer):
         samples = super().forward(inputs, **kwargs)
         if self.rescorer is not None:
             for sample in samples:
-                add_fitted_scores(sample, self.rescorer)
+                add_rescored_scores(sample, self.rescorer)
         return samples
 
     def visualize(

@@ -16,13 +16,13 @@ from msrcnn_mm.rescoring.fingerprints import class_scores_alone
 from msrcnn_mm.rescoring.rescorer import Rescorer
 
 from ..adapters.coco_dataset import meta_of
-from ..adapters.fitted_scores import (
+from ..adapters.predictions import bare_model, change_predictions
+from ..adapters.rescored_scores import (
     OLD_SETTING,
     SETTING,
-    add_fitted_scores,
-    fitted_scores,
+    add_rescored_scores,
+    read_named_rescorer,
 )
-from ..adapters.predictions import bare_model, change_predictions
 
 
 @HOOKS.register_module(name=["RescorerHook", "CalibrationHook"])
@@ -75,12 +75,12 @@ class RescorerHook(Hook):
         model = bare_model(runner.model)
         settings: Any = self.files or getattr(model, "test_cfg", None) or {}
         classes = meta_of(getattr(runner, loop).dataloader.dataset).get("classes")
-        self._rescorer = fitted_scores(settings, classes, getattr(model, "view_kinds", ()))
+        self._rescorer = read_named_rescorer(settings, classes, getattr(model, "view_kinds", ()))
         self._class_scores = []
         if self._rescorer is not None:
             self._handle = change_predictions(runner.model, self._rescore)
 
     def _rescore(self, sample: DetDataSample) -> None:
         assert self._rescorer is not None
-        add_fitted_scores(sample, self._rescorer)
+        add_rescored_scores(sample, self._rescorer)
         self._class_scores.append(sample.pred_instances.scores.cpu().numpy().astype(float))

@@ -9,7 +9,7 @@ from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.rescoring.rescorer import read_rescorer
 
-from ..adapters.fitted_scores import OLD_SETTING, SETTING, rescorer_file
+from ..adapters.rescored_scores import OLD_SETTING, SETTING, rescorer_file
 from ..checks.evaluators import coco_metrics, metrics_of
 from ..checks.model import check_masks
 from ..config.walk import as_list, leaf_datasets

@@ -10,7 +10,7 @@ import torch
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import HOOKS
 
-from msrcnn_mm.engine.adapters import fitted_scores
+from msrcnn_mm.engine.adapters import rescored_scores
 from msrcnn_mm.engine.hooks.rescorer import RescorerHook
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.rescoring.calibrators.calibrated_score import CalibratedScore
@@ -228,7 +228,7 @@ def test_a_model_with_views(fitted: Path, tmp_path: Path) -> None:
 
 def test_old_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = write(tmp_path / "c.json", "exponents", "class_score", Exponents([1.0]))
-    fitted_scores._warn_of_old_name.cache_clear()
+    rescored_scores._warn_of_old_name.cache_clear()
     model = torch.nn.Identity()
     for hook in (RescorerHook(calibration=file), RescorerHook(calibration=file)):
         hook.before_test(runner_of(model))

@@ -44,7 +44,7 @@ def _warn_of_old_name() -> None:
     warn(f"model.test_cfg.{OLD_SETTING} is now called model.test_cfg.{SETTING}")
 
 
-def fitted_scores(
+def read_named_rescorer(
     settings: Mapping[str, Any], classes: Sequence[str] | None, views: Sequence[str] = ()
 ) -> Rescorer | None:
     """Reads the re-scorer that settings name.
@@ -68,7 +68,7 @@ def fitted_scores(
     return rescorer
 
 
-def add_fitted_scores(sample: DetDataSample, rescorer: Rescorer) -> None:
+def add_rescored_scores(sample: DetDataSample, rescorer: Rescorer) -> None:
     """Adds a re-scorer's columns, (D,) in double precision, to one image's D predictions.
 
     Raises:
