@@ -16,20 +16,21 @@ from pathlib import Path
 import numpy as np
 import pycocotools.mask as mask_utils
 from mmengine.registry import init_default_scope
-from msrcnn_mm.engine.predict.chosen import Choice
-from msrcnn_mm.engine.predict.inputs import Image, read_image
 from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.engine.config.file import load_config
 from msrcnn_mm.engine.predict.predictor import Predictor
+from msrcnn_mm.engine.predict.reader import PipelineReader
 from msrcnn_mm.engine.predict.tiles import in_image, tiles_of
 from msrcnn_mm.evaluation.average_precision import curves
 from msrcnn_mm.evaluation.overlaps import find_overlaps, progress
 from msrcnn_mm.evaluation.protocol import coco_protocol, words
 from msrcnn_mm.evaluation.rankings import filled_scores
 from msrcnn_mm.evaluation.summaries import text_table
+from msrcnn_mm.runtime.chosen import Choice
+from msrcnn_mm.runtime.inputs import Image
 
 WAYS = ("whole", "tiles apart", "tiles joined")
 
@@ -100,9 +101,10 @@ def main() -> None:
     init_default_scope("mmdet")
     config = load_config(args.config, None, None, "none")
     model = Comparison(config, args.checkpoint, None, Choice(None, args.score_thr), None)
+    reader = PipelineReader(model.loader)
     for image_id, image in progress(large.items(), "images"):
         file = str(args.images / image["file_name"])
-        model.compare(read_image(image["file_name"], file, model.loader), image_id, args.side)
+        model.compare(reader.read(image["file_name"], file), image_id, args.side)
     rows = []
     for way in WAYS:
         detections = Detections.concatenate(model.found[way])

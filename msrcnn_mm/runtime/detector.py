@@ -91,7 +91,7 @@ class OnnxDetector:
         inputs = prepare(pixels, self.settings)
         feeds = {"image": inputs.image, "size": inputs.size}
         found = dict(zip(self._names, self._run(feeds), strict=True))
-        found["boxes"] /= inputs.scale
+        found["boxes"] = found["boxes"] / inputs.scale
         height, width = pixels.shape[:2]
         detections = self._detections(found, height, width, image_id)
         if self.rescorer is None:

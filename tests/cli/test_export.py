@@ -1,5 +1,7 @@
 """The options of the command export, and its errors, each in one line."""
 
+from pathlib import Path
+
 import pytest
 
 from msrcnn_mm.cli import export
@@ -23,6 +25,17 @@ def test_mistakes_are_one_line(words: list[str], says: str) -> None:
     with pytest.raises(UserError, match=says) as caught:
         export.main([DEMO, "none.pth", *words])
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_is_replaced_only_where_asked(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="needs onnxscript: requirements/onnx.txt")
+    path = tmp_path / "m.onnx"
+    path.write_text("mine")
+    with pytest.raises(UserError, match=r"m\.onnx: exists: name another file, or add --overwrite"):
+        export.main([DEMO, "none.pth", str(path)])
+    with pytest.raises(UserError, match=r"none\.pth: no such checkpoint file"):
+        export.main([DEMO, "none.pth", str(path), "--overwrite"])
+    assert path.read_text() == "mine"
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,12 @@ def test_other_detectors_are_told_apart(scores, images, message):
     assert difference is not None and message in difference
 
 
+def test_the_share_below_a_class_score():
+    scores = drawn(0, 5000)
+    for at in (0.0, 0.05, 0.3, 1.0):
+        assert abs(fingerprint(scores, 100).share_below(at) - (scores <= at).mean()) < 0.01
+
+
 def test_equal_scores():
     same = fingerprint(np.full(100, 0.5), 10)
     assert same.difference(same) is None

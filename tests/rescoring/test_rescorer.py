@@ -17,7 +17,7 @@ from msrcnn_mm.evaluation.overlaps import find_overlaps
 from msrcnn_mm.evaluation.protocol import coco_protocol
 from msrcnn_mm.rescoring.features.agreement import with_agreement
 from msrcnn_mm.rescoring.features.views import View
-from msrcnn_mm.rescoring.fingerprints import annotation_fingerprints
+from msrcnn_mm.rescoring.fingerprints import DetectorFingerprint, annotation_fingerprints
 from msrcnn_mm.rescoring.rescorer import Rescorer, read_rescorer
 from msrcnn_mm.rescoring.rescorer_fit import Targets, fit_rescorer, targets_of
 from tests.support.coco_scenes import as_coco, random_scene, worked_scene
@@ -183,6 +183,15 @@ def test_few_images_do_not_tell_the_detector(fitted: Rescorer) -> None:
     assert "another detector" in str(fitted.detector_difference(sure))
     few = [one for one in sure.to_rows() if one["image_id"] in sorted(set(sure.image_ids))[:9]]
     assert fitted.detector_difference(Detections.from_rows(few)) is None
+
+
+def test_another_threshold_is_known_before_the_results(fitted: Rescorer) -> None:
+    scores = [number / 20 for number in range(21)]
+    known = replace(fitted, detector=DetectorFingerprint(scores, 9.0))
+    known.check_threshold(0.35)
+    with pytest.raises(UserError, match=r"which 50% of those that .* lower model\.test_cfg\.rcnn"):
+        known.check_threshold(0.5)
+    replace(fitted, detector=None).check_threshold(1.0)
 
 
 def test_detections_without_a_feature_are_scored_by_the_others(fitted: Rescorer) -> None:

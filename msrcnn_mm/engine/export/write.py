@@ -4,9 +4,13 @@ import hashlib
 import logging
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
+from traceback import walk_tb
+from typing import Any
 
 import onnx
 import torch
@@ -117,25 +121,7 @@ def to_onnx(detector: nn.Module, divisor: int) -> onnx.ModelProto:
     names = ["boxes", "labels", "class_scores", "foreground_probs", "masks"]
     if hasattr(detector.roi_head, "mask_iou_head"):
         names[3:3] = ["mask_ious", "mask_scores"]
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch.export about its own code
-        try:
-            program = torch.onnx.export(
-                *(network, example),
-                input_names=["image", "size"],
-                output_names=names,
-                opset_version=OPSET,
-                dynamo=True,
-                dynamic_shapes=(sides, None),
-                custom_translation_table=TRANSLATIONS,
-                verbose=False,
-            )
-        except torch.onnx.errors.OnnxExporterError as error:
-            reason = next((line for line in str(error.__cause__ or error).splitlines() if line), "")
-            raise UserError(f"the detector cannot be exported: {reason[:200]}") from error
-    assert program is not None
-    model = program.model_proto
+    model = translated(network, example, ["image", "size"], names, (sides, None))
     if not all(side.dim_param for side in model.graph.input[0].type.tensor_type.shape.dim[2:]):
         raise UserError(
             f"the detector takes images of one size alone with pad_size_divisor={divisor}: set"
@@ -144,6 +130,63 @@ def to_onnx(detector: nn.Module, divisor: int) -> onnx.ModelProto:
     for output in model.graph.output:
         output.type.tensor_type.shape.dim[0].dim_param = "detections"
     return model
+
+
+def translated(
+    network: nn.Module,
+    example: tuple[torch.Tensor, ...],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    shapes: tuple[Any, ...],
+) -> onnx.ModelProto:
+    """Returns a network as an ONNX model, without torch's messages.
+
+    Args:
+        network: The network.
+        example: Its inputs.
+        inputs: Their names.
+        outputs: Names of the outputs.
+        shapes: What is dynamic of each input, as ``torch.export`` takes it.
+
+    Raises:
+        UserError: A module of the network cannot be exported.
+    """
+    names = {id(module): name for name, module in network.named_modules() if name}
+    with torch.no_grad(), _quiet():
+        try:
+            program = torch.onnx.export(
+                *(network, example),
+                input_names=inputs,
+                output_names=outputs,
+                opset_version=OPSET,
+                dynamo=True,
+                dynamic_shapes=shapes,
+                custom_translation_table=TRANSLATIONS,
+                verbose=False,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            cause = error.__cause__ or error
+            callers = [frame.f_locals.get("self") for frame, _ in walk_tb(cause.__traceback__)]
+            blamed = [names[id(caller)] for caller in callers if id(caller) in names]
+            reason = next((line for line in str(cause).splitlines() if line), type(cause).__name__)
+            raise UserError(
+                f"{blamed[-1] if blamed else 'the detector'} cannot be exported: {reason[:200]}"
+            ) from error
+    assert program is not None
+    return program.model_proto
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Drops warnings of torch about its own code, and the graph that a failing export prints."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 def with_settings(model: onnx.ModelProto, settings: ModelSettings) -> onnx.ModelProto:

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections import OrderedDict
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,61 +14,94 @@ import pycocotools.mask as mask_utils
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.structures import InstanceData
 
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.engine.adapters.inferencer import MaskScoringInferencer
 from msrcnn_mm.engine.adapters.predictions import to_arrays, to_detections
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.rescoring.rescorer import Rescorer
 from msrcnn_mm.runtime.detector import OnnxDetector
+from msrcnn_mm.runtime.images import prepare
 from tests.support import tiny
 from tests.support.coco_files import write_data_set
+from tests.support.fitted_rescorers import rescorer_of
 from tests.support.small_runs import CLASSES, small_config
 
 for package in ("onnx", "onnxruntime", "onnxscript"):
     pytest.importorskip(package, reason=f"needs {package}: requirements/onnx.txt")
 
-IMAGES = [(40, 60), (97, 64), (33, 32)]
+IMAGES = [(52, 60), (97, 64), (33, 32)]  # much padding has equal scores, in no order
+NMS_PRE = 60  # fewer than the anchors of the first level
+FINEST = 8  # so that boxes of these images are pooled from several levels
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Makes ``tiny.py``, ``weights.pth``, ``model.onnx``, exported by the command, and images."""
+    """Makes a Mask Scoring R-CNN, ``tiny``, a Mask R-CNN, ``plain``, and images.
+
+    Of each there are ``.py``, ``.pth`` and ``.onnx``, exported by the command.
+    """
     root = small_config(write_data_set(tmp_path_factory.mktemp("own") / "data", CLASSES)).parent
     config = Config.fromfile(root / "tiny.py")
     config.model.test_cfg.rcnn.score_thr = 0.01
+    config.model.test_cfg.rpn.nms_pre = NMS_PRE
+    config.model.backbone.update(  # fewer layers are exported faster
+        num_stages=2, out_indices=(0, 1), strides=(1, 2), dilations=(1, 1)
+    )
+    config.model.neck.update(in_channels=[8, 16], num_outs=3)
+    config.model.rpn_head.anchor_generator.strides = [4, 8, 16]
+    for name in ("bbox_roi_extractor", "mask_roi_extractor"):
+        config.model.roi_head[name].update(finest_scale=FINEST, featmap_strides=[4, 8])
     config.dump(root / "tiny.py")
-    model = tiny.build(config)
-    for name, parameter in model.named_parameters():  # else all masks and scores are alike
-        if name.endswith("bias"):
-            torch.nn.init.normal_(parameter, std=0.3)
-    torch.save(dict(state_dict=model.state_dict()), root / "weights.pth")
+    plain = config.copy()
+    plain.model.type = "MaskRCNN"
+    plain.model.roi_head.type = "StandardRoIHead"
+    for name in ("mask_iou_head", "mask_iou_roi_extractor"):
+        plain.model.roi_head.pop(name, None)
+    plain.model.train_cfg.rcnn.pop("mask_thr_binary", None)
+    plain.dump(root / "plain.py")
+    for name in ("tiny", "plain"):
+        model = tiny.build(Config.fromfile(root / f"{name}.py"))
+        for key, parameter in model.named_parameters():  # else all masks and scores are alike
+            if key.endswith("bias"):
+                torch.nn.init.normal_(parameter, std=0.3)
+            elif key.endswith(("rpn_conv.weight", "rpn_cls.weight", "fc_cls.weight")):
+                parameter.data *= 10
+        torch.save(dict(state_dict=model.state_dict()), root / f"{name}.pth")
+        files = [str(root / f"{name}.{suffix}") for suffix in ("py", "pth", "onnx")]
+        import_module("msrcnn_mm.cli.export").main(files)
     (root / "in").mkdir()
     for number, size in enumerate(IMAGES):
         pixels = np.random.default_rng(number).integers(0, 256, (*size, 3), np.uint8)
         cv2.imwrite(str(root / "in" / f"{number}.png"), cv2.blur(pixels, (5, 5)))
-    import_module("msrcnn_mm.cli.export").main(
-        [str(root / name) for name in ("tiny.py", "weights.pth", "model.onnx")]
-    )
     return root
 
 
 @pytest.fixture(scope="module")
-def inferencer(root: Path) -> MaskScoringInferencer:
-    config, weights = str(root / "tiny.py"), str(root / "weights.pth")
-    return MaskScoringInferencer(config, weights, device="cpu", show_progress=False)
+def inferencers(root: Path) -> dict[str, MaskScoringInferencer]:
+    return {
+        name: MaskScoringInferencer(
+            str(root / f"{name}.py"), str(root / f"{name}.pth"), device="cpu", show_progress=False
+        )
+        for name in ("tiny", "plain")
+    }
 
 
-def by_torch(inferencer: MaskScoringInferencer, pixels: np.ndarray, ids: list[int]) -> Detections:
+def samples_of(inferencer: MaskScoringInferencer, pixels: np.ndarray) -> InstanceData:
     inputs = [(pixels, inferencer.pipeline(pixels))]
     (sample,) = inferencer.forward(inferencer.collate_fn(inputs)[1])
-    return to_detections(to_arrays(sample.pred_instances), 1, ids)
+    return sample.pred_instances
 
 
 def compare(found: Detections, expected: Detections) -> None:
     assert len(found) == len(expected) > 0
     assert found.category_ids == expected.category_ids
     for name in ("class_scores", "mask_ious", "mask_scores"):
+        if getattr(expected, name) is None:
+            assert getattr(found, name) is None
+            continue
         assert getattr(found, name) == pytest.approx(getattr(expected, name), abs=1e-5), name
     # a cell whose probability rounds to the other side of the threshold counts here
     assert found.foreground_probs == pytest.approx(expected.foreground_probs, abs=2e-3)
@@ -78,15 +113,86 @@ def compare(found: Detections, expected: Detections) -> None:
         assert mine["mask_statistics"] == expected_row
 
 
+@pytest.mark.parametrize("name", ["tiny", "plain"])
 def test_detections_are_those_of_the_detector(
-    root: Path, inferencer: MaskScoringInferencer
+    root: Path, inferencers: dict[str, MaskScoringInferencer], name: str
 ) -> None:
-    detector = OnnxDetector(root / "model.onnx", threads=1)
+    detector = OnnxDetector(root / f"{name}.onnx", threads=1)
     ids = [category["id"] for category in detector.settings.categories]
     assert detector.settings.classes == [*CLASSES]
+    assert ("mask_score" in detector.scores) == (name == "tiny")
+    levels = set()
     for number in range(len(IMAGES)):
         pixels = cv2.imread(str(root / "in" / f"{number}.png"))
-        compare(detector.predict(pixels), by_torch(inferencer, pixels, ids))
+        expected = to_detections(to_arrays(samples_of(inferencers[name], pixels)), 1, ids)
+        found = detector.predict(pixels)
+        compare(found, expected)
+        inputs = prepare(pixels, detector.settings)
+        assert inputs.image.shape[2] * inputs.image.shape[3] / 16 * 3 > NMS_PRE
+        sides = np.sqrt((found.boxes[:, 2:] * inputs.scale[:2]).prod(axis=1))
+        levels |= {*np.floor(np.log2(sides / FINEST + 1e-6)).clip(0, 1).astype(int).tolist()}
+    assert levels == {0, 1}
+
+
+@pytest.fixture(scope="module")
+def rescorer(root: Path, inferencers: dict[str, MaskScoringInferencer]) -> Rescorer:
+    """Fits a re-scorer to the Mask Scoring R-CNN's results in PyTorch."""
+    random = np.random.default_rng(9)
+    images = [cv2.blur(random.integers(0, 256, (48, 48, 3), np.uint8), (5, 5)) for _ in range(12)]
+    fitted = rescorer_of([samples_of(inferencers["tiny"], one) for one in images], CLASSES)
+    fitted.write(root / "rescorer.json")
+    return fitted
+
+
+def test_rescored_scores_are_those_of_results_of_pytorch(
+    root: Path, inferencers: dict[str, MaskScoringInferencer], rescorer: Rescorer
+) -> None:
+    detector = OnnxDetector(root / "tiny.onnx", root / "rescorer.json")
+    ids = [category["id"] for category in detector.settings.categories]
+    for number in range(len(IMAGES)):
+        pixels = cv2.imread(str(root / "in" / f"{number}.png"))
+        torchs = to_detections(to_arrays(samples_of(inferencers["tiny"], pixels)), 1, ids)
+        expected = rescorer.score(torchs).added_to(torchs)
+        found = detector.predict(pixels)
+        assert len({*expected.rescored_scores.tolist()}) > 5
+        for name in ("rescored_scores", "expected_ious", "expected_precisions"):
+            assert getattr(found, name) == pytest.approx(getattr(expected, name), abs=1e-6)
+
+
+def test_rescorers_that_do_not_fit_are_refused_at_the_start(
+    root: Path, tmp_path: Path, rescorer: Rescorer
+) -> None:
+    command = import_module("msrcnn_mm.cli.predict_onnx").main
+    low = replace(rescorer.detector, score_quantiles=[0.0001 * k for k in range(21)])
+    for name, other, says in (
+        ("plain", rescorer, "the results lack mask_iou, which the re-scorer was fitted with: fit"),
+        ("tiny", replace(rescorer, classes=["cat"]), "not fitted on the model's disk, box, star"),
+        (
+            "tiny",
+            replace(rescorer, detector=low),
+            "no class scores up to 0.01, which 100% of",
+        ),
+    ):
+        other.write(tmp_path / "r.json")
+        words = [str(root / "in"), str(root / f"{name}.onnx"), "--out", str(tmp_path / "out")]
+        with pytest.raises(UserError, match=rf"^\S+r\.json: .*{says}") as caught:
+            command([*words, "--rescorer", str(tmp_path / "r.json")])
+        assert "\n" not in str(caught.value)
+        assert [*(tmp_path / "out").iterdir()] == []
+
+
+class Branching(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + 1 if x.sum() > 0 else x
+
+
+def test_a_failure_is_one_line(capfd: pytest.CaptureFixture) -> None:
+    write = import_module("msrcnn_mm.engine.export.write")
+    network = torch.nn.Sequential(OrderedDict(stem=torch.nn.ReLU(), head=Branching()))
+    with pytest.raises(UserError, match=r"^head cannot be exported: Could not guard on") as caught:
+        write.translated(network, (torch.ones(2),), ["x"], ["y"], (None,))
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_norms_of_the_heads_are_replaced() -> None:
@@ -108,12 +214,12 @@ def test_norms_of_the_heads_are_replaced() -> None:
 
 def test_an_image_without_detections(root: Path, tmp_path: Path) -> None:
     onnx = import_module("onnx")
-    model = onnx.load(root / "model.onnx")
+    model = onnx.load(root / "tiny.onnx")
     names = {tensor.name: tensor for tensor in model.graph.initializer}
     bias = names["detector.roi_head.bbox_head.fc_cls.bias"]
     bias.CopyFrom(onnx.numpy_helper.from_array(np.float32([0, 0, 0, 99]), bias.name))
-    onnx.save(model, tmp_path / "model.onnx")
-    found = OnnxDetector(tmp_path / "model.onnx").predict(np.zeros((50, 40, 3), np.uint8))
+    onnx.save(model, tmp_path / "tiny.onnx")
+    found = OnnxDetector(tmp_path / "tiny.onnx").predict(np.zeros((50, 40, 3), np.uint8))
     assert len(found) == 0 and found.masks == [] and found.boxes.shape == (0, 4)
 
 
@@ -121,7 +227,7 @@ def test_other_precisions(root: Path, tmp_path: Path) -> None:
     onnx = import_module("onnx")
     precision = import_module("msrcnn_mm.engine.export.precision")
     write = import_module("msrcnn_mm.engine.export.write")
-    whole = OnnxDetector(root / "model.onnx")
+    whole = OnnxDetector(root / "tiny.onnx")
     images = sorted((root / "in").iterdir())
     pixels = cv2.imread(str(images[1]))
     expected = whole.predict(pixels)
@@ -130,20 +236,20 @@ def test_other_precisions(root: Path, tmp_path: Path) -> None:
         "int8": lambda model: precision.in_int8(model, whole.settings, images),
     }
     for name, change in changes.items():
-        model = change(onnx.load(root / "model.onnx"))
+        model = change(onnx.load(root / "tiny.onnx"))
         path = tmp_path / f"{name}.onnx"
         write.write_model(write.with_settings(model, whole.settings), path)
         found = OnnxDetector(path).predict(pixels)
         assert len(found) > 0
         gap = abs(found.class_scores[0] - expected.class_scores[0])
         assert 0 < gap < {"fp16": 0.01, "int8": 0.2}[name]
-        assert path.stat().st_size < 0.9 * (root / "model.onnx").stat().st_size
+        assert path.stat().st_size < 0.9 * (root / "tiny.onnx").stat().st_size
     kinds = {node.op_type for node in model.graph.node}
     assert "QuantizeLinear" in kinds and "QLinearConv" not in kinds
 
 
 def test_the_file_has_standard_operators_alone(root: Path) -> None:
-    model = import_module("onnx").load(root / "model.onnx")
+    model = import_module("onnx").load(root / "tiny.onnx")
     assert {node.domain for node in model.graph.node} <= {"", "ai.onnx"}
     assert not model.functions
     kinds = {node.op_type for node in model.graph.node}
@@ -151,22 +257,46 @@ def test_the_file_has_standard_operators_alone(root: Path) -> None:
     import_module("onnx.checker").check_model(model)
 
 
-def test_predict_onnx(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_predict_onnx_goes_on_where_it_was_killed(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     command = import_module("msrcnn_mm.cli.predict_onnx").main
-    folder = tmp_path / "in"
+    folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     for path in (root / "in").iterdir():
         (folder / path.name).symlink_to(path)
     (folder / "broken.png").write_text("")
-    words = [str(folder), str(root / "model.onnx"), "--out", str(tmp_path / "out")]
+    (folder / "notes.md").write_text("")
+    words = [str(folder), str(root / "tiny.onnx"), "--csv", "--out", str(out)]
+    calls: list[int] = []
+    original = OnnxDetector.predict
+
+    def spy(self: OnnxDetector, pixels: np.ndarray, image_id: int = 1) -> Detections:
+        calls.append(image_id)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(self, pixels, image_id)
+
+    monkeypatch.setattr(OnnxDetector, "predict", spy)
+    with pytest.raises(KeyboardInterrupt):
+        command(words)
+    assert [path.name for path in out.iterdir()] == ["unfinished.jsonl"]
+    with pytest.raises(UserError, match=r"other settings \(model\): give that run's to finish it"):
+        command([str(folder), str(root / "plain.onnx"), "--out", str(out)])
     command(words)
+    assert calls == [1, 2, 3, 3]
     shown = capsys.readouterr()
+    assert "1 files are no images by their names (.md) and are left out" in shown.err
     assert "broken.png cannot be read" in shown.err and "3 images, 1 skipped" in shown.out
-    images = json.loads((tmp_path / "out" / "images.json").read_text())
+    images = json.loads((out / "images.json").read_text())
     assert [image["file_name"] for image in images["images"]] == ["0.png", "1.png", "2.png"]
-    detections = load_results(tmp_path / "out" / "results.json")
-    assert {*detections.image_ids} == {image["id"] for image in images["images"]}
+    detections = load_results(out / "results.json")
     assert detections.mask_scores is not None and detections.foreground_probs is not None
+    detector, rows = OnnxDetector(root / "tiny.onnx"), []
+    for image in images["images"]:
+        pixels = cv2.imread(str(folder / image["file_name"]))
+        rows += original(detector, pixels, image["id"]).to_rows()
+    assert json.loads((out / "results.json").read_text()) == rows
     with pytest.raises(UserError, match=r"results\.json: exists: name another folder by --out"):
         command(words)
     command([*words, "--overwrite"])
@@ -174,9 +304,9 @@ def test_predict_onnx(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture)
 
 def test_the_page_shows_it(root: Path, tmp_path: Path) -> None:
     app_onnx = import_module("msrcnn_mm.app.onnx_model")
-    path = str(root / "model.onnx")
+    path = str(root / "tiny.onnx")
     model = app_onnx.OnnxModel(path)
-    assert (model.name, [c["name"] for c in model.categories]) == ("model.onnx", [*CLASSES])
+    assert (model.name, [c["name"] for c in model.categories]) == ("tiny.onnx", [*CLASSES])
     found = model.find(root / "in" / "1.png", "mine.png")
     pixels = cv2.imread(str(root / "in" / "1.png"))
     assert (found.picture == pixels[..., ::-1]).all()
@@ -191,8 +321,8 @@ def test_the_page_shows_it(root: Path, tmp_path: Path) -> None:
 def test_the_benchmark_runs(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    words: list[Any] = [root / "tiny.py", root / "weights.pth", root / "val.json"]
-    words += [root / "val", root / "model.onnx", "--count", "1"]
+    words: list[Any] = [root / "tiny.py", root / "tiny.pth", root / "val.json"]
+    words += [root / "val", root / "tiny.onnx", "--count", "1"]
     monkeypatch.setattr(sys, "argv", ["onnx_runtime", *map(str, words)])
     import_module("benchmarks.onnx_runtime").main()
     assert "without counterpart: 0" in capsys.readouterr().out

@@ -7,8 +7,6 @@ from types import SimpleNamespace
 import numpy as np
 import pycocotools.mask as mask_utils
 import pytest
-from msrcnn_mm.engine.predict.chosen import Choice
-from msrcnn_mm.engine.predict.inputs import Image
 from numpy.typing import NDArray
 
 from msrcnn_mm.coco.detections import Detections
@@ -17,6 +15,8 @@ from msrcnn_mm.engine.predict.tiles import Tile, joined, tiles_of
 from msrcnn_mm.evaluation.overlaps import mask_areas
 from msrcnn_mm.rescoring.features.collect import features_of
 from msrcnn_mm.rescoring.rescored import Rescored
+from msrcnn_mm.runtime.chosen import Choice
+from msrcnn_mm.runtime.inputs import Image
 from tests.support.coco_scenes import encode
 
 HEIGHT, WIDTH = 100, 160
