@@ -96,6 +96,8 @@ def main() -> None:
     parser.add_argument("--amp", action="store_true", help="mixed precision")
     parser.add_argument("--json", type=Path, help="file to add the figures to")
     args = parser.parse_args()
+    if args.steps < 2 * args.block:
+        parser.error("--steps must be at least twice --block: the first block warms up")
     detectors = build_detectors(args.device)
     detectors.pop("Mask R-CNN")
     runs = {}
