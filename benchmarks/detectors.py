@@ -22,6 +22,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from benchmarks.mask_iou_targets import ellipses
 from msrcnn_mm.registration import register_all
 
 CONFIG = Path(__file__).parents[1] / "configs" / "ms_rcnn" / "ms-rcnn_r50_fpn_1x_coco.py"
@@ -61,6 +62,10 @@ def give_proposals(detector: TwoStageDetector, count: int = 1000) -> None:
 
     So the mask branch gets as many positive RoIs as its sampler allows, 128 an image, as in late
     training; an untrained RPN finds few. The RPN runs as always.
+
+    Args:
+        detector: The detector, which is changed.
+        count: Proposals of an image. Half of them lie near an instance, half far from it.
     """
     rpn_head = detector.rpn_head
     stock = type(rpn_head).loss_and_predict
@@ -73,7 +78,6 @@ def give_proposals(detector: TwoStageDetector, count: int = 1000) -> None:
             boxes = sample.gt_instances.bboxes
             boxes = getattr(boxes, "tensor", boxes)
             noise = torch.Generator().manual_seed(0)
-            # Half of the proposals lie near an instance, half lie far from it.
             scale = torch.cat((torch.full((count // 2,), 0.07), torch.full((count // 2,), 1.0)))
             moves = (torch.randn(count, 4, generator=noise) * scale[:, None]).to(boxes)
             near = boxes.repeat(-(-count // len(boxes)), 1)[:count]
@@ -94,29 +98,13 @@ def give_proposals(detector: TwoStageDetector, count: int = 1000) -> None:
     rpn_head.loss_and_predict = loss_and_predict
 
 
-def ellipses(instances: int, shape: tuple[int, int], seed: int = 0) -> np.ndarray:
-    """Returns masks of random ellipses of 20 to 500 pixels, (instances, height, width) uint8."""
-    rng = np.random.default_rng(seed)
-    height, width = shape
-    masks = np.zeros((instances, height, width), np.uint8)
-    for mask in masks:
-        cy, cx = rng.uniform(0, height), rng.uniform(0, width)
-        ry, rx = np.exp(rng.uniform(np.log(10), np.log(250), 2))
-        top, bottom = max(0, int(cy - ry)), min(height, int(cy + ry) + 2)
-        left, right = max(0, int(cx - rx)), min(width, int(cx + rx) + 2)
-        ys, xs = np.mgrid[top:bottom, left:right]
-        mask[top:bottom, left:right] = ((ys - cy) / ry) ** 2 + ((xs - cx) / rx) ** 2 < 1
-        mask[int(cy), int(cx)] = 1
-    return masks
-
-
 def training_batch(images: int, instances: int, shape: tuple[int, int]) -> dict[str, list]:
     """Makes random images with ellipses as ground truth, in the form of a data loader."""
     inputs, samples = [], []
     for i in range(images):
         noise = torch.Generator().manual_seed(i)
         inputs.append(torch.randint(0, 256, (3, *shape), generator=noise, dtype=torch.uint8))
-        masks = BitmapMasks(ellipses(instances, shape, seed=i), *shape)
+        masks = BitmapMasks(ellipses(instances, shape, np.random.default_rng(i)), *shape)
         boxes = torch.as_tensor(masks.get_bboxes(HorizontalBoxes).tensor)
         sample = DetDataSample(
             metainfo=dict(

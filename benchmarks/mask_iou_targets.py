@@ -37,16 +37,24 @@ def accuracy(scenes: int) -> None:
         print(f"  {name:9} mean {mean:.4f}  95% {high:.4f}  max {most:.4f}")
 
 
+def ellipses(instances: int, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Returns masks of ellipses of 20 to 500 pixels, (instances, height, width) uint8."""
+    height, width = shape
+    masks = np.zeros((instances, height, width), np.uint8)
+    for mask in masks:
+        cy, cx = rng.uniform(0, height), rng.uniform(0, width)
+        ry, rx = np.exp(rng.uniform(np.log(10), np.log(250), 2))
+        top, left = max(0, int(cy - ry)), max(0, int(cx - rx))
+        crop = mask[top : int(cy + ry) + 2, left : int(cx + rx) + 2]
+        ys, xs = np.ogrid[top : top + crop.shape[0], left : left + crop.shape[1]]
+        crop[((ys - cy) / ry) ** 2 + ((xs - cx) / rx) ** 2 < 1] = 1
+    return masks
+
+
 def image_scene(rois: int, instances: int) -> Scene:
     """Returns an image of 800 x 1333 with ellipses of many sizes, and RoIs near them."""
     rng = np.random.default_rng(0)
-    ys, xs = np.mgrid[:800, :1333]
-    masks = np.zeros((instances, 800, 1333), np.uint8)
-    for mask in masks:
-        cy, cx = rng.uniform(0, 800), rng.uniform(0, 1333)
-        ry, rx = np.exp(rng.uniform(np.log(10), np.log(250), 2))
-        mask[((ys - cy) / ry) ** 2 + ((xs - cx) / rx) ** 2 < 1] = 1
-    masks = masks[masks.any(axis=(1, 2))]
+    masks = ellipses(instances, (800, 1333), rng)
     inds = rng.integers(0, len(masks), rois)
     boxes = np.stack([tight_box(masks[i]) for i in inds]) + rng.normal(0, 5, (rois, 4))
     logits = rng.normal(0, 3, (rois, 28, 28)).astype(np.float32)

@@ -119,6 +119,8 @@ def main() -> None:
             split(seed)
             done += 1
     except KeyboardInterrupt:
+        if not done:
+            raise
         print(f"stopped after {done} of {args.splits} splits")
     header = ["score", "accepted", "of", "promises made", "broken in the rest"]
     print(f"{total} images: {fit} fit, {check - fit} check, {total - check} are the rest")

@@ -12,6 +12,7 @@ import argparse
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pycocotools.mask as mask_utils
@@ -38,11 +39,14 @@ WAYS = ("whole", "tiles apart", "tiles joined")
 class Comparison(Predictor):
     """A predictor that keeps the detections of an image in each way, ``found``."""
 
-    found: defaultdict[str, list[Detections]] = defaultdict(list)
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.found: defaultdict[str, list[Detections]] = defaultdict(list)
 
     def compare(self, image: Image, image_id: int, side: int) -> None:
         """Predicts an image as a whole and in tiles."""
-        for way, self._side in ((WAYS[0], None), (WAYS[2], side)):
+        for way, tiles_of_side in ((WAYS[0], None), (WAYS[2], side)):
+            self._side = tiles_of_side
             (record,) = self.predict([image], image_id)
             self.found[way].append(Detections.from_rows(record["detections"]))
 

@@ -14,7 +14,7 @@ from msrcnn_mm.runtime.detector import OnnxDetector
 from msrcnn_mm.runtime.images import ImageReader
 from msrcnn_mm.runtime.inputs import Image, find_images
 from msrcnn_mm.runtime.journal import Record, file_hash
-from msrcnn_mm.runtime.run import begin, finish, predict_images
+from msrcnn_mm.runtime.run import begin, finish, predict_images, record_of
 
 from .onnx_arguments import OnnxArgumentParser
 from .output_paths import writable_folder
@@ -64,19 +64,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _record(detector: OnnxDetector, image: Image, number: int) -> Record:
     """Returns the record of an image, which is skipped if it cannot be predicted."""
-    skipped = dict(id=number, file_name=image.name)
     if image.pixels is None:
-        return {**skipped, "skipped": image.reason}
+        return record_of(image, number, None)
     try:
-        detections = detector.predict(image.pixels, number)
+        return record_of(image, number, detector.predict(image.pixels, number))
     except UserError as error:
-        return {**skipped, "skipped": f"{image.name}: {error}"}
-    height, width = image.pixels.shape[:2]
-    return dict(
-        id=number,
-        file_name=image.name,
-        width=width,
-        height=height,
-        notes=image.notes,
-        detections=detections.to_rows(),
-    )
+        return record_of(image._replace(reason=f"{image.name}: {error}"), number, None)

@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import UserError, warn
 from msrcnn_mm.rescoring.fingerprints import class_scores_alone
 from msrcnn_mm.rescoring.rescorer import Rescorer
@@ -36,6 +37,22 @@ def begin(outputs: Outputs, settings: Mapping[str, Any], overwrite: bool) -> Jou
     if journal.done:
         print(f"{journal.done} images of an unfinished run are not predicted again")
     return journal
+
+
+def record_of(image: Image, number: int, detections: Detections | None) -> Record:
+    """Returns the record of an image.
+
+    Args:
+        image: The image.
+        number: Its id.
+        detections: Its detections; None if it is skipped for its ``reason``.
+    """
+    record: Record = dict(id=number, file_name=image.name)
+    if detections is None or image.pixels is None:
+        return {**record, "skipped": image.reason}
+    height, width = image.pixels.shape[:2]
+    rows = detections.to_rows()
+    return {**record, "width": width, "height": height, "notes": image.notes, "detections": rows}
 
 
 def predict_images(

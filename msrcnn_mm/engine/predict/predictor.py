@@ -31,6 +31,7 @@ from msrcnn_mm.rescoring.rescorer import read_rescorer
 from msrcnn_mm.runtime.chosen import Choice
 from msrcnn_mm.runtime.inputs import Image
 from msrcnn_mm.runtime.journal import Record
+from msrcnn_mm.runtime.run import record_of
 
 from ..adapters.inferencer import MaskScoringInferencer
 from ..adapters.picture_files import to_picture, writable_name
@@ -134,7 +135,7 @@ class Predictor:
             for (place, _, _), sample in zip(batch, samples, strict=True):
                 parts[place].append(self._detections(sample, first + place))
         return [
-            dict(id=number, file_name=image.name, skipped=image.reason)
+            record_of(image, number, None)
             if image.pixels is None
             else self._record(image, number, own)
             for number, (image, own) in enumerate(zip(images, parts, strict=True), first)
@@ -187,14 +188,7 @@ class Predictor:
                 if len(tiles) > 1:
                     name = name.with_name(f"{name.stem}_{left}_{top}{name.suffix}")
                 self._draw(str(name), image.pixels[top:bottom, left:right], tile, selected, score)
-        return dict(
-            id=number,
-            file_name=image.name,
-            width=width,
-            height=height,
-            notes=image.notes,
-            detections=detections.to_rows(),
-        )
+        return record_of(image, number, detections)
 
     def _draw(
         self, name: str, pixels: NDArray[Any], tile: Tile, selected: Detections, score: str
