@@ -237,6 +237,9 @@ def apply(args: argparse.Namespace) -> None:
     rescorer = read_rescorer(args.rescorer)
     detections = load_results(args.results, coco)
     views = load_views(args)
+    if coco:
+        with _naming(args.annotations):
+            rescorer.refuse_other_names(coco)
     with _naming(args.results):
         if coco and not args.same_images:
             rescorer.refuse_same_images(coco, detections.image_ids)

@@ -137,7 +137,11 @@ class Rescorer:
         """
         fit = "fit one on results with the same"
         if self.method.views:
-            self._check_views(sorted(views), "the model gives", f"{fit} views")
+            self._check_views(
+                sorted(views),
+                "the model gives",
+                f"give it these views, in a command by --views, or {fit} views",
+            )
         known = self.classes or ()
         unknown = [name for name in classes or () if name not in known]
         if unknown and known:
@@ -185,6 +189,22 @@ class Rescorer:
             "the results are of another detector or score threshold than the re-scorer was fitted"
             f" on: {difference}"
         )
+
+    def refuse_other_names(self, coco: COCO) -> None:
+        """Refuses annotations in which a category of the fit has another name.
+
+        Args:
+            coco: The annotations.
+
+        Raises:
+            UserError: A category has another name.
+        """
+        for i, name in zip(self.categories or (), self.classes or (), strict=False):
+            if i in coco.cats and str(coco.cats[i]["name"]) != name:
+                raise UserError(
+                    f"the re-scorer was fitted on category {i} as {name!r}, which is"
+                    f" {str(coco.cats[i]['name'])!r} here: fit one on results with the same classes"
+                )
 
     def refuse_same_images(self, coco: COCO, image_ids: Collection[Any]) -> None:
         """Refuses images that the re-scorer was fitted on.

@@ -37,6 +37,8 @@ from .rescorer import FEWEST_IMAGES, Rescorer
 from .trees.cross_fitting import FOLDS, cross_fit, image_turns
 from .trees.tree_score import TreeScore
 
+_FEW_FOUND = 0.05  # share of instances below which results hardly belong to the annotations
+
 
 @dataclass(frozen=True)
 class Targets:
@@ -75,7 +77,7 @@ def targets_of(overlaps: Overlaps, detections: Detections, protocol: Protocol) -
 
 
 def check_enough(coco: COCO, detections: Detections, targets: Targets) -> None:
-    """Checks that results can be fitted to.
+    """Checks that results can be fitted to; warns where they find few of the instances.
 
     Raises:
         UserError: There are too few images, class scores that do not rank within [0, 1], or no
@@ -98,6 +100,14 @@ def check_enough(coco: COCO, detections: Detections, targets: Targets) -> None:
         raise UserError(
             "no mask matches an instance of its class at IoU 0.5: check that results and"
             " annotations belong together"
+        )
+    found = int((np.nan_to_num(targets.correct) > 0).sum())
+    instances = coco.loadAnns(coco.getAnnIds(imgIds=sorted(coco.imgs), iscrowd=False))
+    most = min(len(instances), len(detections))
+    if found < _FEW_FOUND * most:
+        warn(
+            f"only {found:,} of {len(instances):,} instances are found at IoU 0.5 by"
+            f" {len(detections):,} detections: check that results and annotations belong together"
         )
 
 

@@ -176,6 +176,30 @@ def test_what_cannot_be_fitted_to() -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_annotations_of_other_images_are_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+    coco, detections = scene(0)
+    fit_rescorer(detections, coco, "gt.json")
+    assert "belong together" not in capsys.readouterr().err
+    found_one = int(np.flatnonzero(found_targets(coco, detections).correct > 0)[0])
+    rows = scene(77)[1].to_rows()[::4] + detections.take([found_one]).to_rows()
+    mostly_others = Detections.from_rows(rows)
+    found = int(np.nansum(found_targets(coco, mostly_others).correct))
+    instances = len(coco.getAnnIds(iscrowd=False))
+    assert 0 < found < instances / 20
+    fit_rescorer(mostly_others, coco, "gt.json")
+    warning = capsys.readouterr().err
+    assert f"only {found} of {instances} instances are found at IoU 0.5" in warning
+
+
+def test_categories_of_other_names_are_refused(fitted: Rescorer) -> None:
+    coco, _ = scene(1)
+    fitted.refuse_other_names(coco)
+    first = fitted.categories[0]
+    coco.cats[first]["name"] = "another"
+    with pytest.raises(UserError, match=f"category {first} as '.*', which is 'another' here"):
+        fitted.refuse_other_names(coco)
+
+
 def test_few_images_do_not_tell_the_detector(fitted: Rescorer) -> None:
     _, detections = scene(1)
     sure = replace(detections, class_scores=np.full(len(detections), 0.9))

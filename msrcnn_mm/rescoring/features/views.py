@@ -211,10 +211,17 @@ def check_view(detections: Detections, view: View) -> tuple[Detections, FoundAga
             )
     categories = {*detections.category_ids, *view.detections.category_ids}
     for pair in view.pairs.items():
-        if not categories & set(pair):
+        unknown = [i for i in pair if i not in categories]
+        known = first_names(sorted(categories, key=str))
+        if len(unknown) == 2:
             raise UserError(
                 f"--swap {pair[0]}={pair[1]}: no detection has one of these category ids, which are"
-                f" {first_names(sorted(categories, key=str))}"
+                f" {known}"
+            )
+        if unknown:
+            warn(
+                f"--swap {pair[0]}={pair[1]}: no detection has category {unknown[0]}, only {known}:"
+                " check the pair"
             )
     least = confident_score(detections.class_scores)
     _check_images(detections, view, least)

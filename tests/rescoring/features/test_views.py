@@ -167,3 +167,9 @@ def test_a_pair_of_unknown_categories_is_refused():
     view = View("f.json", flipped(results()), mirrored=True, pairs={7: 8})
     with pytest.raises(UserError, match=r"--swap 7=8: no detection has .* which are 0, 1"):
         check_view(results(), view)
+
+
+def test_half_a_pair_of_unknown_categories_is_named(capsys):
+    swapped = replace(flipped(results()), category_ids=results().category_ids)
+    check_view(results(), View("f.json", swapped, mirrored=True, pairs={1: 9}))
+    assert "--swap 1=9: no detection has category 9, only 0, 1: check" in capsys.readouterr().err
