@@ -11,13 +11,12 @@ from .code_in_checkpoints import (
     keep_the_fork_from_allowing_globals,
 )
 from .deformable_convolution import run_deformable_convolutions_in_parallel
-from .roi_align_and_nms import run_nms_in_float32, run_roi_align_in_float32
+from .nms import run_nms_in_float32
 
 
 @cache
 def apply_patches() -> None:
     """Applies every patch; a second call does nothing."""
-    run_roi_align_in_float32()
     run_nms_in_float32()
     run_deformable_convolutions_in_parallel()
     keep_inferencers_from_running_configs()

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 from torch.nn.modules.utils import _pair as pair
 
-from .roi_align_and_nms import lacks_kernels
+from .nms import lacks_kernels
 
 
 def run_deformable_convolutions_in_parallel() -> None:

@@ -18,7 +18,6 @@ from typing import Any
 import mmcv
 import torch
 from mmdet.datasets.transforms import Resize
-from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from mmdet.models.task_modules import AnchorGenerator, LegacyDeltaXYWHBBoxCoder
 from mmdet.registry import MODELS, TASK_UTILS, TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes, get_box_tensor
@@ -27,6 +26,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from msrcnn_mm.models.hosts.mask_heads import FCNMaskHead
+from msrcnn_mm.models.hosts.roi_extractors import SingleRoIExtractor
 
 _LARGEST_GROWTH = math.log(1000 / 16)
 

@@ -1,6 +1,6 @@
-"""RoIAlign and NMS in half precision.
+"""NMS in half precision.
 
-mmcv 2.1.0 has neither for bf16, nor for fp16 on a CPU. No version is known that fixes it.
+mmcv 2.1.0 has it neither for bf16, nor for fp16 on a CPU. No version is known that fixes it.
 """
 
 import sys
@@ -9,7 +9,6 @@ from functools import wraps
 from typing import Any
 
 import torch
-from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor, SingleRoIExtractor
 from torch import Tensor
 
 
@@ -18,26 +17,6 @@ def lacks_kernels(tensor: Tensor) -> bool:
     return tensor.dtype == torch.bfloat16 or (
         tensor.dtype == torch.float16 and tensor.device.type == "cpu"
     )
-
-
-def run_roi_align_in_float32() -> None:
-    """Runs ``SingleRoIExtractor`` in float32 where mmcv lacks the operator for half precision.
-
-    The RoIs stay float32 as well: MMDetection rounds them to the features' type, and bf16 has 8
-    significant bits, which is 4 pixels at a coordinate of 1000.
-    """
-    original = SingleRoIExtractor.forward
-
-    @wraps(original)
-    def forward(
-        self: BaseRoIExtractor, feats: tuple[Tensor, ...], rois: Tensor, *args: Any, **kwargs: Any
-    ) -> Tensor:
-        if not lacks_kernels(feats[0]):
-            return original(self, feats, rois, *args, **kwargs)
-        wide = tuple(level.float() for level in feats)
-        return original(self, wide, rois.float(), *args, **kwargs).to(feats[0].dtype)
-
-    SingleRoIExtractor.forward = forward
 
 
 def run_nms_in_float32() -> None:
