@@ -20,7 +20,7 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from benchmarks.detectors import build_detectors, give_proposals, training_batch
 from benchmarks.turns import add_to_json, in_turns, machine, ratio, ratio_line
 from msrcnn_mm.engine.cost.random_run import random_image, run_once
-from msrcnn_mm.engine.runs.training import CpuAmpOptimWrapper
+from msrcnn_mm.engine.runs.mixed_precision import CpuAmpOptimWrapper
 
 
 def optimizer_of(detector: TwoStageDetector, amp: bool, device: str) -> OptimWrapper:

@@ -1,8 +1,8 @@
 """Makes the detectors that the benchmarks compare, and batches of images for them.
 
-The detectors are Mask R-CNN R-50 FPN of 80 classes: MMDetection's own, MMDetection's own Mask
-Scoring R-CNN ("built-in"), and ours. All have the same random weights. Batch normalisation takes
-the batch's statistics, since the stock frozen ones do not fit random weights.
+The detectors are Mask R-CNN of a ResNet with FPN and 80 classes: MMDetection's own, MMDetection's
+own Mask Scoring R-CNN ("built-in"), and ours. All have the same random weights. Batch normalisation
+takes the batch's statistics, since the stock frozen ones do not fit random weights.
 """
 
 import copy
@@ -29,12 +29,19 @@ CONFIG = Path(__file__).parents[1] / "configs" / "ms_rcnn" / "ms-rcnn_r50_fpn_1x
 NAMES = ("Mask R-CNN", "built-in", "ours")
 
 
-def build_detectors(device: torch.device | str) -> dict[str, TwoStageDetector]:
-    """Builds the three detectors of :data:`NAMES` with the same weights, in that order."""
+def build_detectors(device: torch.device | str, depth: int = 50) -> dict[str, TwoStageDetector]:
+    """Builds the three detectors of :data:`NAMES` with the same weights, in that order.
+
+    Args:
+        device: Where they run.
+        depth: Of the ResNet.
+    """
     register_all()
     init_default_scope("mmdet")
     config = Config.fromfile(CONFIG).model
-    config.backbone.update(init_cfg=None, norm_eval=False)
+    config.backbone.update(depth=depth, init_cfg=None, norm_eval=False)
+    if depth < 50:
+        config.neck.in_channels = [64, 128, 256, 512]
     config.test_cfg.rcnn.score_thr = 0.0
     configs = {name: copy.deepcopy(config) for name in NAMES}
     plain, built_in = configs["Mask R-CNN"], configs["built-in"]

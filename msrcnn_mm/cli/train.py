@@ -9,12 +9,12 @@ from mmdet.utils import setup_cache_size_limit_of_dynamo
 
 from msrcnn_mm.engine.checkpoints.place import CheckpointPlace
 from msrcnn_mm.engine.config.file import load_config
+from msrcnn_mm.engine.runs.mixed_precision import use_mixed_precision
 from msrcnn_mm.engine.runs.runner import checked_run
 from msrcnn_mm.engine.runs.training import (
     check_length,
     scale_learning_rate,
     set_start,
-    use_mixed_precision,
 )
 
 from .arguments import command_line
@@ -33,7 +33,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="resume from a checkpoint; without a name from the last one in the work folder",
     )
     parser.add_argument(
-        "--amp", action="store_true", help="mixed precision: fp16 on a GPU, bf16 on a CPU"
+        "--amp",
+        action="store_true",
+        help="mixed precision: fp16 on a GPU, bf16 on a CPU that is faster with it",
     )
     parser.add_argument(
         "--auto-scale-lr",
@@ -54,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     setup_cache_size_limit_of_dynamo()
     config = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
     if args.amp:
-        use_mixed_precision(config)
+        print(use_mixed_precision(config))
     if args.auto_scale_lr:
         scale_learning_rate(config)
     writable_folder(config.work_dir, "--work-dir")

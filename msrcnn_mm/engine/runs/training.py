@@ -1,56 +1,11 @@
 """Changes of a config by the options of a training, and where a training starts and resumes."""
 
-import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import torch
 from mmengine.config import Config
-from mmengine.device import get_device
-from mmengine.optim import AmpOptimWrapper, OptimWrapper
-from mmengine.registry import OPTIM_WRAPPERS
-from torch import nn
 
 from msrcnn_mm.errors import UserError, warn
 
 from ..checkpoints.loading import require_file
 from ..checkpoints.place import CheckpointPlace
-from ..config.walk import class_of
-
-
-@OPTIM_WRAPPERS.register_module()
-class CpuAmpOptimWrapper(OptimWrapper):
-    """Runs the forward pass in bf16 where that is safe; the parameters stay float32.
-
-    On processors with bf16 matrix units a training step takes about 0.6 of the time. bf16 has the
-    exponents of float32, so the loss needs no scaling. Arguments are those of ``OptimWrapper``.
-    """
-
-    @contextmanager
-    def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Wraps the forward pass of a training step."""
-        with super().optim_context(model), torch.autocast("cpu", torch.bfloat16):
-            yield
-
-
-def use_mixed_precision(config: Config) -> None:
-    """Sets mixed precision: fp16 with scaled losses on a GPU, bf16 on a CPU.
-
-    Raises:
-        UserError: The config's optimizer wrapper is one of its own.
-    """
-    wrapper = config.optim_wrapper
-    kind = class_of(wrapper.setdefault("type", "OptimWrapper"), OPTIM_WRAPPERS)
-    if kind not in (OptimWrapper, AmpOptimWrapper, CpuAmpOptimWrapper):
-        raise UserError(f"--amp cannot replace the config's optim_wrapper, a {wrapper.type}")
-    if get_device() == "cpu":
-        wrapper.type = "CpuAmpOptimWrapper"
-        # what only fp16 on a GPU needs
-        for key in set(inspect.signature(AmpOptimWrapper).parameters) - {"kwargs"}:
-            wrapper.pop(key, None)
-    else:
-        wrapper.type = "AmpOptimWrapper"
-        wrapper.setdefault("loss_scale", "dynamic")
 
 
 def scale_learning_rate(config: Config) -> None:
