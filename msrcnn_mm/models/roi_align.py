@@ -30,7 +30,7 @@ class RoIAlign(mmcv.ops.RoIAlign):
             (R, C, *output_size).
         """
         if input.device.type != "cpu" or self.pool_mode != "avg" or self.use_torchvision:
-            return super().forward(input, rois)
+            return super().forward(input.contiguous(), rois)  # mmcv does not look at strides
         return pooled_by_lookups(
             input, rois, self.spatial_scale, self.output_size, self.sampling_ratio, self.aligned
         )
