@@ -151,7 +151,7 @@ class Rescorer:
             )
 
     def check_threshold(self, threshold: float) -> None:
-        """Checks that a model's class scores can be those of the detector that it was fitted on.
+        """Checks that an exported model's class scores can be those of the detector fitted on.
 
         Args:
             threshold: Class score above which the model gives detections.
@@ -163,8 +163,8 @@ class Rescorer:
         if share > MOST_DISTANCE:
             raise UserError(
                 f"the model gives no class scores up to {threshold:g}, which {share:.0%} of those"
-                " that the re-scorer was fitted on are: lower model.test_cfg.rcnn.score_thr, or fit"
-                " one on results of this model"
+                " that the re-scorer was fitted on are: export the model again with a lower"
+                " model.test_cfg.rcnn.score_thr, or fit a re-scorer on results of this model"
             )
 
     def _check_views(self, kinds: list[str], given: str, remedy: str) -> None:
