@@ -1,5 +1,6 @@
 """An inferencer whose predictions keep the scores of masks."""
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from mmdet.apis import DetInferencer
 from mmdet.registry import DATASETS
 from mmdet.structures import DetDataSample
 from mmengine.registry import INFERENCERS
+from mmengine.visualization import Visualizer
 from torch import nn
 
 from msrcnn_mm.coco.detections import SCORE_ENTRIES
@@ -79,6 +81,12 @@ class MaskScoringInferencer(DetInferencer):
                 classes = DATASETS.build(dataset).metainfo.get("classes")
                 checkpoint = {**checkpoint, "meta": {**meta, "CLASSES": classes}}
         super()._load_weights_to_model(model, checkpoint, cfg)
+
+    def _init_visualizer(self, cfg: Any) -> Visualizer | None:
+        """Builds the visualizer, which needs no backend: the inferencer itself writes pictures."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Failed to add .*VisBackend", UserWarning)
+            return super()._init_visualizer(cfg)
 
     def forward(self, inputs: Any, **kwargs: Any) -> list[DetDataSample]:
         """Predicts a batch, and adds rescored scores."""

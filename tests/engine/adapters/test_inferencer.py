@@ -1,8 +1,10 @@
 """An inferencer whose predictions keep the scores of masks."""
 
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -223,3 +225,14 @@ def test_classes_that_weights_do_not_name_are_the_configs(
     torch.save(dict(state_dict=weights["state_dict"]), tmp_path / "w.pth")
     inferencer = MaskScoringInferencer(str(run[0]), str(tmp_path / "w.pth"), device="cpu")
     assert inferencer.model.dataset_meta["classes"] == CLASSES
+
+
+def test_a_visualizer_without_a_folder_is_no_warning() -> None:
+    inferencer = MaskScoringInferencer.__new__(MaskScoringInferencer)
+    inferencer.model = SimpleNamespace(dataset_meta=dict(classes=CLASSES))
+    backends = [dict(type="LocalVisBackend")]
+    visualizer = dict(type="MaskScoreVisualizer", vis_backends=backends, name="no_warning")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = inferencer._init_visualizer(Config(dict(visualizer=visualizer)))
+    assert found is not None and found.dataset_meta == dict(classes=CLASSES)
