@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from mmdet.apis import DetInferencer
 from mmdet.registry import DATASETS
 from mmdet.structures import DetDataSample
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import INFERENCERS
 from mmengine.visualization import Visualizer
 from torch import nn
@@ -87,6 +88,13 @@ class MaskScoringInferencer(DetInferencer):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Failed to add .*VisBackend", UserWarning)
             return super()._init_visualizer(cfg)
+
+    def _init_collate(self, cfg: Any) -> Callable:
+        """Returns the config's function, else mmengine's default without its search and warning."""
+        if "collate_fn" not in cfg.test_dataloader:
+            return pseudo_collate
+        collate: Callable = super()._init_collate(cfg)
+        return collate
 
     def forward(self, inputs: Any, **kwargs: Any) -> list[DetDataSample]:
         """Predicts a batch, and adds rescored scores."""

@@ -5,12 +5,14 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
 from mmdet.apis import DetInferencer
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from PIL import Image
 
 from msrcnn_mm import MaskScoringInferencer
@@ -227,7 +229,7 @@ def test_classes_that_weights_do_not_name_are_the_configs(
     assert inferencer.model.dataset_meta["classes"] == CLASSES
 
 
-def test_a_visualizer_without_a_folder_is_no_warning() -> None:
+def test_defaults_of_mmengine_are_no_warning() -> None:
     inferencer = MaskScoringInferencer.__new__(MaskScoringInferencer)
     inferencer.model = SimpleNamespace(dataset_meta=dict(classes=CLASSES))
     backends = [dict(type="LocalVisBackend")]
@@ -235,4 +237,6 @@ def test_a_visualizer_without_a_folder_is_no_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = inferencer._init_visualizer(Config(dict(visualizer=visualizer)))
+    with patch.object(DetInferencer, "_init_collate", side_effect=AssertionError("searched")):
+        assert inferencer._init_collate(Config(dict(test_dataloader={}))) is pseudo_collate
     assert found is not None and found.dataset_meta == dict(classes=CLASSES)
