@@ -67,4 +67,4 @@ docs:
 	NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build --strict
 
 clean:
-	rm -rf .venv .venv-fork build site data/demo $(DEMO) *.egg-info
+	rm -rf .venv .venv-fork build site data/demo data/demo_labelled $(DEMO) *.egg-info

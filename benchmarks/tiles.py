@@ -10,9 +10,7 @@ do so by chance are counted likewise.
 
 import argparse
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pycocotools.mask as mask_utils
@@ -24,7 +22,7 @@ from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.engine.config.file import load_config
 from msrcnn_mm.engine.predict.predictor import Predictor
 from msrcnn_mm.engine.predict.reader import PipelineReader
-from msrcnn_mm.engine.predict.tiles import in_image, tiles_of
+from msrcnn_mm.engine.predict.tiles import Tile, in_image, joined, tiles_of
 from msrcnn_mm.evaluation.average_precision import curves
 from msrcnn_mm.evaluation.overlaps import find_overlaps, progress
 from msrcnn_mm.evaluation.protocol import coco_protocol, words
@@ -36,28 +34,19 @@ from msrcnn_mm.runtime.inputs import Image
 WAYS = ("whole", "tiles apart", "tiles joined")
 
 
-class Comparison(Predictor):
-    """A predictor that keeps the detections of an image in each way, ``found``."""
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.found: defaultdict[str, list[Detections]] = defaultdict(list)
-
-    def compare(self, image: Image, image_id: int, side: int) -> None:
-        """Predicts an image as a whole and in tiles."""
-        for way, tiles_of_side in ((WAYS[0], None), (WAYS[2], side)):
-            self._side = tiles_of_side
-            (record,) = self.predict([image], image_id)
-            self.found[way].append(Detections.from_rows(record["detections"]))
-
-    def _record(self, image: Image, number: int, parts: Sequence[Detections]) -> dict:
-        if self._side is not None and image.pixels is not None:
-            height, width = image.pixels.shape[:2]
-            tiles = tiles_of(height, width, self._side)
-            self.found[WAYS[1]] += [
-                in_image(tile, part, height, width) for tile, part in zip(tiles, parts, strict=True)
-            ]
-        return super()._record(image, number, parts)
+def find(model: Predictor, image: Image, image_id: int, side: int) -> list[Detections]:
+    """Returns an image's detections in each way."""
+    assert image.pixels is not None
+    height, width = image.pixels.shape[:2]
+    tiles = tiles_of(height, width, side)
+    found = []
+    for left, top, right, bottom in (Tile(0, 0, width, height), *tiles):
+        crop = image._replace(pixels=image.pixels[top:bottom, left:right])
+        (record,) = model.predict([crop], image_id)
+        found.append(Detections.from_rows(record["detections"]))
+    whole, *parts = found
+    moved = [in_image(*pair, height, width) for pair in zip(tiles, parts, strict=True)]
+    return [whole, Detections.concatenate(moved), joined(tiles, parts, height, width)]
 
 
 def ends_at_seam(coco: COCO, detections: Detections, side: int) -> int:
@@ -104,14 +93,15 @@ def main() -> None:
 
     init_default_scope("mmdet")
     config = load_config(args.config, None, None, "none")
-    model = Comparison(config, args.checkpoint, None, Choice(None, args.score_thr), None)
+    model = Predictor(config, args.checkpoint, None, Choice(None, args.score_thr), None)
     reader = PipelineReader(model.loader)
+    found = []
     for image_id, image in progress(large.items(), "images"):
         file = str(args.images / image["file_name"])
-        model.compare(reader.read(image["file_name"], file), image_id, args.side)
+        found.append(find(model, reader.read(image["file_name"], file), image_id, args.side))
     rows = []
-    for way in WAYS:
-        detections = Detections.concatenate(model.found[way])
+    for way, of_images in zip(WAYS, zip(*found, strict=True), strict=True):
+        detections = Detections.concatenate(of_images)
         protocol = coco_protocol(coco, args.max_dets)
         overlaps = find_overlaps(coco, detections, protocol)
         scores = filled_scores(detections)

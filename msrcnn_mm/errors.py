@@ -27,9 +27,9 @@ class UnrecognizedError(UserError):
 def first_names(
     names: Sequence[object], count: int = 3, form: Callable[[object], str] = str
 ) -> str:
-    """Joins the first names for a message and says how many follow."""
+    """Joins the first names for a message and says how many follow; ``none`` without any."""
     rest = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(map(form, names[:count])) + rest
+    return ", ".join(map(form, names[:count])) + rest or "none"
 
 
 def warn(message: str) -> None:

@@ -7,6 +7,15 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+NOTES = {
+    "pages": "The file has several pages or frames, of which this is the first.",
+    "dark": "The file has more than 8 bits and comes out nearly black: scale its values to the"
+    " whole range of 8 bits.",
+    "white": "The file has more than 8 bits and comes out clipped to white: scale its values to the"
+    " whole range of 8 bits, or set imdecode_backend='cv2'.",
+}
+"""Key of :data:`msrcnn_mm.runtime.inputs.NOTES` -> the same, of one image."""
+
 
 class Found(NamedTuple):
     """Holds the masks that a model finds in an image.

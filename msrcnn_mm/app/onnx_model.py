@@ -4,9 +4,9 @@ from pathlib import Path
 
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.runtime.detector import OnnxDetector
-from msrcnn_mm.runtime.images import read_image
+from msrcnn_mm.runtime.images import ImageReader
 
-from .model import Found
+from .model import NOTES, Found
 
 
 class OnnxModel:
@@ -41,8 +41,8 @@ class OnnxModel:
         Raises:
             UserError: The image cannot be read or predicted.
         """
-        try:
-            pixels = read_image(file)
-            return Found(pixels[..., ::-1], self._detector.predict(pixels).to_rows())
-        except UserError as error:
-            raise UserError(str(error).replace(str(file), name)) from error
+        image = ImageReader().read(name, str(file))
+        if image.pixels is None:
+            raise UserError(image.reason.replace(str(file), name))
+        rows = self._detector.predict(image.pixels).to_rows()
+        return Found(image.pixels[..., ::-1], rows, [NOTES[note] for note in image.notes])

@@ -61,6 +61,7 @@ class PageServer(ThreadingHTTPServer):
     Attributes:
         folder: The temporary folder of uploads.
         newest: The latest prediction that was asked for; None before the first.
+        closing: Whether the server ends, so that no further image is predicted.
 
     Raises:
         UserError: The port is in use or not allowed.
@@ -71,6 +72,7 @@ class PageServer(ThreadingHTTPServer):
     def __init__(self, model: Model, port: int, score: str | None = None) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="msrcnn_mm_", ignore_cleanup_errors=True)
         self.newest: Future[Found] | None = None
+        self.closing = False
         self._asking = threading.Lock()
         self._worker = ThreadPoolExecutor(1)
         try:
@@ -92,28 +94,34 @@ class PageServer(ThreadingHTTPServer):
         """Returns the page's content on an image.
 
         Raises:
-            UserError: The image cannot be read or predicted, or a newer one came while it waited.
+            UserError: The image cannot be read or predicted, or a newer one came while it waited,
+                or the server ends.
         """
         check_image(file, name)
         with self._asking:
+            if self.closing:
+                raise UserError(f"{name} is not predicted: the page is closing")
             if self.newest is not None:
                 self.newest.cancel()  # unless it runs or is done
             self.newest = own = self._worker.submit(self.model.find, file, name)
         try:
             found = own.result()
         except CancelledError as error:
-            raise UserError(f"{name} is not predicted: a newer image took its place") from error
+            why = "the page is closing" if self.closing else "a newer image took its place"
+            raise UserError(f"{name} is not predicted: {why}") from error
         return content(found, name, self.score)
 
     def server_close(self) -> None:
         """Waits for the prediction that runs, and deletes uploads, unfinished ones too."""
+        with self._asking:
+            self.closing = True
         super().server_close()
         self._worker.shutdown(cancel_futures=True)
         self.folder.cleanup()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Prints the traceback of a defect; a browser that goes before the answer is none."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
+        """Prints the traceback of a defect; a browser or server that ends too early is none."""
+        if not (self.closing or isinstance(sys.exc_info()[1], ConnectionError)):
             super().handle_error(request, client_address)
 
 
@@ -169,6 +177,8 @@ class _Handler(BaseHTTPRequestHandler):
             except UserError as error:
                 return HTTPStatus.UNPROCESSABLE_ENTITY, {"error": str(error)}
             except Exception as error:
+                if self.server.closing:  # the image is deleted
+                    raise
                 traceback.print_exc(file=sys.stderr)
                 reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
                 where = "the terminal shows where it failed"

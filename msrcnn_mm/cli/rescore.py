@@ -52,12 +52,13 @@ from msrcnn_mm.rescoring.rescorer_fit import (
     fit_rescorer,
     matched_by,
     targets_of,
+    warn_of_odd_results,
 )
 from msrcnn_mm.rescoring.trees.cross_fitting import MOST_DETECTIONS
 
 from .arguments import OneLineParser, add_inputs
 from .output_paths import refuse_inputs
-from .view_arguments import add_views, load_views
+from .view_arguments import add_views, load_views, warn_of_replaced
 
 FEW = 100
 """A re-scorer fitted to fewer detections is uncertain."""
@@ -127,6 +128,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.command != "apply" and args.score and args.method == TREES:
         raise UserError(f"--score {args.score}: trees take all scores: add --method isotonic")
+    if args.max_dets < 1:
+        raise UserError(f"--max-dets must be an integer >= 1, not {args.max_dets}")
     return args
 
 
@@ -157,14 +160,16 @@ def attempt(args: argparse.Namespace) -> None:
     protocol = coco_protocol(coco, args.max_dets)
     views = load_views(args)
     with _naming(args.results):
+        warn_of_replaced(args, detections)
         if views:
             detections = with_agreement(detections, views)
         if detections.consensus is not None:
             warn_of_duplicates(detections, str(args.results))
         overlaps = find_overlaps(coco, detections, protocol)
         targets = targets_of(overlaps, detections, protocol)
-        check_enough(coco, detections, targets)
+        warn_of_odd_results(coco, detections, targets)
         if args.method == TREES:
+            check_enough(coco, detections, targets)
             _attempt_trees(overlaps, detections, targets, protocol)
             return
         score = args.score or default_score(detections)
@@ -207,13 +212,15 @@ def fit(args: argparse.Namespace) -> None:
     coco = load_annotations(args.annotations)
     detections = load_results(args.results, coco)
     views = load_views(args)
+    protocol = coco_protocol(coco, args.max_dets)
     with _naming(args.results):
+        warn_of_replaced(args, detections)
         rescorer = fit_rescorer(
             detections,
             coco,
             args.annotations.name,
             views,
-            coco_protocol(coco, args.max_dets),
+            protocol,
             method=args.method,
             score=args.score,
         )
@@ -243,6 +250,7 @@ def apply(args: argparse.Namespace) -> None:
     with _naming(args.results):
         if coco and not args.same_images:
             rescorer.refuse_same_images(coco, detections.image_ids)
+        warn_of_replaced(args, detections)
         rescored = rescorer.apply(detections, views, args.same_images)
     detections = rescored.added_to(detections)
     write_results(detections, args.out)

@@ -3,8 +3,10 @@
 import argparse
 from pathlib import Path
 
+from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.results_file import load_results
-from msrcnn_mm.errors import UserError
+from msrcnn_mm.errors import UserError, warn
+from msrcnn_mm.rescoring.features.agreement import kinds_in
 from msrcnn_mm.rescoring.features.views import View
 
 from .arguments import split_pair
@@ -58,6 +60,19 @@ def load_views(args: argparse.Namespace) -> list[View]:
         raise UserError(f"--swap: category {twice[0]} is given twice: pair each with one other")
     views = [View(str(path), load_results(path), True, dict(args.swap)) for path in args.flipped]
     return views + [View(str(path), load_results(path)) for path in args.scaled]
+
+
+def warn_of_replaced(args: argparse.Namespace, detections: Detections) -> None:
+    """Warns if the options name results of views and the detections have an agreement already.
+
+    Raises:
+        UserError: Detections differ in the views that they agree with.
+    """
+    if (args.flipped or args.scaled) and kinds_in(detections):
+        warn(
+            f"{args.results}: has an agreement with views already, which that with the files of"
+            " --flipped and --scaled replaces"
+        )
 
 
 def _pair(text: str) -> tuple[int | str, int | str]:

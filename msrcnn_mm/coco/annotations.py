@@ -180,7 +180,8 @@ def _lists(path: Path) -> dict[str, Any]:
     """Reads the lists of a COCO annotation file."""
     content = read_json(path)
     if isinstance(content, list) and content and isinstance(content[0], dict):
-        hint = ": it is a list, as results files are" if "score" in content[0] else ""
+        hint = ": it is a results file, which a command takes before the annotations"
+        hint = hint if "score" in content[0] else ""
         raise UserError(f"{path} is not in COCO's format of annotations{hint}")
     lists = content if isinstance(content, dict) else {}
     found = {part: lists.get(part) for part in _LISTS}

@@ -229,8 +229,7 @@ class Detections:
                 if bad.any():
                     index = int(bad.argmax())
                     raise UserError(
-                        f"detection {index} has a {entry} that is not a finite number: "
-                        f"{column[index]}"
+                        f"detection {index} has no finite number as {entry}: {column[index]}"
                     )
         sizes = {i: [image.get("height"), image.get("width")] for i, image in coco.imgs.items()}
         for index, image_id in enumerate(self.image_ids):

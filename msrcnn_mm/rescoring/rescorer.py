@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.json_files import read_json, write_json
-from msrcnn_mm.coco.json_values import is_id, texts
+from msrcnn_mm.coco.json_values import is_id, texts, whole
 from msrcnn_mm.errors import UserError, first_names
 from msrcnn_mm.evaluation.rankings import in_unit_interval
 
@@ -151,7 +151,7 @@ class Rescorer:
             )
 
     def check_threshold(self, threshold: float) -> None:
-        """Checks that a model's class scores can be those of the detector that it was fitted on.
+        """Checks that an exported model's class scores can be those of the detector fitted on.
 
         Args:
             threshold: Class score above which the model gives detections.
@@ -163,8 +163,8 @@ class Rescorer:
         if share > MOST_DISTANCE:
             raise UserError(
                 f"the model gives no class scores up to {threshold:g}, which {share:.0%} of those"
-                " that the re-scorer was fitted on are: lower model.test_cfg.rcnn.score_thr, or fit"
-                " one on results of this model"
+                " that the re-scorer was fitted on are: export the model again with a lower"
+                " model.test_cfg.rcnn.score_thr, or fit a re-scorer on results of this model"
             )
 
     def _check_views(self, kinds: list[str], given: str, remedy: str) -> None:
@@ -278,10 +278,11 @@ def read_rescorer(path: str | Path) -> Rescorer:
         return _parsed(_renewed(content) if content["format"] == CALIBRATION_FORMAT else content)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(
-            f"{path} is a damaged re-scorer ({type(error).__name__}: {error}): fit it anew"
-        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        if isinstance(error, TypeError):
+            reason = "a value is of another kind"
+        raise UserError(f"{path} is a damaged re-scorer ({reason}): fit it anew") from error
 
 
 def _renewed(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -303,6 +304,9 @@ def _parsed(content: Mapping[str, Any]) -> Rescorer:
         None if content[name] is None else Isotonic(**content[name])
         for name in ("iou_curve", "precision_curve")
     )
+    detections = whole(fitted_on["detections"])
+    if not isinstance(detections, int):
+        raise ValueError("detections are not an integer")
     detector = content["detector"]
     return Rescorer(
         method=method_of(content),
@@ -312,7 +316,7 @@ def _parsed(content: Mapping[str, Any]) -> Rescorer:
         classes=None if classes is None else texts(classes, "classes"),
         detector=None if detector is None else DetectorFingerprint(**detector),
         annotations=str(fitted_on["annotations"]),
-        detections=int(fitted_on["detections"]),
+        detections=detections,
         images=texts(fitted_on["images"], "images"),
         annotated=texts(fitted_on["annotated"], "annotated"),
     )

@@ -3,7 +3,7 @@
 Shape shorthand: D detections.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from msrcnn_mm.evaluation.protocol import (
     MASK_SCORE,
     Protocol,
     coco_protocol,
+    words,
 )
 from msrcnn_mm.evaluation.rankings import in_unit_interval
 from msrcnn_mm.evaluation.tp_share import tp_shares
@@ -77,7 +78,7 @@ def targets_of(overlaps: Overlaps, detections: Detections, protocol: Protocol) -
 
 
 def check_enough(coco: COCO, detections: Detections, targets: Targets) -> None:
-    """Checks that results can be fitted to; warns where they find few of the instances.
+    """Checks that trees can be fitted to results.
 
     Raises:
         UserError: There are too few images, class scores that do not rank within [0, 1], or no
@@ -100,6 +101,18 @@ def check_enough(coco: COCO, detections: Detections, targets: Targets) -> None:
         raise UserError(
             "no mask matches an instance of its class at IoU 0.5: check that results and"
             " annotations belong together"
+        )
+
+
+def warn_of_odd_results(coco: COCO, detections: Detections, targets: Targets) -> None:
+    """Warns of results that find few of the instances, or that list a detection twice."""
+    masks = [rle["counts"] for rle in detections.masks or ()]
+    ids = detections.image_ids, detections.category_ids
+    distinct = len(set(zip(*ids, detections.class_scores.tolist(), masks, strict=True)))
+    if distinct < len(detections):
+        warn(
+            f"{len(detections) - distinct:,} of {len(detections):,} detections are the same as"
+            " another one and count as duplicates: give each once"
         )
     found = int((np.nan_to_num(targets.correct) > 0).sum())
     instances = coco.loadAnns(coco.getAnnIds(imgIds=sorted(coco.imgs), iscrowd=False))
@@ -125,8 +138,8 @@ def fit_rescorer(
 
     The curves of expected IoU and precision are fitted to the scores; those of trees are by trees
     that did not see the image. The other methods' score is an expected IoU itself.
-    Warns of classes without a detection to fit to: their detections are scored as those of the
-    other classes.
+    Warns of what is odd in the results, of classes without a detection to fit to, whose detections
+    are scored as those of the other classes, and of classes without an instance.
 
     Args:
         detections: D detections with masks.
@@ -147,6 +160,7 @@ def fit_rescorer(
     protocol = protocol or coco_protocol(coco)
     overlaps = find_overlaps(coco, detections, protocol)
     targets = targets_of(overlaps, detections, protocol)
+    warn_of_odd_results(coco, detections, targets)
     fitted: Method
     if method == TREES:
         check_enough(coco, detections, targets)
@@ -193,9 +207,14 @@ def matched_by(
     Any overlap makes a match, as in LaECE_0.
 
     Raises:
-        UserError: The detections lack the score, or one leaves [0, 1].
+        UserError: The detections lack the score, one leaves [0, 1], or all are equal.
     """
     scores = score_and_factors(detections, score)[0]
+    if len(scores) > 1 and scores.min() == scores.max():
+        raise UserError(
+            f"every detection has the {words(score)} {scores[0]:g}: a re-scorer needs scores that"
+            " differ"
+        )
     (matched,) = matched_ious(overlaps, scores[overlaps.detections], protocol, (0.0,))
     return overlaps.spread(matched, len(detections))
 
@@ -210,7 +229,12 @@ def cross_fit_calibrator(
         score: The score that it corrects.
         detections: D detections.
         matched: (D,), from :func:`matched_by`.
+
+    Raises:
+        UserError: All detections are of one image.
     """
+    if len(set(detections.image_ids)) < 2:
+        raise UserError("there are detections in 1 image: to score it by others takes at least 2")
     folds = image_turns(image_numbers(detections.image_ids), np.random.default_rng(0)) % FOLDS
     scores = np.zeros(len(detections))
     for fold in range(FOLDS):
@@ -225,10 +249,17 @@ def _curve(scores: Column, targets: Column) -> Isotonic:
     return Isotonic.fit(scores[known], targets[known])
 
 
-def _warn_of_missing(coco: COCO, fitted_to: Collection[Any]) -> None:
+def _warn_of_missing(coco: COCO, fitted_to: set[Any]) -> None:
     missing = [str(coco.cats[i]["name"]) for i in coco.getCatIds() if i not in fitted_to]
     if missing:
         warn(
             f"{len(missing)} of {len(coco.cats)} classes have no detection to fit to"
             f" ({first_names(missing)}): theirs are scored as those of the other classes"
+        )
+    annotated = {annotation["category_id"] for annotation in coco.anns.values()}
+    bare = [str(coco.cats[i]["name"]) for i in coco.getCatIds() if i in fitted_to - annotated]
+    if bare:
+        warn(
+            f"{len(bare)} of {len(coco.cats)} classes have detections and no instance"
+            f" ({first_names(bare)}): all of theirs count as false alarms"
         )

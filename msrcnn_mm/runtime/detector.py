@@ -48,8 +48,9 @@ class OnnxDetector:
     def __init__(
         self, path: str | Path, rescorer: str | Path | None = None, threads: int | None = None
     ) -> None:
+        self._path = Path(path)
         self.rescorer = None if rescorer is None else read_rescorer(rescorer)
-        self._session, self.settings = open_model(Path(path), threads)
+        self._session, self.settings = open_model(self._path, threads)
         self._names = [output.name for output in self._session.get_outputs()]
         self.scores = [CLASS_SCORE, MASKNESS]
         self.scores += [MASK_SCORE] if "mask_scores" in self._names else []
@@ -72,7 +73,7 @@ class OnnxDetector:
             UserError: They do not.
         """
         if score is not None and score not in self.scores:
-            raise UserError(f"--score-by {score}: the model has {', '.join(self.scores)}")
+            raise UserError(f"--score-by {score}: {self._path} has {', '.join(self.scores)}")
 
     def predict(self, pixels: Pixels, image_id: int | str = 1) -> Detections:
         """Predicts an image.

@@ -171,7 +171,25 @@ def test_of_the_images_that_wait_the_newest_is_predicted(
     assert len(model.files) == 2
 
 
-def test_an_unfinished_upload_is_deleted_when_the_server_ends(server: PageServer) -> None:
+def test_an_image_that_waits_when_the_server_ends(server: PageServer, model: StubModel) -> None:
+    model.go.clear()
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(ask, server, "POST", "/find?name=0.png", png())
+        wait(lambda: server.newest is not None and server.newest.running())
+        running = server.newest
+        second = threads.submit(ask, server, "POST", "/find?name=1.png", png())
+        wait(lambda: server.newest is not running)
+        server.shutdown()
+        closed = threads.submit(server.server_close)
+        assert said(second.result()) == (422, "1.png is not predicted: the page is closing")
+        model.go.set()
+        assert first.result()[0].status == 200
+        closed.result()
+
+
+def test_an_unfinished_upload_is_deleted_when_the_server_ends(
+    server: PageServer, capsys: pytest.CaptureFixture[str]
+) -> None:
     own = f"127.0.0.1:{server.server_port}"
     head = f"POST /find HTTP/1.1\r\nHost: {own}\r\nOrigin: http://{own}\r\n"
     folder = Path(server.folder.name)
@@ -181,6 +199,10 @@ def test_an_unfinished_upload_is_deleted_when_the_server_ends(server: PageServer
         server.shutdown()
         server.server_close()
         assert not folder.exists()
+        connection.sendall(bytes(1000))
+        while connection.recv(100):  # until the handler is done
+            pass
+    assert capsys.readouterr().err == ""
 
 
 def test_port_in_use_and_end(

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from msrcnn_mm.cli import agree, rescore
@@ -39,6 +40,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "empty.json").write_text("[]")
     few = [row for row in FIT[1] if row["image_id"] < 20]
     (folder / "few.json").write_text(json.dumps(few))
+    equal = replace(Detections.from_rows(FIT[1]), mask_scores=None)
+    equal = replace(equal, class_scores=np.full(len(equal), 0.5))
+    (folder / "equal.json").write_text(json.dumps(equal.to_rows()))
     return folder
 
 
@@ -101,9 +105,10 @@ def test_the_simplest_methods(capsys: pytest.CaptureFixture[str]) -> None:
         rescore.main([*line, *views])
         table = score_table(evaluate_scores(coco, load_results("o.json", coco)))
         assert "rescored score" in table and table in capsys.readouterr().out
-    rescore.main(["try", "fit.json", "fit_gt.json", "--method", "isotonic"])
-    printed = capsys.readouterr().out
-    assert "| rescored score" in printed and "fitted on others" in printed
+    for results in ("fit.json", "few.json"):  # fit takes few images too
+        rescore.main(["try", results, "fit_gt.json", "--method", "isotonic"])
+        printed = capsys.readouterr().out
+        assert "| rescored score" in printed and "fitted on others" in printed
 
 
 def test_fit_says_that_trees_take_some_of_many_detections(
@@ -225,6 +230,8 @@ def test_results_with_agreement_need_no_views(capsys: pytest.CaptureFixture[str]
         rescore.main(["try", f"{results}.json", "fit_gt.json", *options])
         printed.append(capsys.readouterr().out)
     assert printed[0] == printed[1]
+    rescore.main(["apply", "other_a.json", *line[2:5], "o.json", "--flipped", "other_f.json"])
+    assert "other_a.json: has an agreement with views already, which" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -246,6 +253,21 @@ def test_results_with_agreement_need_no_views(capsys: pytest.CaptureFixture[str]
         (rescore, "apply fit.json --rescorer fit_gt.json --out o.json", "^fit_gt.json is not a"),
         (rescore, "fit few.json fit_gt.json --out o.json", "^few.json: there are detections in 9 "),
         (rescore, "try few.json fit_gt.json --scaled fit_f.json", "^few.json: fit_f.json: .*"),
+        (
+            rescore,
+            "try fit_gt.json fit.json",
+            "^fit.json .* results file, which a command takes be",
+        ),
+        (
+            rescore,
+            "fit fit.json fit_gt.json --out o --max-dets 0",
+            "^--max-dets must be an integer",
+        ),
+        (
+            rescore,
+            "fit equal.json fit_gt.json --out o --method isotonic",
+            "^equal.json: every detection has the class score 0.5: a re-scorer needs scores that",
+        ),
     ],
 )
 def test_refused(command: Any, line: str, message: str) -> None:

@@ -45,7 +45,7 @@ def test_a_complete_file_is_read_as_it_is(tmp_path: Path, capsys: pytest.Capture
         ("\ufeff{}", "gt.json begins with a byte order mark"),
         ("[" * 100_000 + "]" * 100_000, "gt.json nests brackets too deeply"),
         ('{"a":' * 100_000, "gt.json nests brackets too deeply"),
-        ('[{"image_id": 1, "score": 0.5}]', "it is a list, as results files are"),
+        ('[{"image_id": 1, "score": 0.5}]', "it is a results file, which a command takes before"),
         ('{"images": [], "categories": []}', "gt.json has no annotations, as files of test sets"),
     ],
 )

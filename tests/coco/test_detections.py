@@ -77,8 +77,8 @@ def test_boxes_are_those_of_the_masks_where_the_results_have_none() -> None:
     ("bad", "message"),
     [
         ({"image_id": 99}, "is of image 99, which the annotations do not have"),
-        ({"score": float("nan")}, "has a score that is not a finite number: nan"),
-        ({"mask_score": float("inf")}, "has a mask_score that is not a finite number: inf"),
+        ({"score": float("nan")}, "has no finite number as score: nan"),
+        ({"mask_score": float("inf")}, "has no finite number as mask_score: inf"),
         (
             {"segmentation": {"size": [9, 120], "counts": "P99"}},
             r"has a mask of height, width \[9, 120\], but its image 10 is \[120, 120\]",

@@ -239,6 +239,15 @@ def test_a_class_missing_from_the_fit_is_named(capsys: pytest.CaptureFixture[str
     assert f"classes have no detection to fit to ({name}): theirs are scored as those" in warning
     _, others = scene(1)
     assert len(rescorer.apply(others).scores) == len(others)
+    instances = [one for one in coco.anns.values() if one["category_id"] != first]
+    bare = as_coco(instances, 40)
+    fit_rescorer(detections, bare, "gt.json", method="isotonic")
+    warning = capsys.readouterr().err
+    assert f"1 of {len(coco.cats)} classes have detections and no instance ({name}): all" in warning
+    assert "are the same as" not in warning
+    fit_rescorer(Detections.concatenate([detections] * 2), coco, "gt.json", method="isotonic")
+    many = len(detections)
+    assert f"{many} of {2 * many} detections are the same as another" in capsys.readouterr().err
 
 
 def test_files_of_before(fitted: Rescorer, tmp_path: Path) -> None:
@@ -294,17 +303,18 @@ def changed(content: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[
         (("features",), ["class_score"], "trees are damaged"),
         (("features",), ["class_score", "class_score"], "a feature is named twice"),
         (("trees",), [], "damaged re-scorer"),
-        (("trees",), [{}], "trees are damaged"),
+        (("trees",), [{}], "its trees are damaged: 'features' is missing$"),
+        (("trees",), [{"features": [[1], 2], "thresholds": []}], "they are not lists of numbers$"),
         (("trees",), 5, "damaged re-scorer"),
         (("views",), "mirrored", "views are not a list"),
         (("iou_curve", "scores"), [0.5, 0.1], "isotonic curve"),
-        (("iou_curve", "more"), 1, "damaged re-scorer"),
-        (("precision_curve",), None, "damaged re-scorer"),
+        (("iou_curve", "more"), 1, r"damaged re-scorer \(a value is of another kind\): fit it"),
+        (("precision_curve",), None, r"damaged re-scorer \('precision_curve' is missing\): fit it"),
         (("detector", "score_quantiles"), ["a"], "damaged re-scorer"),
         (("detector", "score_quantiles"), ["0.5"] * 21, "damaged re-scorer"),
         (("detector", "detections_per_image"), "many", "damaged re-scorer"),
         (("fitted_on", "categories"), [[1]], "categories are not a list"),
-        (("fitted_on", "detections"), float("inf"), "damaged re-scorer"),
+        (("fitted_on", "detections"), 1e400, r"re-scorer \(detections are not an integer\): fit"),
         (("fitted_on", "images"), [1], "images are not a list"),
         (("fitted_on",), None, "damaged re-scorer"),
     ],

@@ -1,7 +1,8 @@
 """An inferencer whose predictions keep the scores of masks."""
 
+import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import numpy as np
 from mmdet.apis import DetInferencer
 from mmdet.registry import DATASETS
 from mmdet.structures import DetDataSample
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import INFERENCERS
+from mmengine.visualization import Visualizer
 from torch import nn
 
 from msrcnn_mm.coco.detections import SCORE_ENTRIES
@@ -79,6 +82,19 @@ class MaskScoringInferencer(DetInferencer):
                 classes = DATASETS.build(dataset).metainfo.get("classes")
                 checkpoint = {**checkpoint, "meta": {**meta, "CLASSES": classes}}
         super()._load_weights_to_model(model, checkpoint, cfg)
+
+    def _init_visualizer(self, cfg: Any) -> Visualizer | None:
+        """Builds the visualizer, which needs no backend: the inferencer itself writes pictures."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Failed to add .*VisBackend", UserWarning)
+            return super()._init_visualizer(cfg)
+
+    def _init_collate(self, cfg: Any) -> Callable:
+        """Returns the config's function, else mmengine's default without its search and warning."""
+        if "collate_fn" not in cfg.test_dataloader:
+            return pseudo_collate
+        collate: Callable = super()._init_collate(cfg)
+        return collate
 
     def forward(self, inputs: Any, **kwargs: Any) -> list[DetDataSample]:
         """Predicts a batch, and adds rescored scores."""

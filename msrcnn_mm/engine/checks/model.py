@@ -3,11 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from mmdet.models.dense_heads import RTMDetInsHead
+from mmdet.registry import MODELS
 from mmengine.model import PretrainedInit
 
 from msrcnn_mm.errors import UserError, first_names
 
-from ..config.walk import parts, setting_of
+from ..config.walk import class_of, parts, setting_of
+
+_SEGMENTER = "take an instance segmenter, such as Mask R-CNN"
 
 # heads whose number of classes is another: objectness, and classes of stuff
 _OTHER_COUNTS = ("rpn_head", "semantic_head")
@@ -64,16 +68,25 @@ def check_thresholds(model: Mapping) -> None:
 
 
 def check_masks(model: Mapping) -> None:
-    """Checks that a two-stage detector has a head for masks.
+    """Checks that a detector has a head for masks.
 
     Raises:
-        UserError: It has none. Of other detectors nothing is known before they predict.
+        UserError: It has none: no ``mask_head`` in its ``roi_head``, or beside a ``bbox_head`` of
+            MMDetection. Of other detectors nothing is known before they predict.
     """
     roi_head = model.get("roi_head")
     if roi_head and not roi_head.get("mask_head"):
+        raise UserError(f"the model predicts no masks, its roi_head has no mask_head: {_SEGMENTER}")
+    if roi_head or model.get("mask_head"):
+        return
+    head = class_of(model.get("bbox_head"), MODELS)
+    if (
+        head is not None
+        and head.__module__.startswith("mmdet.")
+        and not issubclass(head, RTMDetInsHead)  # the one that predicts masks itself
+    ):
         raise UserError(
-            "the model predicts no masks, its roi_head has no mask_head: take an instance"
-            " segmenter, such as Mask R-CNN"
+            f"the model predicts no masks, its bbox_head is {head.__name__}: {_SEGMENTER}"
         )
 
 

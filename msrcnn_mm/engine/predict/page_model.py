@@ -8,7 +8,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from msrcnn_mm.app.model import Found
+from msrcnn_mm.app.model import NOTES, Found
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.runtime.chosen import Choice
 from msrcnn_mm.runtime.inputs import Image
@@ -17,15 +17,6 @@ from ..adapters.picture_files import to_picture
 from ..config.errors import StartedHook, config_mistakes_as_user_errors
 from .predictor import Predictor
 from .reader import PipelineReader
-
-_NOTES = {
-    "pages": "The file has several pages or frames, of which this is the first.",
-    "dark": "The file has more than 8 bits and comes out nearly black: scale its values to the"
-    " whole range of 8 bits.",
-    "white": "The file has more than 8 bits and comes out clipped to white: scale its values to the"
-    " whole range of 8 bits, or set imdecode_backend='cv2'.",
-}
-"""Key of :data:`msrcnn_mm.runtime.inputs.NOTES` -> the same, of one image."""
 
 
 class PageModel:
@@ -84,5 +75,5 @@ class PageModel:
         (record,) = self._predictor.predict([image], 1)
         if image.pixels is None or "skipped" in record:
             raise UserError(record["skipped"].replace(str(file), name))
-        notes = [_NOTES[note] for note in image.notes]
+        notes = [NOTES[note] for note in image.notes]
         return Found(to_picture(image.pixels), record["detections"], notes)

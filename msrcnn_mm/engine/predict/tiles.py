@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pycocotools.mask as mask_utils
@@ -16,11 +16,14 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from msrcnn_mm.coco.detections import Detections, Rle
+from msrcnn_mm.coco.json_values import is_number
 from msrcnn_mm.coco.runs import moved
 from msrcnn_mm.evaluation.overlaps import mask_areas
+from msrcnn_mm.rescoring.features.agreement import read_agreement
 
 _OVERLAP = 0.2  # of the tiles' side, the least
 _SAME = 0.5  # IoU where two tiles overlap, from which on masks are of one object
+_MEANS = ("mask_ious", "foreground_probs")  # columns that tell of a mask's pixels
 
 
 class Tile(NamedTuple):
@@ -67,8 +70,10 @@ def joined(
     """Joins the detections of an image's tiles.
 
     Masks of a class in two tiles are of one object where each is the other's best and their IoU is
-    at least 0.5 inside the overlap of the tiles. The object gets the union of its masks and all
-    numbers of the largest of them, of equal ones that of the highest class score.
+    at least 0.5 inside the overlap of the tiles. The object gets the union of its masks and the
+    class score of the largest of them, of equal ones the highest. Its mask IoU, foreground
+    probability, mask statistics and agreement are the means of its masks', weighted by their areas;
+    mask score, agreement score and consensus are computed from these.
 
     Args:
         tiles: The image's tiles.
@@ -136,13 +141,48 @@ def _united(whole: Detections, objects: NDArray[np.int32]) -> Detections:
     assert whole.masks is not None and whole.boxes is not None
     areas = mask_areas(whole.masks)
     masks, boxes = [*whole.masks], whole.boxes.copy()
+    means = {n: c.copy() for n in _MEANS if (c := getattr(whole, n)) is not None}
+    extras = None if whole.extras is None else [*whole.extras]
     order = np.lexsort((-whole.class_scores, -areas, objects))
     groups = np.split(order, np.flatnonzero(np.diff(objects[order])) + 1)
-    for group in groups:
-        if len(group) > 1:
-            rle = mask_utils.merge([masks[index] for index in group])
-            masks[group[0]] = {"size": list(rle["size"]), "counts": rle["counts"].decode()}
-            corners = boxes[group, :2], boxes[group, :2] + boxes[group, 2:]
-            low, high = corners[0].min(axis=0), corners[1].max(axis=0)
-            boxes[group[0]] = [*low, *(high - low)]
-    return replace(whole, masks=masks, boxes=boxes).take(sorted(group[0] for group in groups))
+    united = [group for group in groups if len(group) > 1]
+    for group in united:
+        rle = mask_utils.merge([masks[index] for index in group])
+        masks[group[0]] = {"size": list(rle["size"]), "counts": rle["counts"].decode()}
+        corners = boxes[group, :2], boxes[group, :2] + boxes[group, 2:]
+        low, high = corners[0].min(axis=0), corners[1].max(axis=0)
+        boxes[group[0]] = [*low, *(high - low)]
+        shares = areas[group] / areas[group].sum()
+        for column in means.values():
+            column[group[0]] = shares @ column[group]
+        if extras is not None:
+            extras[group[0]] = _mean([extras[index] for index in group], shares)
+    whole = replace(whole, masks=masks, boxes=boxes, extras=extras, **means)
+    whole = _with_products(whole, [group[0] for group in united])
+    return whole.take(sorted(group[0] for group in groups))
+
+
+def _mean(entries: Sequence[Any], shares: NDArray[np.float64]) -> Any:
+    """Returns the weighted mean of numbers, or of those in mappings; of other values the first."""
+    first = entries[0]
+    if isinstance(first, dict):
+        return {key: _mean([one[key] for one in entries], shares) for key in first}
+    return float(np.dot(entries, shares)) if is_number(first) else first
+
+
+def _with_products(detections: Detections, rows: Sequence[int]) -> Detections:
+    """Returns the detections with the scores of some rows computed anew from their factors."""
+    some = detections.take(rows)
+    agreed = read_agreement(some)
+    products = {
+        "mask_scores": None if some.mask_ious is None else some.class_scores * some.mask_ious,
+        "agreement_scores": agreed.get("agreement_score"),
+        "consensus": agreed.get("consensus"),
+    }
+    columns = {}
+    for name, product in products.items():
+        column = getattr(detections, name)
+        if column is not None and product is not None:
+            columns[name] = column.copy()
+            columns[name][rows] = product
+    return replace(detections, **columns)

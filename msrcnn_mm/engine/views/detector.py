@@ -19,7 +19,7 @@ from msrcnn_mm.rescoring.features.agreement import ENTRY, agreement, with_column
 from msrcnn_mm.rescoring.features.views import View, kind, kinds_of
 
 from ..adapters.predictions import LABELS, to_arrays, to_detections
-from .inputs import mirrored, resized
+from .inputs import at_once, mirrored, resized
 from .tally import ViewTally
 
 MULTI_VIEW = "MultiViewDetector"
@@ -128,12 +128,15 @@ class MultiView(BaseDetector):
         """Predicts the views of a batch's images, which have their own data samples."""
         of_view = [DetDataSample(metainfo=sample.metainfo) for sample in samples]
         if view == FLIP:
-            seen = mirrored(inputs, of_view)
-        else:
-            divisor = getattr(self.data_preprocessor, "pad_size_divisor", 1)
-            pad_value = getattr(self.data_preprocessor, "pad_value", 0)
-            seen = resized(inputs, of_view, float(view), divisor, pad_value)
-        return list(super().predict(seen, of_view))
+            return list(super().predict(mirrored(inputs, of_view), of_view))
+        divisor = getattr(self.data_preprocessor, "pad_size_divisor", 1)
+        pad_value = getattr(self.data_preprocessor, "pad_value", 0)
+        found: list[DetDataSample] = []
+        for part in at_once(of_view, float(view)):
+            own = of_view[part]
+            seen = resized(inputs[part], own, float(view), divisor, pad_value)
+            found += super().predict(seen, own)
+        return found
 
     def _detections(self, sample: DetDataSample, names: Sequence[str] | None = None) -> Detections:
         """Returns one image's detections; keeps their RLEs in ``pred_instances``."""

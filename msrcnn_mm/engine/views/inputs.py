@@ -15,7 +15,11 @@ from torch import Tensor
 from msrcnn_mm.errors import UserError
 
 MOST_PIXELS = 100_000_000
-"""Most pixels of a batch's images in a view, as the network sees them."""
+"""Most pixels of a view that are predicted at once, as the network sees them.
+
+A detector's largest tensor has 16 values a pixel (64 channels at half the size), and many of CUDA's
+functions count no further than 2^31 values: about 134 million pixels.
+"""
 
 _MAX_DIVISOR = 32
 """Strides of detectors up to this one must divide the input if they divide that of the images."""
@@ -58,20 +62,10 @@ def resized(
 
     Returns:
         (N, C, H', W').
-
-    Raises:
-        UserError: They have more than :data:`MOST_PIXELS`.
     """
     divisor = math.lcm(divisor, math.gcd(*inputs.shape[-2:], _MAX_DIVISOR))
     sizes = [sample.img_shape[:2] for sample in samples]
-    news = [tuple(max(1, round(side * factor)) for side in size) for size in sizes]
-    if sum(map(math.prod, news)) > MOST_PIXELS:
-        raise UserError(
-            f"views: at {factor:g} times their size the images of a batch, {len(news)} of up to"
-            " {} x {} pixels as the network sees them,".format(*max(news, key=math.prod)[::-1])
-            + f" have more than {MOST_PIXELS // 10**6} million pixels: choose a smaller factor or"
-            " batch size"
-        )
+    news = [_new_size(sample, factor) for sample in samples]
     views = []
     for image, sample, (height, width), new in zip(inputs, samples, sizes, news, strict=True):
         image = image[None, :, :height, :width]
@@ -88,6 +82,37 @@ def resized(
     for sample in samples:
         sample.set_metainfo(dict(batch_input_shape=tuple(batch.shape[-2:])))
     return batch
+
+
+def at_once(samples: Sequence[DetDataSample], factor: float) -> list[slice]:
+    """Divides a batch into parts that have at most :data:`MOST_PIXELS` in a view.
+
+    Args:
+        samples: As for :func:`resized`.
+        factor: Size of the view over that of the image.
+
+    Returns:
+        Slices of the batch, one if all of it is not too large.
+
+    Raises:
+        UserError: A single image has more pixels.
+    """
+    sizes = [_new_size(sample, factor) for sample in samples]
+    height, width = max(sizes, key=math.prod)
+    if height * width > MOST_PIXELS:
+        raise UserError(
+            f"views: at {factor:g} times its size an image has {width} x {height} pixels as the"
+            f" network sees it, more than {MOST_PIXELS // 10**6} million: choose a smaller factor"
+        )
+    padded = math.prod(map(max, zip(*sizes, strict=True)))
+    most = max(1, MOST_PIXELS // padded)
+    return [slice(start, start + most) for start in range(0, len(samples), most)]
+
+
+def _new_size(sample: DetDataSample, factor: float) -> tuple[int, int]:
+    """Returns height and width of an image in a view."""
+    height, width = (max(1, round(side * factor)) for side in sample.img_shape[:2])
+    return height, width
 
 
 def _content(sample: DetDataSample) -> tuple[int, int]:

@@ -52,7 +52,7 @@ def score_and_factors(detections: Detections, score: str) -> tuple[Floats, Float
     outside = ~((everything >= 0) & (everything <= 1)).all(axis=0)
     if outside.any():
         raise UserError(
-            f"detection {int(outside.argmax())} has a {words(score)}, or a factor of it, outside"
+            f"detection {int(outside.argmax())}: its {words(score)}, or a factor of it, is outside"
             " [0, 1]: only scores in [0, 1] can be calibrated"
         )
     return scores, factors

@@ -56,7 +56,7 @@ class Isotonic:
 
     def describe(self) -> str:
         """Returns the calibrator in words."""
-        return f"isotonic curve with {len(self.scores)} knots"
+        return f"isotonic curve with {len(self.scores)} knot{'s' * (len(self.scores) > 1)}"
 
     def apply(self, scores: Floats) -> Floats:
         """Returns (D,) calibrated scores in [0, 1] of (D,) scores in [0, 1]."""

@@ -103,8 +103,10 @@ class Trees:
                 and not np.isnan(thresholds).any()
                 and bool(((asked >= 0) & (asked < features)).all())
             )
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise UserError(f"its trees are damaged ({type(error).__name__}: {error})") from error
+        except KeyError as error:
+            raise UserError(f"its trees are damaged: {error} is missing") from error
+        except (TypeError, ValueError, OverflowError) as error:
+            raise UserError("its trees are damaged: they are not lists of numbers") from error
         if not sound:
             raise UserError("its trees are damaged: the lists do not fit each other")
         return cls(base, asked, thresholds, values)

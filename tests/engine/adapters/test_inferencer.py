@@ -1,14 +1,18 @@
 """An inferencer whose predictions keep the scores of masks."""
 
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
 from mmdet.apis import DetInferencer
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from PIL import Image
 
 from msrcnn_mm import MaskScoringInferencer
@@ -223,3 +227,16 @@ def test_classes_that_weights_do_not_name_are_the_configs(
     torch.save(dict(state_dict=weights["state_dict"]), tmp_path / "w.pth")
     inferencer = MaskScoringInferencer(str(run[0]), str(tmp_path / "w.pth"), device="cpu")
     assert inferencer.model.dataset_meta["classes"] == CLASSES
+
+
+def test_defaults_of_mmengine_are_no_warning() -> None:
+    inferencer = MaskScoringInferencer.__new__(MaskScoringInferencer)
+    inferencer.model = SimpleNamespace(dataset_meta=dict(classes=CLASSES))
+    backends = [dict(type="LocalVisBackend")]
+    visualizer = dict(type="MaskScoreVisualizer", vis_backends=backends, name="no_warning")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = inferencer._init_visualizer(Config(dict(visualizer=visualizer)))
+    with patch.object(DetInferencer, "_init_collate", side_effect=AssertionError("searched")):
+        assert inferencer._init_collate(Config(dict(test_dataloader={}))) is pseudo_collate
+    assert found is not None and found.dataset_meta == dict(classes=CLASSES)

@@ -9,6 +9,8 @@ from mmengine.config import ConfigDict
 from mmengine.model import PretrainedInit
 from mmengine.runner import CheckpointLoader
 
+from msrcnn_mm.engine.checks.model import check_masks
+from msrcnn_mm.errors import UserError
 from tests.support.checked_configs import HEADS, check, make_config, refusal
 
 
@@ -68,3 +70,22 @@ def test_pretrained_weights_at_home(root: Path, monkeypatch: pytest.MonkeyPatch)
     config.model.backbone = dict(init_cfg=dict(type="Pretrained", checkpoint="~/r50.pth"))
     check(config)
     assert CheckpointLoader.load_checkpoint("~/r50.pth") == dict(state_dict=dict())
+
+
+@pytest.mark.parametrize("head", ["RetinaHead", "FCOSHead", "DETRHead", "RTMDetSepBNHead"])
+def test_a_detector_of_boxes_alone(head: str) -> None:
+    with pytest.raises(UserError, match=f"predicts no masks, its bbox_head is {head}: take an"):
+        check_masks(dict(bbox_head=dict(type=head)))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        dict(bbox_head=dict(type="RTMDetInsSepBNHead")),
+        dict(bbox_head=dict(type="YOLACTHead"), mask_head=dict(type="YOLACTProtonet")),
+        dict(panoptic_head=dict(type="MaskFormerHead")),
+        dict(bbox_head=dict(type="HeadOfAnotherPackage")),
+    ],
+)
+def test_detectors_that_may_have_masks(model: dict) -> None:
+    check_masks(model)

@@ -1,6 +1,7 @@
 """An exported detector beside the detector itself: detections, scores, masks, files, commands."""
 
 import json
+import signal
 import sys
 from collections import OrderedDict
 from dataclasses import replace
@@ -27,6 +28,7 @@ from msrcnn_mm.runtime.images import prepare
 from tests.support import tiny
 from tests.support.coco_files import write_data_set
 from tests.support.fitted_rescorers import rescorer_of
+from tests.support.processes import run_python
 from tests.support.small_runs import CLASSES, small_config
 
 for package in ("onnx", "onnxruntime", "onnxscript"):
@@ -257,6 +259,23 @@ def test_the_file_has_standard_operators_alone(root: Path) -> None:
     import_module("onnx.checker").check_model(model)
 
 
+KILLED = """
+import os, signal, sys
+from msrcnn_mm.cli.predict_onnx import main
+from msrcnn_mm.runtime.detector import OnnxDetector
+
+original = OnnxDetector.predict
+
+def predict(self, pixels, image_id):
+    if image_id == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(self, pixels, image_id)
+
+OnnxDetector.predict = predict
+main(sys.argv[1:])
+"""
+
+
 def test_predict_onnx_goes_on_where_it_was_killed(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,28 +287,27 @@ def test_predict_onnx_goes_on_where_it_was_killed(
     (folder / "broken.png").write_text("")
     (folder / "notes.md").write_text("")
     words = [str(folder), str(root / "tiny.onnx"), "--csv", "--out", str(out)]
+    assert run_python("-c", KILLED, *words).returncode == -signal.SIGKILL
+    assert [path.name for path in out.iterdir()] == ["unfinished.jsonl"]
+    with pytest.raises(UserError, match=r"other settings \(model\): give that run's to finish it"):
+        command([str(folder), str(root / "plain.onnx"), "--out", str(out)])
     calls: list[int] = []
     original = OnnxDetector.predict
 
     def spy(self: OnnxDetector, pixels: np.ndarray, image_id: int = 1) -> Detections:
         calls.append(image_id)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
         return original(self, pixels, image_id)
 
     monkeypatch.setattr(OnnxDetector, "predict", spy)
-    with pytest.raises(KeyboardInterrupt):
-        command(words)
-    assert [path.name for path in out.iterdir()] == ["unfinished.jsonl"]
-    with pytest.raises(UserError, match=r"other settings \(model\): give that run's to finish it"):
-        command([str(folder), str(root / "plain.onnx"), "--out", str(out)])
     command(words)
-    assert calls == [1, 2, 3, 3]
+    assert calls == [3]
     shown = capsys.readouterr()
     assert "1 files are no images by their names (.md) and are left out" in shown.err
-    assert "broken.png cannot be read" in shown.err and "3 images, 1 skipped" in shown.out
+    assert "3 images, 1 skipped" in shown.out
     images = json.loads((out / "images.json").read_text())
     assert [image["file_name"] for image in images["images"]] == ["0.png", "1.png", "2.png"]
+    (skipped,) = images["skipped"]
+    assert "broken.png cannot be read" in skipped["reason"]
     detections = load_results(out / "results.json")
     assert detections.mask_scores is not None and detections.foreground_probs is not None
     detector, rows = OnnxDetector(root / "tiny.onnx"), []
@@ -299,7 +317,11 @@ def test_predict_onnx_goes_on_where_it_was_killed(
     assert json.loads((out / "results.json").read_text()) == rows
     with pytest.raises(UserError, match=r"results\.json: exists: name another folder by --out"):
         command(words)
+    resumed = {path.name: path.read_bytes() for path in out.iterdir()}
+    calls.clear()
     command([*words, "--overwrite"])
+    assert calls == [1, 2, 3]
+    assert resumed == {path.name: path.read_bytes() for path in out.iterdir()}
 
 
 def test_the_page_shows_it(root: Path, tmp_path: Path) -> None:

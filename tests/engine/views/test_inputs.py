@@ -6,7 +6,7 @@ import torch
 from mmdet.structures import DetDataSample
 from PIL import Image
 
-from msrcnn_mm.engine.views.inputs import mirrored, resized
+from msrcnn_mm.engine.views.inputs import at_once, mirrored, resized
 from msrcnn_mm.errors import UserError
 
 GENERATOR = np.random.default_rng(0)
@@ -68,9 +68,12 @@ def test_strides_that_divide_the_input_divide_the_view() -> None:
     assert resized(torch.zeros(1, 3, 62, 90), [sample], 0.001).shape[2:] == (2, 2)
 
 
-def test_a_view_too_large_to_predict_is_refused() -> None:
-    sample = sample_of((480, 640), (480, 640), (1.0, 1.0))
-    with pytest.raises(
-        UserError, match=r"at 30 times .* 1 of up to 19200 x 14400 pixels .* more than 100"
-    ):
-        resized(torch.zeros(1, 3, 480, 640), [sample], 30)
+def test_a_large_view_is_predicted_in_parts() -> None:
+    samples = [sample_of((480, 640), (480, 640), (1.0, 1.0))] * 4
+    samples.append(sample_of((100, 900), (100, 900), (1.0, 1.0)))
+    assert at_once(samples, 1.25) == [slice(0, 148)]  # padded to 600 x 1125
+    assert at_once(samples, 9) == [slice(0, 2), slice(2, 4), slice(4, 6)]
+    assert at_once(samples, 14) == [slice(k, k + 1) for k in range(5)]
+    words = "at 30 times its size an image has 19200 x 14400 pixels .* more than 100 million"
+    with pytest.raises(UserError, match=words):
+        at_once(samples, 30)

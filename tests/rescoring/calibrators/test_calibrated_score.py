@@ -102,7 +102,7 @@ def test_a_score_that_is_not_there() -> None:
 
 def test_scores_out_of_range() -> None:
     loud = replace(DETECTIONS, class_scores=2 * DETECTIONS.class_scores)
-    with pytest.raises(UserError, match=r"detection \d+ has a class score, .* outside \[0, 1\]"):
+    with pytest.raises(UserError, match=r"detection \d+: its class score, .* outside \[0, 1\]"):
         fit_rescorer(loud, COCO, "gt.json", method="isotonic", score="class_score")
 
 

@@ -45,5 +45,7 @@ def test_an_absent_score_is_refused_and_the_present_ones_are_named() -> None:
 def test_a_score_outside_0_to_1_is_refused(column: str) -> None:
     columns = {name: [0.5, 0.25] for name in ("class_scores", "mask_ious", "mask_scores")}
     columns[column] = [0.5, 1.5 if column != "class_scores" else NAN]
-    with pytest.raises(UserError, match="detection 1 has a mask score, or a factor of it, outside"):
+    with pytest.raises(
+        UserError, match="detection 1: its mask score, or a factor of it, is outside"
+    ):
         score_and_factors(detections(**columns), "mask_score")
