@@ -55,7 +55,7 @@ def one_ranking(name: str, results: str, annotations: str) -> tuple[dict[str, fl
     """Runs another evaluator; returns the seconds of its phases, and AP by class score."""
     marks = [time.perf_counter()]
     of_data, of_evaluation = (importlib.import_module(module) for module in MODULES[name])
-    data = getattr(of_data, "COCO")
+    data = of_data.COCO
     evaluator = getattr(of_evaluation, "COCOeval", None) or of_evaluation.COCOeval_faster
     marks.append(time.perf_counter())
     with contextlib.redirect_stdout(io.StringIO()):

@@ -7,6 +7,7 @@ import numpy as np
 from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.processes import progress
 
 from .average_precision import UNDEFINED, Curves, count_instances, curves
 from .boundary import boundary_overlaps
@@ -24,7 +25,7 @@ from .evaluation_result import (
 from .intervals import ap_gains, laece_changes, laece_intervals, resample
 from .lrp import class_lrp, mean_lrp
 from .matching import matched_ious
-from .overlaps import Floats, Ints, Overlaps, find_overlaps, progress, sorted_ids
+from .overlaps import Floats, Ints, Overlaps, find_overlaps, sorted_ids
 from .protocol import (
     AREA_RANGES,
     CLASS_SCORE,

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from msrcnn_mm.processes import progress
+
 from .bootstrap import draw_images, resampled_aps, resampled_laeces
 from .evaluation_result import Estimate, Resamples, ScoreEvaluation
-from .overlaps import Floats, Overlaps, progress
+from .overlaps import Floats, Overlaps
 from .protocol import CLASS_SCORE, ORACLE, TP_SHARE, Protocol
 
 LEVEL = 0.95

@@ -9,24 +9,22 @@ Shape shorthand: D detections, G instances (crowd regions too), P overlapping pa
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pycocotools.mask as mask_utils
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
-from tqdm import tqdm
 
 from msrcnn_mm.coco.detections import Detections, Rle
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.processes import progress
 
 from .protocol import Protocol
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-
-_T = TypeVar("_T")
 
 _MOST_AT_ONCE = 200  # pycocotools.mask.area overflows from 256 RLEs on under numpy 2
 
@@ -161,12 +159,6 @@ def mask_areas(rles: Sequence[Rle]) -> Floats:
     starts = range(0, len(rles), _MOST_AT_ONCE)
     parts = [mask_utils.area(list(rles[i : i + _MOST_AT_ONCE])) for i in starts]
     return np.concatenate([np.zeros(0), *parts])
-
-
-def progress(steps: Iterable[_T], what: str, total: int | None = None) -> Iterable[_T]:
-    """Shows the progress of a loop in a terminal, once it has taken two seconds."""
-    bar: Iterable[_T] = tqdm(steps, desc=what, total=total, delay=2, disable=None, leave=False)
-    return bar
 
 
 def _check_instances(coco: COCO) -> None:

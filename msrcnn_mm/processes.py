@@ -1,13 +1,13 @@
-"""Computes something of each image in as many processes as there are cores."""
+"""Computes something of each image in as many processes as there are cores; shows progress."""
 
 import gc
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
 
-from msrcnn_mm.evaluation.overlaps import progress
+from tqdm import tqdm
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -16,6 +16,12 @@ _FEW = 400  # items, which one process has done before others would help
 _AT_ONCE = 16  # items that a process takes
 
 _work: tuple[Callable[[Any], Any], Sequence[Any]]
+
+
+def progress(steps: Iterable[_Item], what: str, total: int | None = None) -> Iterable[_Item]:
+    """Shows the progress of a loop in a terminal, once it has taken two seconds."""
+    bar: Iterable[_Item] = tqdm(steps, desc=what, total=total, delay=2, disable=None, leave=False)
+    return bar
 
 
 def in_processes(
