@@ -206,16 +206,16 @@ def _areas(true: Floats, counted: Floats, instances: Floats, best_below: Floats)
     counted += np.spacing(1)  # as in pycocotools
     best = np.divide(true, counted, out=counted)
     below = best_below.copy()
-    for row in reversed(best):
-        np.maximum(row, best_below, out=row)
-        best_below[:] = row
+    np.maximum(best[-1], best_below, out=best[-1])
+    for row in range(len(best) - 2, -1, -1):
+        np.maximum(best[row], best[row + 1], out=best[row])
+    best_below[:] = best[0]
     true *= 100
     true /= instances
     reached = np.floor(true)
-    late = _ROUNDED_UP.take(reached.astype(np.int64))
-    late *= true == reached
+    whole = np.flatnonzero(true == reached)
     reached += 1
-    reached -= late
+    reached.ravel()[whole] -= _ROUNDED_UP[true.ravel()[whole].astype(np.int64)]
     areas: Floats = np.einsum("pb,pb->b", best, reached)
     areas -= np.einsum("pb,pb->b", best[1:], reached[:-1])
     areas -= below * reached[-1]
