@@ -7,7 +7,7 @@ import numpy as np
 from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.processes import progress
+from msrcnn_mm.processes import in_processes
 
 from .average_precision import UNDEFINED, Curves, count_instances, curves
 from .boundary import boundary_overlaps
@@ -81,10 +81,11 @@ def evaluate_scores(
     }
 
     def measure(compared: Overlaps, what: str) -> dict[str, Curves]:
-        return {
-            name: curves(compared, values, protocol)
-            for name, values in progress(in_order.items(), what, len(in_order))
-        }
+        def of_ranking(name: str) -> Curves:
+            return curves(compared, in_order[name], protocol)
+
+        found = in_processes(of_ranking, list(in_order), what, len(protocol.image_ids))
+        return dict(zip(in_order, found, strict=True))
 
     measured = measure(overlaps, "rankings")
     parts = {
