@@ -28,10 +28,11 @@ from scipy.ndimage import binary_erosion, shift
 from msrcnn_mm.coco.annotations import AnnotationFile, load_annotations
 from msrcnn_mm.coco.detections import Column, Detections, Rle
 from msrcnn_mm.coco.results_file import load_results
-from msrcnn_mm.evaluation.overlaps import find_overlaps, progress
+from msrcnn_mm.evaluation.overlaps import find_overlaps
 from msrcnn_mm.evaluation.protocol import RESCORED_SCORE, coco_protocol, words
 from msrcnn_mm.evaluation.rankings import filled_scores
 from msrcnn_mm.evaluation.summaries import text_table
+from msrcnn_mm.processes import progress
 from msrcnn_mm.rescoring.features.collect import features_of
 from msrcnn_mm.rescoring.features.image_groups import image_numbers
 from msrcnn_mm.rescoring.rescorer_fit import targets_of

@@ -21,10 +21,11 @@ import numpy as np
 from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.detections import Column
 from msrcnn_mm.coco.results_file import load_results
-from msrcnn_mm.evaluation.overlaps import Bools, Ints, find_overlaps, progress
+from msrcnn_mm.evaluation.overlaps import Bools, Ints, find_overlaps
 from msrcnn_mm.evaluation.protocol import RESCORED_SCORE, coco_protocol, words
 from msrcnn_mm.evaluation.rankings import filled_scores
 from msrcnn_mm.evaluation.summaries import text_table
+from msrcnn_mm.processes import progress
 from msrcnn_mm.report.figures.promise import draw_promises
 from msrcnn_mm.report.figures.style import as_png, report_style
 from msrcnn_mm.rescoring.features.collect import features_of

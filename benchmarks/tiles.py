@@ -24,10 +24,11 @@ from msrcnn_mm.engine.predict.predictor import Predictor
 from msrcnn_mm.engine.predict.reader import PipelineReader
 from msrcnn_mm.engine.predict.tiles import Tile, in_image, joined, tiles_of
 from msrcnn_mm.evaluation.average_precision import curves
-from msrcnn_mm.evaluation.overlaps import find_overlaps, progress
+from msrcnn_mm.evaluation.overlaps import find_overlaps
 from msrcnn_mm.evaluation.protocol import coco_protocol, words
 from msrcnn_mm.evaluation.rankings import filled_scores
 from msrcnn_mm.evaluation.summaries import text_table
+from msrcnn_mm.processes import progress
 from msrcnn_mm.runtime.chosen import Choice
 from msrcnn_mm.runtime.inputs import Image
 

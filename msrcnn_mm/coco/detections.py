@@ -107,12 +107,13 @@ class Detections:
         Raises:
             UserError: Some rows have a ``segmentation`` and others have none.
         """
+        entries = set().union(*rows)
         extras = None
-        if not all(row.keys() <= _ENTRIES for row in rows):
+        if not entries <= _ENTRIES:
             extras = [{k: row[k] for k in row if k not in _ENTRIES} for row in rows]
         masks = [row["segmentation"] for row in rows if "segmentation" in row]
         boxes = None
-        if any("bbox" in row for row in rows):
+        if "bbox" in entries:
             boxes = np.array([row.get("bbox", [np.nan] * 4) for row in rows], float)
         return cls(
             image_ids=[row["image_id"] for row in rows],
@@ -120,7 +121,11 @@ class Detections:
             class_scores=np.array([row["score"] for row in rows], float),
             masks=masks or None,
             boxes=boxes,
-            **{name: _column(rows, entry) for name, entry in SCORE_ENTRIES.items()},
+            **{
+                name: np.array([row.get(entry, np.nan) for row in rows], float)
+                for name, entry in SCORE_ENTRIES.items()
+                if entry in entries
+            },
             extras=extras,
         )
 
@@ -232,27 +237,22 @@ class Detections:
                         f"detection {index} has no finite number as {entry}: {column[index]}"
                     )
         sizes = {i: [image.get("height"), image.get("width")] for i, image in coco.imgs.items()}
-        for index, image_id in enumerate(self.image_ids):
-            if image_id not in sizes:
-                raise UserError(
-                    f"detection {index} is of image {image_id!r}, which the annotations do not have"
-                )
-        for index, rle in enumerate(self.masks or ()):
-            image_id, size = self.image_ids[index], list(rle["size"])
-            if size != sizes[image_id]:
-                raise UserError(
-                    f"detection {index} has a mask of height, width {size}, but its image "
-                    f"{image_id} is {sizes[image_id]}"
-                )
+        if not set(self.image_ids) <= sizes.keys():
+            index = next(n for n, i in enumerate(self.image_ids) if i not in sizes)
+            raise UserError(
+                f"detection {index} is of image {self.image_ids[index]!r}, which the annotations do"
+                " not have"
+            )
+        found = [rle["size"] for rle in self.masks or ()]
+        if found != [sizes[i] for i in self.image_ids[: len(found)]]:
+            for index, (image_id, size) in enumerate(zip(self.image_ids, found, strict=False)):
+                if list(size) != sizes[image_id]:
+                    raise UserError(
+                        f"detection {index} has a mask of height, width {list(size)}, but its image"
+                        f" {image_id} is {sizes[image_id]}"
+                    )
 
 
 def ratio(products: Column, factors: Column) -> Column:
     """Returns (D,) ``products`` / ``factors``; 0 where a factor is 0."""
     return np.divide(products, factors, where=factors != 0, out=np.zeros(len(factors)))
-
-
-def _column(rows: Sequence[Mapping[str, Any]], entry: str) -> Column | None:
-    """Returns (D,) values of an entry, NaN for a row without it; None if no row has it."""
-    if not any(entry in row for row in rows):
-        return None
-    return np.array([row.get(entry, np.nan) for row in rows], float)

@@ -5,31 +5,49 @@ import os
 import tempfile
 from codecs import BOM_UTF8
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+import msgspec
+
 from msrcnn_mm.errors import UserError
+
+UNREAD = (ValueError, RecursionError)
+"""Raised by msgspec at what it does not read. The json module reads some of it, such as NaN."""
+
+
+def read_bytes(path: Path) -> bytes:
+    """Reads a JSON file without parsing it.
+
+    Raises:
+        UserError: The file cannot be read, is compressed, or begins with a byte order mark, at
+            which pycocotools stops.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    if raw.startswith(b"\x1f\x8b"):
+        raise UserError(f"{path} is compressed: unpack it with gunzip")
+    if raw.startswith(BOM_UTF8):
+        raise UserError(f"{path} begins with a byte order mark: save it as UTF-8 without BOM")
+    return raw
 
 
 def read_json(path: Path) -> Any:
     """Reads a JSON file.
 
     Raises:
-        UserError: The file cannot be read, is not JSON, or begins with a byte order mark, at which
-            pycocotools stops.
+        UserError: As :func:`read_bytes`, and the file is not JSON.
     """
+    raw = read_bytes(path)
+    with suppress(*UNREAD):
+        return msgspec.json.decode(raw)
     try:
-        raw = path.read_bytes()
-        if raw.startswith(b"\x1f\x8b"):
-            raise UserError(f"{path} is compressed: unpack it with gunzip")
-        if raw.startswith(BOM_UTF8):
-            raise UserError(f"{path} begins with a byte order mark: save it as UTF-8 without BOM")
         text = raw.decode(json.detect_encoding(raw), "surrogatepass")
         del raw  # as large as the text
         return json.loads(text)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:  # not JSON, or not text at all
         raise UserError(f"{path} is not valid JSON: {error}") from error
     except RecursionError as error:

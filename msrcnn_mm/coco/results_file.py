@@ -1,25 +1,24 @@
 """Reads and writes results files in COCO's format, whatever framework made them."""
 
 from collections import Counter
-from collections.abc import Iterable
-from pathlib import Path, PurePath
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
-import pycocotools.mask as mask_utils
 from pycocotools.coco import COCO
 
-from msrcnn_mm.errors import UserError, first_names, warn
+from msrcnn_mm.errors import UserError, warn
+from msrcnn_mm.processes import in_processes
 
-from .detections import RENAMED_ENTRIES, SCORE_ENTRIES, Detections
-from .json_files import read_json, write_json
-from .json_values import is_box, is_id, is_number, whole
-from .rle import are_complete
-from .segmentations import SegmentationError, as_rle, is_rle, read_segmentation
+from .detections import SCORE_ENTRIES, Detections
+from .json_files import UNREAD, read_bytes, read_json, write_json
+from .results_rows import RowReader
 
 _FEW = 0.5  # share of the annotated images; results of fewer are perhaps of another test
 
-_FIELDS = ("image_id", "category_id", "segmentation", "score")
+_AT_ONCE = 250  # rows that are objects of Python at the same time
 
 
 def load_results(path: str | Path, coco: COCO | None = None, partial: bool = False) -> Detections:
@@ -44,38 +43,13 @@ def load_results(path: str | Path, coco: COCO | None = None, partial: bool = Fal
             that ``coco`` does not know.
     """
     path = Path(path)
-    rows = _rows(path)
-    read: Counter[str] = Counter()
-    ids = None if coco is None else _Ids(coco)
-    for index, row in enumerate(rows):
-        problem = (
-            _problem(row, read) or (ids and ids.problem(row, read)) or _read_mask(row, coco, read)
-        )
-        if problem:
-            raise UserError(f"{path}: detection {index} {problem}")
-    masks = [row["segmentation"] for row in rows]
-    complete = are_complete(
-        [mask["counts"] for mask in masks], [mask["size"][0] * mask["size"][1] for mask in masks]
-    )
-    if not complete.all():
-        index = int(complete.argmin())
-        raise UserError(
-            f"{path}: detection {index} has a damaged run-length encoding: its runs do not add up"
-            f" to {masks[index]['size']} pixels"
-        )
-    sizes: dict[tuple[int, int], list[int]] = {}
-    for row in rows:
-        mask = as_rle(row["segmentation"], *row["segmentation"]["size"])
-        height, width = mask["size"]
-        # one list for all masks of a size saves memory
-        mask["size"] = sizes.setdefault((height, width), mask["size"])
-        row["segmentation"] = mask
-        if "bbox" in row and not (row["bbox"][2] > 0 and row["bbox"][3] > 0):
-            row["bbox"] = mask_utils.toBbox(row["segmentation"]).tolist()
-            read["bbox has no area: the box of the mask is taken"] += 1
+    reader = RowReader(str(path), coco)
+    try:
+        detections, read = _read(reader, _raw_rows(path))
+    except UNREAD:
+        detections, read = _read(reader, _rows(path))
     for what, count in read.items():
-        warn(f"{path}: in {count} of {len(rows)} detections {what}")
-    detections = Detections.from_rows(rows)
+        warn(f"{path}: in {count} of {len(detections)} detections {what}")
     for name, entry in {"class_scores": "score", **SCORE_ENTRIES}.items():
         scores = getattr(detections, name)
         if scores is None or not len(scores):
@@ -110,6 +84,19 @@ def write_results(detections: Detections, path: str | Path) -> None:
     write_json(detections.to_rows(), Path(path))
 
 
+def _raw_rows(path: Path) -> list[msgspec.Raw]:
+    """Returns the rows of a results file, each as its JSON, which needs less memory than objects.
+
+    Raises:
+        UserError: The file cannot be read.
+        ValueError: Or another of UNREAD: it is no list of masks, or :func:`_rows` must read it.
+    """
+    raw = read_bytes(path)
+    if b'"segmentation"' not in raw:
+        raise ValueError("no masks")
+    return msgspec.json.decode(raw, type=list[msgspec.Raw])
+
+
 def _rows(path: Path) -> list[Any]:
     rows = read_json(path)
     if isinstance(rows, dict) and "annotations" in rows:
@@ -126,104 +113,21 @@ def _rows(path: Path) -> list[Any]:
     return rows
 
 
-def _problem(row: Any, read: Counter[str]) -> str | None:
-    """Returns the first problem of a row, ids and mask aside, to follow "detection N"."""
-    if not isinstance(row, dict):
-        return "is not an object"
-    for field in _FIELDS:
-        if field not in row:
-            return f"has no '{field}': every detection needs {', '.join(_FIELDS)}"
-    for old, new in RENAMED_ENTRIES.items():
-        if old in row and new not in row:
-            row[new] = row.pop(old)
-            read[f"{old} is read as {new}, its name now"] += 1
-    for field in ("score", *SCORE_ENTRIES.values()):
-        if not is_number(row.get(field, 0.0)):
-            return f"has no finite number as {field}: {row[field]!s:.30}"
-    if row.get("bbox", 0) in (None, []):
-        del row["bbox"]
-    if "bbox" in row and not is_box(row["bbox"]):
-        return f"has a bbox that is not four finite numbers: {row['bbox']!r:.60}"
-    for field in ("image_id", "category_id"):
-        row[field] = whole(row[field])
-        if not is_id(row[field]):
-            return f"has no valid {field}: {row[field]!r:.40}"
-    return None
+def _read(reader: RowReader, rows: Sequence[Any]) -> tuple[Detections, Counter[str]]:
+    """Reads the rows of a file, each as its JSON or as a value; values are changed.
 
-
-def _read_mask(row: dict[str, Any], coco: COCO | None, read: Counter[str]) -> str | None:
-    """Reads a row's mask as an RLE; returns its problem, None without."""
-    mask = row["segmentation"]
-    if is_rle(mask):
-        sides = [whole(side) for side in mask["size"]]  # of its image, which is checked later
-    elif coco is None or isinstance(mask, dict):
-        return "has a segmentation that is not a run-length encoding {size, counts}" + (
-            ": polygons are read with annotations" if isinstance(mask, list) else ""
-        )
-    else:
-        image = coco.imgs[row["image_id"]]
-        sides = [image["height"], image["width"]]
-    try:
-        segmentation, dropped = read_segmentation(mask, *sides)
-    except SegmentationError as error:
-        return f"has no mask that can be read: segmentation {error}"
-    if dropped:
-        read["segmentation has polygons of fewer than three points: they are left out"] += 1
-    encoded = isinstance(segmentation, dict)
-    row["segmentation"] = segmentation if encoded else as_rle(segmentation, *sides)
-    return None
-
-
-class _Ids:
-    """Finds the images and categories that the rows of a results file mean.
-
-    Args:
-        coco: The annotations.
+    Raises:
+        UserError: A row cannot be read.
+        ValueError: Or another of UNREAD: :func:`_rows` must read the file.
     """
 
-    def __init__(self, coco: COCO) -> None:
-        names = ((i, image.get("file_name")) for i, image in coco.imgs.items())
-        files = [(i, name) for i, name in names if isinstance(name, str)]
-        self._listed = {"image_id": coco.imgs.keys(), "category_id": coco.cats.keys()}
-        self._names = {
-            "image_id": _unique([*files, *((i, PurePath(name).stem) for i, name in files)]),
-            "category_id": _unique((i, c.get("name")) for i, c in coco.cats.items()),
-        }
-        self._texts = {
-            field: _unique((i, str(i)) for i in listed) for field, listed in self._listed.items()
-        }
+    def read(first: int) -> tuple[Detections, Counter[str]]:
+        some = rows[first : first + _AT_ONCE]
+        values = [msgspec.json.decode(r) if isinstance(r, msgspec.Raw) else r for r in some]
+        return reader.read(values, first)
 
-    def problem(self, row: dict[str, Any], read: Counter[str]) -> str | None:
-        """Sets the ids of a row that are written in another way, and counts them.
-
-        Returns:
-            The problem of an id that is not known, to follow "detection N"; None without.
-        """
-        for field, listed in self._listed.items():
-            value = row[field]
-            if value in listed:
-                continue
-            meant = {self._texts[field].get(str(value)), self._names[field].get(value)} - {None}
-            what = "image" if field == "image_id" else "category"
-            if len(meant) > 1:
-                return (
-                    f"has the {field} {value!r}, which is text for an id of one {what} and the name"
-                    f" of another ({first_names(sorted(meant, key=str), form=repr)}): write the id "
-                    "of the one that is meant"
-                )
-            if not meant:
-                known = first_names(list(listed), form=repr)
-                return (
-                    f"is of {what} {value!r}, which the annotations do not have; they have {known}"
-                )
-            (row[field],) = meant
-            read[f"{field} is a name, or text for a number: the id that it means is taken"] += 1
-        return None
-
-
-def _unique(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
-    """Returns name -> id for the names that only one id has."""
-    ids: dict[Any, set[Any]] = {}
-    for identity, name in pairs:
-        ids.setdefault(name, set()).add(identity)
-    return {name: next(iter(found)) for name, found in ids.items() if len(found) == 1}
+    parts, counts = [], Counter[str]()
+    for part, of_part in in_processes(read, range(0, len(rows), _AT_ONCE), "detections"):
+        parts.append(part)
+        counts += of_part
+    return Detections.concatenate(parts), counts

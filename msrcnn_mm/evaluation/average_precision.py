@@ -53,7 +53,7 @@ class Curves:
         """
         thresholds = np.asarray(self.protocol.iou_thrs)
         at: Any = slice(None) if iou is None else thresholds == iou
-        return _mean_defined(self.precision[at][:, :, category, area, max_dets])
+        return _mean_defined(self.precision[:, :, category, area, max_dets][at])
 
     def recalls(self, category: int | slice = slice(None)) -> dict[str, float]:
         """Returns ``COCOeval.summarize``'s last six: each ``AR@N``, ``ARs``, ``ARm``, ``ARl``."""

@@ -13,6 +13,7 @@ threshold, P at one threshold, T thresholds.
 """
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -55,8 +56,8 @@ def resampled_aps(overlaps: Overlaps, scores: Floats, protocol: Protocol, draws:
     thresholds = np.asarray(protocol.iou_thrs, float)
     matches = match(overlaps, places, thresholds, AREA_RANGES[0], protocol.ap_max_dets)
     total, classes = np.zeros(draws.shape[1]), np.zeros(draws.shape[1])
-    for k, (start, end) in enumerate(pairwise(overlaps.bounds)):
-        counts = _instances(overlaps, k, draws)
+    instances = _instances(overlaps, draws)
+    for (start, end), counts in zip(pairwise(overlaps.bounds), instances, strict=True):
         order = start + np.argsort(-scores[start:end], kind="stable")
         order = order[places[order] < protocol.ap_max_dets]
         total += _class_aps(matches, order, overlaps.images[order], counts, draws)
@@ -76,13 +77,14 @@ def resampled_laeces(overlaps: Overlaps, scores: Floats, matched: Floats, draws:
     """
     total, classes = np.zeros(draws.shape[1]), np.zeros(draws.shape[1])
     images = len(draws)
-    for k, (start, end) in enumerate(pairwise(overlaps.bounds)):
+    instances = _instances(overlaps, draws)
+    for (start, end), of_class in zip(pairwise(overlaps.bounds), instances, strict=True):
         own = start + np.flatnonzero(~np.isnan(matched[start:end]))
         cells = bin_numbers(scores[own], LAECE_BINS) * images + overlaps.images[own]
         errors = np.bincount(cells, scores[own] - matched[own], LAECE_BINS * images)
         sums = errors.reshape(LAECE_BINS, images) @ draws
         counts = np.bincount(overlaps.images[own], minlength=images) @ draws
-        known = (counts > 0) & (_instances(overlaps, k, draws) > 0)
+        known = (counts > 0) & (of_class > 0)
         total += np.where(known, np.abs(sums).sum(axis=0) / np.maximum(counts, 1), 0)
         classes += known
     return _mean(total, classes)
@@ -94,11 +96,20 @@ def _mean(total: Floats, classes: Floats) -> Floats:
     return mean
 
 
-def _instances(overlaps: Overlaps, category: int, draws: Floats) -> Floats:
-    """Returns (B,) numbers of instances of a class."""
-    own = (overlaps.instance_classes == category) & ~overlaps.crowds
-    number: Floats = np.bincount(overlaps.instance_images[own], minlength=len(draws)) @ draws
-    return number
+def _instances(overlaps: Overlaps, draws: Floats) -> Floats:
+    """Returns (K, B) numbers of instances of each class."""
+    own = ~overlaps.crowds
+    numbers: Floats = _tally(
+        overlaps.instance_classes[own],
+        overlaps.instance_images[own],
+        (len(overlaps.bounds) - 1, len(draws)),
+    )
+    return numbers @ draws
+
+
+def _tally(rows: Ints, images: Ints, shape: tuple[int, int]) -> Any:
+    """Returns the sparse matrix of how often each pair of a row and an image is given."""
+    return sparse.csr_array((np.ones(len(rows)), (rows, images)), shape=shape)
 
 
 def _class_aps(
@@ -118,26 +129,32 @@ def _class_aps(
     """
     correct, ignored = matches.correct[:, order], matches.ignored[:, order]
     found = np.flatnonzero(correct.any(axis=0))
-    places = [np.flatnonzero(one) for one in correct]
-    edges = [np.searchsorted(one, np.append(found[::_BLOCK], len(order))) for one in places]
+    correct, of_found = correct[:, found].astype(float), images[found]
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(found), _BLOCK)]
+    # numbers of correct detections down to the end of the block at hand
+    true_above = np.zeros((len(correct), draws.shape[1]))
+    for rows in blocks:
+        true_above += correct[:, rows] @ draws[of_found[rows]]
     seen = _Counts(found, np.arange(len(order)), images, draws)
-    true = [_Counts(one, one, images, draws) for one in places]
     skipped = [
-        _Counts(one, np.flatnonzero(no), images, draws) if no.any() else None
-        for one, no in zip(places, ignored, strict=True)
+        _Counts(found[one > 0], np.flatnonzero(no), images, draws) if no.any() else None
+        for one, no in zip(correct, ignored, strict=True)
     ]
     best = np.zeros((len(correct), draws.shape[1]))
     aps = np.zeros(draws.shape[1])
-    for block in reversed(range(-(-len(found) // _BLOCK))):
-        rows = slice(block * _BLOCK, (block + 1) * _BLOCK)
-        down_to = seen.take(rows)
-        for t, own in enumerate(correct[:, found[rows]]):
-            if own.any():
-                part = slice(edges[t][block], edges[t][block + 1])
-                counted, without = down_to[own], skipped[t]
-                if without is not None:
-                    counted -= without.take(part)
-                aps += _areas(true[t].take(part), counted, np.maximum(instances, 1), best[t])
+    for rows in reversed(blocks):
+        drawn = draws[of_found[rows]]
+        down_to = seen.take(len(drawn))
+        for t, of_block in enumerate(correct[:, rows] > 0):
+            if not of_block.any():
+                continue
+            counted, without = down_to[of_block], skipped[t]
+            if without is not None:
+                counted -= without.take(len(counted))
+            true = drawn[of_block]
+            true_above[t] -= true.sum(axis=0)
+            true[0] += true_above[t]
+            aps += _areas(_add_up(true), counted, np.maximum(instances, 1), best[t])
     return np.where(instances > 0, aps / len(correct), 0)
 
 
@@ -154,19 +171,25 @@ class _Counts:
     def __init__(self, places: Ints, some: Ints, images: Ints, draws: Floats) -> None:
         rows = np.searchsorted(places, some)
         some, rows = images[some[rows < len(places)]], rows[rows < len(places)]
-        entries = (np.ones(len(rows)), (rows, some))
-        self._parts = sparse.csr_array(entries, shape=(len(places), len(draws)))
-        self._above = np.bincount(some, minlength=len(draws)) @ draws
+        self._parts = _tally(rows, some, (len(places), len(draws)))
+        (self._above,) = _tally(np.zeros_like(rows), some, (1, len(draws))) @ draws
         self._draws = draws
+        self._left = len(places)
 
-    def take(self, rows: slice) -> Floats:
-        """Returns (rows, B) counts. The rows are those above the rows taken before."""
-        counts: Floats = self._parts[rows] @ self._draws
+    def take(self, many: int) -> Floats:
+        """Returns (many, B) counts of the last rows that were not taken before."""
+        counts: Floats = self._parts[self._left - many : self._left] @ self._draws
+        self._left -= many
         self._above = self._above - counts.sum(axis=0)
         counts[0] += self._above
-        for row in range(1, len(counts)):  # np.cumsum is slow along this axis
-            counts[row] += counts[row - 1]
-        return counts
+        return _add_up(counts)
+
+
+def _add_up(counts: Floats) -> Floats:
+    """Adds to each of (P, B) rows those above it, in place; np.cumsum is slow along this axis."""
+    for row in range(1, len(counts)):
+        counts[row] += counts[row - 1]
+    return counts
 
 
 def _areas(true: Floats, counted: Floats, instances: Floats, best_below: Floats) -> Floats:
@@ -183,16 +206,16 @@ def _areas(true: Floats, counted: Floats, instances: Floats, best_below: Floats)
     counted += np.spacing(1)  # as in pycocotools
     best = np.divide(true, counted, out=counted)
     below = best_below.copy()
-    for row in reversed(best):
-        np.maximum(row, best_below, out=row)
-        best_below[:] = row
+    np.maximum(best[-1], best_below, out=best[-1])
+    for row in range(len(best) - 2, -1, -1):
+        np.maximum(best[row], best[row + 1], out=best[row])
+    best_below[:] = best[0]
     true *= 100
     true /= instances
     reached = np.floor(true)
-    late = _ROUNDED_UP.take(reached.astype(np.int64))
-    late *= true == reached
+    whole = np.flatnonzero(true == reached)
     reached += 1
-    reached -= late
+    reached.ravel()[whole] -= _ROUNDED_UP[true.ravel()[whole].astype(np.int64)]
     areas: Floats = np.einsum("pb,pb->b", best, reached)
     areas -= np.einsum("pb,pb->b", best[1:], reached[:-1])
     areas -= below * reached[-1]

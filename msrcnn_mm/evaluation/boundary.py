@@ -14,8 +14,9 @@ import pycocotools.mask as mask_utils
 from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.detections import Detections, Rle
+from msrcnn_mm.processes import progress
 
-from .overlaps import Bools, Overlaps, progress
+from .overlaps import Bools, Overlaps
 
 DILATION = 0.02
 """Width of a boundary, in diagonals of the image."""

@@ -14,8 +14,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from .evaluation_result import CalibrationErrors, ClassScore, ReliabilityBin, mean_defined
 from .overlaps import Floats, Ints
+from .score_errors import CalibrationErrors, ClassScore, ReliabilityBin, mean_defined
 
 LAECE_BINS = 25
 DECE_BINS = 10

@@ -1,45 +1,35 @@
 """Evaluates masks by every score: compares them with the ground truth once, then ranks them."""
 
 from collections.abc import Mapping
-from itertools import pairwise
 
 import numpy as np
 from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.processes import in_processes
 
-from .average_precision import UNDEFINED, Curves, count_instances, curves
+from .average_precision import Curves, count_instances, curves
 from .boundary import boundary_overlaps
-from .calibration_errors import calibration_errors, laace, laece
 from .correlation import mask_iou_quality
 from .evaluation_result import (
-    Aps,
-    CalibrationErrors,
     ClassEvaluation,
-    ClassScore,
     DetectionColumns,
-    Ranking,
     ScoreEvaluation,
 )
+from .gaps import differences, rankings_of
 from .intervals import ap_gains, laece_changes, laece_intervals, resample
-from .lrp import class_lrp, mean_lrp
-from .matching import matched_ious
-from .overlaps import Floats, Ints, Overlaps, find_overlaps, progress, sorted_ids
+from .overlaps import Ints, Overlaps, find_overlaps, sorted_ids
 from .protocol import (
     AREA_RANGES,
-    CLASS_SCORE,
-    COLUMNS,
-    CORRECT_IOU,
     ORACLE,
     QUALITY_ORACLE,
     REFERENCES,
     Protocol,
     coco_protocol,
 )
-from .rankings import expectations, in_unit_interval, ranking_notes, ranking_scores
+from .rankings import expectations, ranking_notes, ranking_scores
+from .score_parts import ScoreParts
 from .tp_share import tp_shares
-
-_NO_GAP = 1e-9  # equal rankings may differ by rounding
 
 
 def evaluate_scores(
@@ -80,14 +70,15 @@ def evaluate_scores(
     }
 
     def measure(compared: Overlaps, what: str) -> dict[str, Curves]:
-        return {
-            name: curves(compared, values, protocol)
-            for name, values in progress(in_order.items(), what, len(in_order))
-        }
+        def of_ranking(name: str) -> Curves:
+            return curves(compared, in_order[name], protocol)
+
+        found = in_processes(of_ranking, list(in_order), what, len(protocol.image_ids))
+        return dict(zip(in_order, found, strict=True))
 
     measured = measure(overlaps, "rankings")
     parts = {
-        name: _ScoreParts(overlaps, values, *expected[name], protocol, instances)
+        name: ScoreParts(overlaps, values, *expected[name], protocol, instances)
         for name, values in in_order.items()
         if name not in REFERENCES
     }
@@ -114,7 +105,7 @@ def evaluate_scores(
         boundary=by_boundary,
         oracle_gap=gaps[ORACLE],
         quality_gap=gaps[QUALITY_ORACLE],
-        false_alarm_gap=_differences(gaps[ORACLE], gaps[QUALITY_ORACLE]),
+        false_alarm_gap=differences(gaps[ORACLE], gaps[QUALITY_ORACLE]),
         resamples=resamples,
         ap_gains=ap_gains({name: one.ap["AP"] for name, one in rankings.items()}, resamples),
         laece_intervals=laece_intervals(laeces, resamples),
@@ -153,106 +144,13 @@ def evaluate_scores(
     )
 
 
-class _ScoreParts:
-    """Calibration and LRP of one score, overall and by class.
-
-    Args:
-        overlaps: Of D detections.
-        scores: (D,), which rank the detections.
-        expected_ious: (D,), judged by LaECE_0 and LaACE_0.
-        expected_precisions: (D,), judged by D-ECE.
-        protocol: That of ``overlaps``.
-        instances: (K,), of each class.
-
-    Attributes:
-        matched: (D,), IoU with the instance found, where any overlap makes a match.
-        calibration_errors: None for a score outside [0, 1].
-        by_class: Calibration and LRP of K classes.
-        lrp: Mean over classes with ground truth.
-    """
-
-    def __init__(
-        self,
-        overlaps: Overlaps,
-        scores: Floats,
-        expected_ious: Floats,
-        expected_precisions: Floats,
-        protocol: Protocol,
-        instances: Ints,
-    ) -> None:
-        self.matched, half = matched_ious(overlaps, scores, protocol, (0.0, CORRECT_IOU))
-        calibratable = in_unit_interval(expected_ious) and in_unit_interval(expected_precisions)
-        self.by_class: list[ClassScore] = []
-        for k, (start, end) in enumerate(pairwise(overlaps.bounds)):
-            own, matched, at_half = scores[start:end], self.matched[start:end], half[start:end]
-            ious = expected_ious[start:end]
-            counted, counted_half = ~np.isnan(matched), ~np.isnan(at_half)
-            calibrated = calibratable and instances[k] > 0
-            lrp = None
-            if instances[k]:
-                lrp = class_lrp(own[counted_half], at_half[counted_half], int(instances[k]))
-            self.by_class.append(
-                ClassScore(
-                    laece=laece(ious[counted], matched[counted]) if calibrated else None,
-                    laace=laace(ious[counted], matched[counted]) if calibrated else None,
-                    lrp=lrp,
-                )
-            )
-        self.lrp = mean_lrp([score.lrp for score in self.by_class if score.lrp is not None])
-        self.calibration_errors: CalibrationErrors | None = None
-        if calibratable:
-            known = np.repeat(instances > 0, np.diff(overlaps.bounds))
-            self.calibration_errors = calibration_errors(
-                expected_ious[known],
-                expected_precisions[known],
-                self.matched[known],
-                half[known],
-                self.by_class,
-            )
-
-
-def rankings_of(
-    measured: Mapping[str, Curves], category: int | slice = slice(None)
-) -> tuple[dict[str, Ranking], dict[str, Aps]]:
-    """Returns AP by each ranking, and by oracle the gap between it and the class score.
-
-    Args:
-        measured: Ranking -> its curves, the class score's among them.
-        category: Number of a class; by default all.
-    """
-    aps = {name: _named(curve.columns(category)) for name, curve in measured.items()}
-    undefined: Aps = dict.fromkeys(COLUMNS)
-    gaps = {
-        name: _differences(aps.get(name, undefined), aps[CLASS_SCORE])
-        for name in (QUALITY_ORACLE, ORACLE)
-    }
-
-    def share(name: str, column: str) -> float | None:
-        """Returns 1 for the quality oracle, below 0 for a loss; None where there is no gap."""
-        whole = gaps[QUALITY_ORACLE][column]
-        won = _difference(aps[name][column], aps[CLASS_SCORE][column])
-        return None if won is None or whole is None or whole < _NO_GAP else won / whole
-
-    rankings = {
-        name: Ranking(
-            ap=aps[name],
-            ar={n: _defined(value) for n, value in curve.recalls(category).items()},
-            ap_at_most=_defined(curve.ap(category=category)),
-            ap_by_iou=[_defined(ap) for ap in curve.ap_by_iou(category)],
-            recovered_share={column: share(name, column) for column in COLUMNS},
-        )
-        for name, curve in measured.items()
-    }
-    return rankings, gaps
-
-
 def _classes(
     coco: COCO,
     protocol: Protocol,
     overlaps: Overlaps,
     instances: Ints,
     measured: Mapping[str, Curves],
-    parts: Mapping[str, _ScoreParts],
+    parts: Mapping[str, ScoreParts],
 ) -> list[ClassEvaluation]:
     counts = np.diff(overlaps.bounds)
     classes = []
@@ -267,7 +165,7 @@ def _classes(
                 rankings=rankings,
                 oracle_gap=gaps[ORACLE],
                 quality_gap=gaps[QUALITY_ORACLE],
-                false_alarm_gap=_differences(gaps[ORACLE], gaps[QUALITY_ORACLE]),
+                false_alarm_gap=differences(gaps[ORACLE], gaps[QUALITY_ORACLE]),
                 scores={name: part.by_class[k] for name, part in parts.items()},
             )
         )
@@ -289,19 +187,3 @@ def _notes(overlaps: Overlaps, instances: Ints, given: int) -> list[str]:
             " that finds it counts as a false alarm: number annotations from 1"
         )
     return notes
-
-
-def _named(values: Floats) -> Aps:
-    return {name: _defined(value) for name, value in zip(COLUMNS, values.tolist(), strict=True)}
-
-
-def _defined(ap: float) -> float | None:
-    return None if ap == UNDEFINED else ap
-
-
-def _differences(a: Aps, b: Aps) -> Aps:
-    return {column: _difference(a[column], b[column]) for column in COLUMNS}
-
-
-def _difference(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a - b

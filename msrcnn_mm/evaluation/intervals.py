@@ -10,9 +10,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from msrcnn_mm.processes import in_processes
+
 from .bootstrap import draw_images, resampled_aps, resampled_laeces
 from .evaluation_result import Estimate, Resamples, ScoreEvaluation
-from .overlaps import Floats, Overlaps, progress
+from .overlaps import Floats, Overlaps
 from .protocol import CLASS_SCORE, ORACLE, TP_SHARE, Protocol
 
 LEVEL = 0.95
@@ -45,11 +47,13 @@ def resample(
         return None
     draws = draw_images(len(set(protocol.image_ids)))
     judged = [name for name in scores if name not in (ORACLE, TP_SHARE)]
+
+    def of_ranking(name: str) -> Floats:
+        return resampled_aps(overlaps, scores[name], protocol, draws)
+
+    aps = in_processes(of_ranking, judged, "intervals", len(draws))
     return Resamples(
-        aps={
-            name: resampled_aps(overlaps, scores[name], protocol, draws)
-            for name in progress(judged, "intervals", len(judged))
-        },
+        aps=dict(zip(judged, aps, strict=True)),
         laeces={
             name: resampled_laeces(overlaps, expected, own, draws)
             for name, (expected, own) in matched.items()

@@ -11,9 +11,9 @@ from dataclasses import fields
 
 import numpy as np
 
-from .evaluation_result import ClassLrp, Lrp, LrpError, mean_defined
 from .overlaps import Floats
 from .protocol import CORRECT_IOU
+from .score_errors import ClassLrp, Lrp, LrpError, mean_defined
 
 
 def class_lrp(scores: Floats, matched: Floats, instances: int) -> ClassLrp:

@@ -9,16 +9,16 @@ Shape shorthand: D detections, G instances (crowd regions too), P overlapping pa
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pycocotools.mask as mask_utils
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
-from tqdm import tqdm
 
 from msrcnn_mm.coco.detections import Detections, Rle
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.processes import in_processes
 
 from .protocol import Protocol
 
@@ -26,7 +26,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-_T = TypeVar("_T")
+_GROUPS = 50
+"""Number of groups whose IoUs are computed together."""
 
 _MOST_AT_ONCE = 200  # pycocotools.mask.area overflows from 256 RLEs on under numpy 2
 
@@ -158,15 +159,13 @@ def sorted_ids(ids: Iterable[Any]) -> list[Any]:
 
 def mask_areas(rles: Sequence[Rle]) -> Floats:
     """Returns the number of pixels of each RLE."""
+
+    def of_some(first: int) -> Floats:
+        areas: Floats = mask_utils.area(list(rles[first : first + _MOST_AT_ONCE])).astype(float)
+        return areas
+
     starts = range(0, len(rles), _MOST_AT_ONCE)
-    parts = [mask_utils.area(list(rles[i : i + _MOST_AT_ONCE])) for i in starts]
-    return np.concatenate([np.zeros(0), *parts])
-
-
-def progress(steps: Iterable[_T], what: str, total: int | None = None) -> Iterable[_T]:
-    """Shows the progress of a loop in a terminal, once it has taken two seconds."""
-    bar: Iterable[_T] = tqdm(steps, desc=what, total=total, delay=2, disable=None, leave=False)
-    return bar
+    return np.concatenate([np.zeros(0), *in_processes(of_some, starts, "areas")])
 
 
 def _check_instances(coco: COCO) -> None:
@@ -201,12 +200,19 @@ def _pairwise(
     """Returns (P, 2) pairs that overlap and their (P,) IoUs, by detection, then instance."""
     shared = np.intersect1d(groups, instance_groups)
     ends = [np.searchsorted(g, [shared, shared + 1]).T for g in (groups, instance_groups)]
-    pairs, ious = [np.zeros((0, 2), np.int64)], [np.zeros(0)]
-    for (d, d_end), (g, g_end) in progress(zip(*ends, strict=True), "IoUs", len(shared)):
-        of_group = mask_utils.iou(
-            shapes[d:d_end], truths[g:g_end], crowds[g:g_end].astype(int).tolist()
-        )
-        overlapping = np.argwhere(of_group > 0)
-        pairs.append(np.add(overlapping, (d, g)))
-        ious.append(of_group[of_group > 0])
-    return np.concatenate(pairs), np.concatenate(ious)
+
+    def of_groups(first: int) -> tuple[Ints, Floats]:
+        pairs, ious = [np.zeros((0, 2), np.int64)], [np.zeros(0)]
+        some = slice(first, first + _GROUPS)
+        for (d, d_end), (g, g_end) in zip(ends[0][some], ends[1][some], strict=True):
+            of_group = mask_utils.iou(
+                shapes[d:d_end], truths[g:g_end], crowds[g:g_end].astype(int).tolist()
+            )
+            overlapping = np.argwhere(of_group > 0)
+            pairs.append(np.add(overlapping, (d, g)))
+            ious.append(of_group[of_group > 0])
+        return np.concatenate(pairs), np.concatenate(ious)
+
+    starts = range(0, len(shared), _GROUPS)
+    parts = [of_groups(0), *in_processes(of_groups, starts[1:], "IoUs", _GROUPS)]
+    return np.concatenate([p for p, _ in parts]), np.concatenate([i for _, i in parts])

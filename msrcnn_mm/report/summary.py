@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msrcnn_mm.evaluation.evaluation_result import CalibrationErrors, Estimate
+from msrcnn_mm.evaluation.evaluation_result import Estimate
 from msrcnn_mm.evaluation.intervals import FEWEST_IMAGES
 from msrcnn_mm.evaluation.protocol import (
     CLASS_SCORE,
@@ -17,6 +17,7 @@ from msrcnn_mm.evaluation.protocol import (
     REFERENCES,
     RESCORED_SCORE,
 )
+from msrcnn_mm.evaluation.score_errors import CalibrationErrors
 from msrcnn_mm.evaluation.summaries import HELPS
 
 from .evaluated_detector import EvaluatedDetector

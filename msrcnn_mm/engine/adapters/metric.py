@@ -11,8 +11,9 @@ from mmengine.logging import MMLogger
 from msrcnn_mm.coco.detections import SCORE_ENTRIES, Detections
 from msrcnn_mm.errors import SettingError, UserError
 from msrcnn_mm.evaluation.average_precision import curves
-from msrcnn_mm.evaluation.evaluate import evaluate_scores, rankings_of
+from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.evaluation_result import Ranking, ScoreEvaluation
+from msrcnn_mm.evaluation.gaps import rankings_of
 from msrcnn_mm.evaluation.overlaps import find_overlaps
 from msrcnn_mm.evaluation.protocol import CLASS_SCORE, MASK_SCORE, Protocol
 from msrcnn_mm.evaluation.summaries import (

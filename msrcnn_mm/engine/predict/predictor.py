@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import UserError
-from msrcnn_mm.evaluation.overlaps import mask_areas, progress
+from msrcnn_mm.evaluation.overlaps import mask_areas
 from msrcnn_mm.evaluation.protocol import (
     AGREEMENT_SCORE,
     CLASS_SCORE,
@@ -27,6 +27,7 @@ from msrcnn_mm.evaluation.protocol import (
     RESCORED_SCORE,
 )
 from msrcnn_mm.evaluation.rankings import filled_scores
+from msrcnn_mm.processes import progress
 from msrcnn_mm.rescoring.rescorer import read_rescorer
 from msrcnn_mm.runtime.chosen import Choice
 from msrcnn_mm.runtime.inputs import Image

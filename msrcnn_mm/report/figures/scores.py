@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_rgb
 from matplotlib.figure import Figure
 
-from msrcnn_mm.evaluation.evaluation_result import CalibrationErrors
 from msrcnn_mm.evaluation.rankings import in_unit_interval
+from msrcnn_mm.evaluation.score_errors import CalibrationErrors
 
 from ..evaluated_detector import EvaluatedDetector
 from ..score_styles import STYLES

@@ -13,9 +13,9 @@ from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.coco.json_values import is_number
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats, Ints
+from msrcnn_mm.processes import in_processes
 
 from .image_groups import by_image, mask_ious, masks_of, numbered, row_blocks
-from .processes import in_processes
 from .views import KINDS, View, check_view, kinds_of
 
 AGREEMENT = "agreement"

@@ -7,9 +7,9 @@ import numpy as np
 
 from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.evaluation.overlaps import Floats, Ints, mask_areas
+from msrcnn_mm.processes import in_processes
 
 from .image_groups import by_image, mask_ious, mask_ious_within, numbered, row_blocks
-from .processes import in_processes
 
 NAMES = (
     "best_iou_above_same",

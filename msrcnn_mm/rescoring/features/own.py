@@ -13,8 +13,7 @@ from msrcnn_mm.coco.json_values import is_number
 from msrcnn_mm.coco.runs import AT_ONCE, Segments, segments
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats
-
-from .processes import in_processes
+from msrcnn_mm.processes import in_processes
 
 MASK_STATISTICS = (
     "background_mean",

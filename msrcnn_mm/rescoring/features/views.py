@@ -17,9 +17,9 @@ from msrcnn_mm.coco.runs import AT_ONCE, mirror
 from msrcnn_mm.errors import UserError, first_names, warn
 from msrcnn_mm.evaluation.overlaps import Ints
 from msrcnn_mm.evaluation.rankings import in_unit_interval
+from msrcnn_mm.processes import in_processes
 
 from .image_groups import by_image, mask_ious, masks_of, numbered, row_blocks
-from .processes import in_processes
 
 KINDS = ("mirrored", "scaled")
 """Kinds of views."""

@@ -12,10 +12,10 @@ from pycocotools.coco import COCO
 from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.evaluation.overlaps import Bools, Floats
 from msrcnn_mm.evaluation.protocol import CORRECT_IOU, MATCHED_IOU
+from msrcnn_mm.processes import in_processes
 
 from ..calibrators.isotonic import Isotonic
 from ..features.image_groups import by_image
-from ..features.processes import in_processes
 from ..promises.masks import Objects
 from .contradictions import LabelledImage, contradictions
 from .suspect import NO_OBJECT, Suspect

@@ -1,25 +1,31 @@
-"""Computes something of each image in as many processes as there are cores."""
+"""Computes something of each image in as many processes as there are cores; shows progress."""
 
 import gc
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
 
-from msrcnn_mm.evaluation.overlaps import progress
+from tqdm import tqdm
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_FEW = 400  # items, which one process has done before others would help
-_AT_ONCE = 16  # items that a process takes
+_FEW = 400  # items of an image, which one process has done before others would help
+_AT_ONCE = 16  # items of an image that a process takes
 
 _work: tuple[Callable[[Any], Any], Sequence[Any]]
 
 
+def progress(steps: Iterable[_Item], what: str, total: int | None = None) -> Iterable[_Item]:
+    """Shows the progress of a loop in a terminal, once it has taken two seconds."""
+    bar: Iterable[_Item] = tqdm(steps, desc=what, total=total, delay=2, disable=None, leave=False)
+    return bar
+
+
 def in_processes(
-    function: Callable[[_Item], _Result], items: Sequence[_Item], what: str
+    function: Callable[[_Item], _Result], items: Sequence[_Item], what: str, weight: int = 1
 ) -> Iterator[_Result]:
     """Yields the result of each item in order, the same whatever the number of processes.
 
@@ -31,14 +37,15 @@ def in_processes(
         function: Returns what can be pickled.
         items: Such as the positions of each image's detections.
         what: For the progress bar.
+        weight: How many items of an image each item stands for.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if cores == 1 or len(items) < _FEW or multiprocessing.current_process().daemon:
+    if cores == 1 or len(items) * weight < _FEW or multiprocessing.current_process().daemon:
         yield from map(function, progress(items, what, len(items)))
         return
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(cores, context, _start, (function, items)) as pool:
-        results = pool.map(_of_item, range(len(items)), chunksize=_AT_ONCE)
+        results = pool.map(_of_item, range(len(items)), chunksize=max(1, _AT_ONCE // weight))
         yield from progress(results, what, len(items))
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from msrcnn_mm import processes
 from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.rescoring.features import processes
+from msrcnn_mm.processes import in_processes
 from msrcnn_mm.rescoring.features.collect import features_of
-from msrcnn_mm.rescoring.features.processes import in_processes
 from msrcnn_mm.rescoring.features.views import View
 from tests.support.rescoring_scenes import changed_view, random_results
 
