@@ -1,9 +1,13 @@
-"""Adds foreground probabilities and mask statistics to the Mask R-CNN family."""
+"""Adds foreground probabilities and mask statistics to the Mask R-CNN family.
+
+Their mask targets take less memory than MMDetection's, see :mod:`...targets.mask_targets`.
+"""
 
 from collections.abc import Sequence
 
 import torch
 from mmdet.models.roi_heads import mask_heads
+from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.registry import MODELS
 from mmdet.utils import ConfigType, InstanceList
 from torch import Tensor
@@ -12,6 +16,7 @@ from ..class_selection import select_class
 from ..scorers.box_cells import box_cells, whole_boxes
 from ..scorers.mask_statistics import mask_statistics
 from ..scorers.maskness import mean_over_foreground
+from ..targets.mask_targets import mask_targets
 
 
 class _AddsProbabilities:
@@ -63,26 +68,56 @@ class _AddsProbabilities:
         return results_list
 
 
+class _IndexesInstances:
+    """Computes the mask targets of a mask head without a copy of the instance for each RoI."""
+
+    def get_targets(
+        self,
+        sampling_results: list[SamplingResult],
+        batch_gt_instances: InstanceList,
+        rcnn_train_cfg: ConfigType,
+    ) -> Tensor:
+        """Computes the mask targets of a batch, equal to MMDetection's.
+
+        Args:
+            sampling_results: sampled RoIs of each image; the positive ones are used.
+            batch_gt_instances: ground truth of each image, with ``masks``.
+            rcnn_train_cfg: settings with ``mask_size``.
+
+        Returns:
+            (R, height, width) float32, see :func:`.mask_targets`.
+        """
+        images = zip(sampling_results, batch_gt_instances, strict=True)
+        return torch.cat(
+            [
+                mask_targets(
+                    gt.masks, sampled.pos_priors, sampled.pos_assigned_gt_inds, rcnn_train_cfg
+                )
+                for sampled, gt in images
+            ]
+        )
+
+
 @MODELS.register_module(force=True)
-class FCNMaskHead(_AddsProbabilities, mask_heads.FCNMaskHead):
+class FCNMaskHead(_AddsProbabilities, _IndexesInstances, mask_heads.FCNMaskHead):
     """Replaces MMDetection's class of the same name: Mask R-CNN, Cascade Mask R-CNN."""
 
 
 @MODELS.register_module(force=True)
-class CoarseMaskHead(_AddsProbabilities, mask_heads.CoarseMaskHead):
+class CoarseMaskHead(_AddsProbabilities, _IndexesInstances, mask_heads.CoarseMaskHead):
     """Replaces MMDetection's class of the same name: PointRend, whose masks are refined."""
 
 
 @MODELS.register_module(force=True)
-class DynamicMaskHead(_AddsProbabilities, mask_heads.DynamicMaskHead):
+class DynamicMaskHead(_AddsProbabilities, _IndexesInstances, mask_heads.DynamicMaskHead):
     """Replaces MMDetection's class of the same name: QueryInst."""
 
 
 @MODELS.register_module(force=True)
-class HTCMaskHead(_AddsProbabilities, mask_heads.HTCMaskHead):
+class HTCMaskHead(_AddsProbabilities, _IndexesInstances, mask_heads.HTCMaskHead):
     """Replaces MMDetection's class of the same name: Hybrid Task Cascade."""
 
 
 @MODELS.register_module(force=True)
-class SCNetMaskHead(_AddsProbabilities, mask_heads.SCNetMaskHead):
+class SCNetMaskHead(_AddsProbabilities, _IndexesInstances, mask_heads.SCNetMaskHead):
     """Replaces MMDetection's class of the same name: SCNet."""

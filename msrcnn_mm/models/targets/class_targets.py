@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..class_selection import select_class
-from .mask_iou_targets import mask_iou_targets
+from .mask_iou_targets import ROUNDING, mask_iou_targets
 from .summed_area import SummedAreaTables
 
 LEARNS = ("target_class", "all_classes", "positive_classes")
@@ -92,12 +92,9 @@ def _others_inside(
 ) -> tuple[Tensor, Tensor]:
     """Returns all pairs of an RoI and an instance of another class with area inside its box."""
     count, instances = boxes.size(0), gt_labels.size(0)
-    inds = torch.arange(instances, device=boxes.device).repeat(count)
-    height, width = gt_tables.image_shape
-    each = boxes.double().repeat_interleave(instances, dim=0)
-    inside = gt_tables.area_in_cells(
-        inds, each[:, 1::2].clamp(0, height), each[:, ::2].clamp(0, width)
-    )
-    others = (inside.view(count, instances) > 0) & (labels[:, None] != gt_labels)
+    inds = torch.arange(instances, device=boxes.device)[:, None, None]
+    ys, xs = boxes[:, None, 1::2, None].double(), boxes[:, None, None, ::2].double()
+    inside = gt_tables.area_above_left(inds, ys, xs).diff(dim=2).diff(dim=3)
+    others = (inside.view(count, instances) > ROUNDING) & (labels[:, None] != gt_labels)
     rois, others_inds = others.nonzero(as_tuple=True)
     return rois, others_inds

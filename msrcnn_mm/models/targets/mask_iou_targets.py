@@ -12,21 +12,26 @@ Shape shorthand:
     H, W: height and width of the image in pixels
 
 Method: a predicted mask is resized to its box as at test (bilinear in probability, zero outside),
-but sampled on a K x K grid over the box instead of at pixel centres. The area of an instance in
-each cell is read from the instance's summed-area table by bilinear interpolation at the cell's
-corners. A bitmap is constant over a pixel, so its integral is bilinear within the pixel and the
-area is exact at sub-pixel positions. The remaining error is the sampling of the mask's outline.
+but sampled on a K x K grid over the box instead of at pixel centres. An area under the mask is a
+sum over the corners of the mask's outline of the area above and to the left of each, with the
+corner's sign. The instance's is read from its summed-area table by bilinear interpolation. A bitmap
+is constant over a pixel, so its integral is bilinear within the pixel and the area is exact at
+sub-pixel positions. The remaining error is the sampling of the mask's outline.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own idiom
 from torch import Tensor
 
-from .summed_area import SummedAreaTables
+from .summed_area import SummedAreaTables, read
 
 # Cells of the area grid per cell of the predicted mask, along a side. The paper's code has 1; 2
 # halves the error, larger values gain little.
 _SUBCELLS = 2
+
+ROUNDING = 1e-6
+"""Square pixels up to which an area may be the rounding of a sum that is zero."""
 
 
 @torch.no_grad()
@@ -55,17 +60,21 @@ def mask_iou_targets(
     if boxes.size(0) == 0:
         return boxes.new_zeros((0,), dtype=torch.float32)
     boxes = boxes.double()
-    inside = _binarised_cells(mask_logits, mask_thr)
-    x_edges = _cell_edges(boxes[:, 0], boxes[:, 2], inside.size(-1))
-    y_edges = _cell_edges(boxes[:, 1], boxes[:, 3], inside.size(-1))
+    signs = _outline_signs(mask_logits, mask_thr)
+    corners = _outline_corners if signs.device.type == "cpu" else _all_corners
+    weights, rows, columns, rois = corners(signs)
+    ys = read(_cell_edges(boxes[:, 1], boxes[:, 3], signs.size(0) - 1).flatten(), rows)
+    xs = read(_cell_edges(boxes[:, 0], boxes[:, 2], signs.size(1) - 1).flatten(), columns)
+
+    def under_mask(above_left: Tensor) -> Tensor:
+        parts = (weights * above_left).flatten()
+        return parts.new_zeros(len(boxes)).index_add_(0, rois.expand_as(weights).flatten(), parts)
 
     height, width = gt_tables.image_shape
-    cell_heights = y_edges.clamp(0, height).diff(dim=1)
-    cell_widths = x_edges.clamp(0, width).diff(dim=1)
-    predicted = torch.einsum("rk,rkl,rl->r", cell_heights, inside, cell_widths)
-    overlap = (gt_tables.area_in_cells(gt_inds, y_edges, x_edges) * inside).sum(dim=(1, 2))
+    predicted = under_mask(ys.clamp(0, height) * xs.clamp(0, width))
+    overlap = under_mask(gt_tables.area_above_left(read(gt_inds, rois), ys, xs))
     union = predicted + gt_tables.areas[gt_inds] - overlap
-    iou = torch.where(union > 0, overlap / union, torch.zeros_like(union))
+    iou = torch.where(overlap > ROUNDING, overlap / union, torch.zeros_like(union))
     return iou.clamp(0, 1).float()
 
 
@@ -89,22 +98,56 @@ def whole_mask_ious(masks: Tensor, gt_masks: Tensor, mask_thr: float = 0.5) -> T
     return overlap / union.clamp(min=1)
 
 
-def _binarised_cells(mask_logits: Tensor, mask_thr: float) -> Tensor:
-    """Turns (R, M, M) logits into (R, K, K) cells, 1.0 where the centre is foreground.
+def _outline_signs(mask_logits: Tensor, mask_thr: float) -> Tensor:
+    """Binarises (R, M, M) logits on K x K cells and returns the signs of the cells' corners.
 
-    A ring of zeros makes the interpolation that of the pasted mask, which falls to zero from the
-    outermost cell centres outward.
+    The sum of an area above and to the left of the corners, times these signs, is the area under
+    the mask. Signs are 0 except at the corners of the mask's outline.
+
+    Returns:
+        (K + 1, K + 1, R) int8 in [-2, 2].
     """
-    # in float32: fp16 rounds the probabilities of all logits above 11 to 1
-    probabilities = F.pad(mask_logits.float().sigmoid(), (1, 1, 1, 1))
+    # in float32: fp16 rounds the probabilities of all logits above 11 to 1. A ring of zeros makes
+    # the interpolation that of the pasted mask, which falls to zero from the outermost cell centres
+    # outward. With the RoIs last in memory, torch interpolates 30 times as fast.
+    probabilities = F.pad(mask_logits.float().sigmoid(), (1, 1, 1, 1))[None]
     fine = F.interpolate(
-        probabilities[:, None], scale_factor=_SUBCELLS, mode="bilinear", align_corners=False
-    )
+        probabilities.contiguous(memory_format=torch.channels_last),
+        scale_factor=_SUBCELLS,
+        mode="bilinear",
+        align_corners=False,
+    )[0].permute(1, 2, 0)
     ring = _SUBCELLS
-    return (fine[:, 0, ring:-ring, ring:-ring] >= mask_thr).double()
+    inside = fine[ring:-ring, ring:-ring].ge_(mask_thr).to(torch.int8)
+    return F.pad(inside, (0, 0, 1, 1, 1, 1)).diff(dim=0).diff(dim=1)
+
+
+def _all_corners(signs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Returns signs and indices of all corners.
+
+    Returns:
+        float64 signs, and the corners' indices in the (K + 1, R) edges along y, in those along x,
+        and in the RoIs. The indices broadcast to the shape of the signs.
+    """
+    side, _, count = signs.shape
+    edges = torch.arange(side * count, device=signs.device).view(side, count)
+    return signs.double(), edges[:, None], edges[None], edges[0]
+
+
+def _outline_corners(signs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Returns those of :func:`_all_corners` that have a sign, a few percent.
+
+    On a GPU this would synchronise with it.
+    """
+    side, _, count = signs.shape
+    flat = np.flatnonzero(signs.numpy() != 0)
+    rois = flat % count
+    rows, columns = flat // (side * count) * count + rois, flat % (side * count)
+    some = torch.from_numpy(signs.numpy().ravel()[flat]).double()
+    return some, torch.from_numpy(rows), torch.from_numpy(columns), torch.from_numpy(rois)
 
 
 def _cell_edges(low: Tensor, high: Tensor, cells: int) -> Tensor:
-    """Divides (R,) intervals into (R, cells + 1) edges; an inverted interval becomes empty."""
+    """Divides (R,) intervals into (cells + 1, R) edges; an inverted interval becomes empty."""
     steps = torch.linspace(0, 1, cells + 1, dtype=low.dtype, device=low.device)
-    return low[:, None] + (high - low).clamp(min=0)[:, None] * steps
+    return low + (high - low).clamp(min=0) * steps[:, None]

@@ -4,10 +4,15 @@ from typing import Any
 
 import pytest
 import torch
+from mmdet.models.roi_heads import mask_heads
 from mmdet.registry import MODELS
+from mmdet.structures.mask import BitmapMasks
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
 
 from msrcnn_mm.engine.adapters.predictions import to_arrays, to_detections
 from msrcnn_mm.models.scorers.mask_statistics import NAMES
+from tests.support.scenes import random_scene
 from tests.support.tiny_hosts import (
     assert_empty,
     assert_same,
@@ -75,3 +80,17 @@ def test_a_host_without_masks_has_neither() -> None:
     model = tiny_config("grid_rcnn/grid-rcnn_r50_fpn_gn-head_2x_coco.py")
     ours = MODELS.build(model).eval()
     assert set(predictions(ours)[0].keys()) == {"bboxes", "labels", "scores"}
+
+
+@pytest.mark.parametrize("name", ["FCNMaskHead", "HTCMaskHead"])
+def test_mask_targets_of_a_batch_are_mmdetections(name: str) -> None:
+    sampled, ground_truth = [], []
+    for scene in map(random_scene, range(2)):
+        masks = BitmapMasks(scene.masks, *scene.masks.shape[1:])
+        ground_truth.append(InstanceData(masks=masks))
+        boxes, inds = torch.from_numpy(scene.boxes), torch.from_numpy(scene.inds)
+        sampled.append(InstanceData(pos_priors=boxes, pos_assigned_gt_inds=inds))
+    ours, theirs = MODELS.get(name)(num_convs=1), getattr(mask_heads, name)(num_convs=1)
+    assert type(ours) is not type(theirs)
+    batch = sampled, ground_truth, ConfigDict(mask_size=28)
+    assert torch.equal(ours.get_targets(*batch), theirs.get_targets(*batch))

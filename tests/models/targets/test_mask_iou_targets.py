@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 from mmdet.structures.mask import BitmapMasks, PolygonMasks
 
+from msrcnn_mm.models.targets import mask_iou_targets as module
 from msrcnn_mm.models.targets.mask_iou_targets import mask_iou_targets
 from msrcnn_mm.models.targets.summed_area import SummedAreaTables
 from tests.support import brute_force
@@ -59,6 +60,25 @@ def test_closer_to_brute_force_than_the_built_in() -> None:
     assert (ours[differ] < theirs[differ]).all()
     assert ours.mean() < theirs.mean() / 5
     assert ours.max() < theirs.max() / 5
+
+
+def test_all_corners_give_what_the_outline_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    scenes = [random_scene(seed, rois=8, jitter=0.5) for seed in range(20)]
+    of_outline = torch.cat([targets_of(scene) for scene in scenes])
+    monkeypatch.setattr(module, "_outline_corners", module._all_corners)  # as on a GPU
+    assert torch.allclose(torch.cat([targets_of(scene) for scene in scenes]), of_outline, 0, 1e-7)
+
+
+def test_a_mask_beside_the_instance_has_no_overlap_at_all() -> None:
+    masks = np.zeros((1, 60, 60), np.uint8)
+    masks[0, :, :20] = masks[0, 40:, :] = 1
+    scene = Scene(
+        masks,
+        np.array([[20.7, 3.3, 55.1, 39.2]], np.float32),
+        np.zeros(1, np.int64),
+        np.random.default_rng(0).normal(0, 3, (1, 28, 28)).astype(np.float32),
+    )
+    assert targets_of(scene).item() == 0  # sums of areas leave 1e-13 of rounding
 
 
 def test_area_outside_the_box_counts_in_the_union() -> None:
