@@ -18,6 +18,7 @@ from msrcnn_mm.errors import SettingError, UserError, first_names
 from msrcnn_mm.rescoring.features.agreement import ENTRY, agreement, with_columns
 from msrcnn_mm.rescoring.features.views import View, kind, kinds_of
 
+from ..adapters.mask_encoder import encoded_masks
 from ..adapters.predictions import LABELS, to_arrays, to_detections
 from .inputs import mirrored, resized
 from .tally import ViewTally
@@ -133,7 +134,8 @@ class MultiView(BaseDetector):
             divisor = getattr(self.data_preprocessor, "pad_size_divisor", 1)
             pad_value = getattr(self.data_preprocessor, "pad_value", 0)
             seen = resized(inputs, of_view, float(view), divisor, pad_value)
-        return list(super().predict(seen, of_view))
+        with encoded_masks(self):
+            return list(super().predict(seen, of_view))
 
     def _detections(self, sample: DetDataSample, names: Sequence[str] | None = None) -> Detections:
         """Returns one image's detections; keeps their RLEs in ``pred_instances``."""
