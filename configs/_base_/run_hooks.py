@@ -12,6 +12,8 @@ run_hooks = dict(
     overwrite_guard=dict(type="OverwriteGuardHook"),
     # Says what the views of a MultiViewDetector cost.
     multi_view=dict(type="MultiViewHook"),
+    # Encodes masks in their boxes, without making images of them.
+    mask_encoding=dict(type="MaskEncodingHook"),
     # Adds the scores of the re-scorer that model.test_cfg.rescorer names.
     rescorer=dict(type="RescorerHook"),
 )

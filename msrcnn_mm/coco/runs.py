@@ -145,6 +145,37 @@ def moved(masks: Sequence[Rle], right: int, down: int, height: int, width: int) 
     return found
 
 
+def encode_crops(
+    crops: Sequence[NDArray[np.bool_]],
+    corners: Sequence[tuple[int, int]],
+    height: int,
+    width: int,
+) -> list[Rle]:
+    """Returns the D compressed RLEs of masks, given the part of each that has its foreground.
+
+    Args:
+        crops: Of each mask (columns, rows): pixels of a column are neighbours in the memory.
+        corners: Of each its first column and row in the image.
+        height: Of the image, pixels.
+        width: Likewise.
+    """
+    found = []
+    for number, (crop, (left, top)) in enumerate(zip(crops, corners, strict=True)):
+        columns, rows = crop.shape
+        apart = np.zeros((columns, rows + 1), bool)  # a row of background between columns
+        apart[:, :rows] = crop
+        edges = np.flatnonzero(np.diff(apart.ravel(), prepend=False))
+        column, first = np.divmod(edges[0::2], rows + 1)
+        length = edges[1::2] - edges[0::2]
+        mask = np.full(len(column), number)
+        found.append((mask, column + left, first + top, first + length + top))
+    if not found:
+        return []
+    sizes = np.tile(np.array([height, width], np.int64), (len(found), 1))
+    mask, column, first, behind = (np.concatenate(part) for part in zip(*found, strict=True))
+    return encode_segments(Segments(mask, column, first, behind, sizes))
+
+
 def encode_segments(found: Segments) -> list[Rle]:
     """Returns the D compressed RLEs of segments, those of a mask in any order."""
     pixels = found.sizes.prod(axis=1)

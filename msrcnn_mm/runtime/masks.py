@@ -3,7 +3,6 @@
 Shape shorthand:
     D: detections
     M: side of the masks (28)
-    h, w: height and width of a box in pixels
 """
 
 from collections.abc import Sequence
@@ -12,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from msrcnn_mm.coco.box_masks import encode_in_boxes
 from msrcnn_mm.coco.detections import Rle
-from msrcnn_mm.coco.runs import Segments, encode_segments
 from msrcnn_mm.rescoring.features.own import MASK_STATISTICS
 
 Floats = NDArray[np.float32]
@@ -32,35 +31,24 @@ def paste(masks: Floats, boxes: Floats, height: int, width: int, threshold: floa
         width: Likewise.
         threshold: In [0, 1].
     """
-    found: list[tuple[NDArray[Any], ...]] = []
-    side = masks.shape[-1]
-    for index, (mask, (x1, y1, x2, y2)) in enumerate(zip(masks, boxes, strict=True)):
-        left, across = _weights(x1, x2, width, side)
-        above, down = _weights(y1, y2, height, side)
-        inside = down @ mask @ across.T >= np.float32(threshold)
-        edges = np.diff(inside.T.astype(np.int8), axis=1, prepend=0, append=0)
-        column, first = np.nonzero(edges == 1)
-        _, behind = np.nonzero(edges == -1)
-        found.append((np.full(len(column), index), column + left, first + above, behind + above))
-    if not found:
-        return []
-    number, column, top, bottom = (np.concatenate(part) for part in zip(*found, strict=True))
-    sizes = np.tile(np.array([height, width], np.int64), (len(masks), 1))
-    return encode_segments(Segments(number, column, top, bottom, sizes))
+
+    def sample(mask: NDArray[Any], across: Floats, down: Floats) -> NDArray[np.bool_]:
+        found = np.zeros(len(mask), np.float32)
+        (column, x), (row, y) = (_cells(place, masks.shape[-1]) for place in (across, down))
+        for right, below in np.ndindex(2, 2):
+            share = (x if right else 1 - x) * (y if below else 1 - y)
+            found += padded[mask, row + below, column + right] * share
+        return found >= np.float32(threshold)
+
+    padded = np.pad(masks, ((0, 0), (1, 1), (1, 1)))
+    return encode_in_boxes(masks, boxes, height, width, threshold, sample)
 
 
-def _weights(low: np.float32, high: np.float32, most: int, side: int) -> tuple[int, Floats]:
-    """Returns the first pixel of a box in one direction, and (w, M) weights of the mask's cells."""
-    first = max(int(np.floor(low)) - 1, 0)
-    last = min(int(np.ceil(high)) + 1, most)
-    pixels = np.arange(first, last, dtype=np.float32) + np.float32(0.5)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        places = (pixels - low) / (high - low) * 2 - 1
-    places[np.isinf(places)] = 0  # of a box without width, as MMDetection has it
-    places = ((places + 1) * side - 1) / 2
-    # 1 at the cell's centre, falling to 0 at its neighbours'; a NaN has no weight
-    distance = np.abs(places[:, None] - np.arange(side, dtype=np.float32))
-    return first, np.where(distance < 1, 1 - distance, 0).astype(np.float32)
+def _cells(places: Floats, side: int) -> tuple[NDArray[np.int64], Floats]:
+    """Returns the padded cells before places from -1 to 1, and how far they are to the next."""
+    cells = np.clip(((places + 1) * side - 1) / 2, -1, side)
+    before = np.floor(cells).clip(-1, side - 1)
+    return np.nan_to_num(before, nan=-1).astype(np.int64) + 1, cells - before
 
 
 def mask_statistics(probs: Floats, threshold: float) -> list[dict[str, float]]:

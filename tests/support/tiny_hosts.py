@@ -8,11 +8,13 @@ import pytest
 import torch
 from mmdet.models import dense_heads, roi_heads, seg_heads
 from mmdet.models.roi_heads import mask_heads
+from mmdet.structures.mask import encode_mask_results
 from mmengine.config import Config, ConfigDict
 from mmengine.hub import get_config
 from mmengine.structures import InstanceData
 from torch import nn
 
+from msrcnn_mm.engine.adapters.mask_encoder import encoded_masks
 from msrcnn_mm.models.scorers.mask_statistics import NAMES
 from tests.support import tiny
 from tests.support.plain_statistics import compare
@@ -108,6 +110,24 @@ def assert_same(mine: InstanceData, expected: InstanceData) -> None:
     assert set(mine.keys()) - set(expected.keys()) == ADDED
     for field in expected.keys():  # noqa: SIM118
         assert torch.equal(mine[field], expected[field]), field
+
+
+def assert_encoded(ours: nn.Module, plain: list[InstanceData], rescale: bool = True) -> None:
+    """Asserts that a model with an encoder predicts the same, and pycocotools' RLEs of its masks.
+
+    Args:
+        ours: the model.
+        plain: what it predicts without one.
+        rescale: as for :func:`predictions`.
+    """
+    with encoded_masks(ours):
+        found = predictions(ours, rescale=rescale)
+    for mine, expected in zip(found, plain, strict=True):
+        masks = mine.pop("masks")
+        rles = encode_mask_results(expected.masks.numpy())
+        assert masks == [{**rle, "counts": rle["counts"].decode()} for rle in rles]
+        for field, value in mine.items():
+            assert torch.equal(value, expected[field]), field
 
 
 def assert_empty(ours: nn.Module, theirs: nn.Module) -> None:

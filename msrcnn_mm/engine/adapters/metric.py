@@ -88,18 +88,17 @@ class MaskScoreMetric(CocoMetric):
             data_batch: Not used.
             data_samples: With ``img_id`` and ``pred_instances``, one an image.
         """
-        predictions = [sample["pred_instances"] for sample in data_samples]
+        arrays = [to_arrays(sample["pred_instances"]) for sample in data_samples]
         encoded = [
-            {**sample, "pred_instances": {**prediction, "masks": prediction["mask_rles"]}}
-            if "mask_rles" in prediction
+            {**sample, "pred_instances": {**sample["pred_instances"], "masks": own["masks"]}}
+            if "masks" in own
             else sample
-            for sample, prediction in zip(data_samples, predictions, strict=True)
+            for sample, own in zip(data_samples, arrays, strict=True)
         ]
         super().process(data_batch, encoded)
         of_batch = self.results[len(self.results) - len(data_samples) :]
-        for (_, kept), prediction in zip(of_batch, predictions, strict=True):
-            scores = {k: v for k, v in prediction.items() if k in SCORE_ENTRIES}
-            kept.update(to_arrays(scores))
+        for (_, kept), own in zip(of_batch, arrays, strict=True):
+            kept.update({k: v for k, v in own.items() if k in SCORE_ENTRIES})
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Evaluates the results of all images.

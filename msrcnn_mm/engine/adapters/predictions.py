@@ -15,6 +15,8 @@ from msrcnn_mm.errors import UserError
 from msrcnn_mm.models.scorers.mask_statistics import NAMES
 from msrcnn_mm.rescoring.features.agreement import ENTRY
 
+from .mask_encoder import encode_masks
+
 LABELS = range(2**31)
 """Labels as category ids, for what depends only on which detections share a class."""
 
@@ -68,13 +70,13 @@ def to_arrays(prediction: Mapping[str, Any]) -> dict[str, Any]:
     }
     if ENTRY in prediction:
         arrays[ENTRY] = prediction[ENTRY]
-    if "masks" in prediction or "mask_rles" in prediction:
-        masks = prediction["mask_rles" if "mask_rles" in prediction else "masks"]
-        arrays["masks"] = (
-            encode_mask_results(masks.detach().cpu().numpy())
-            if isinstance(masks, torch.Tensor)
-            else masks
-        )
+    masks = prediction.get("mask_rles", prediction.get("masks"))
+    if isinstance(masks, torch.Tensor):
+        # those of a mask head without a threshold are not binary
+        soft = masks.dtype != torch.bool
+        masks = encode_mask_results(masks.cpu().numpy()) if soft else encode_masks(masks)
+    if masks is not None:
+        arrays["masks"] = masks
     return arrays
 
 

@@ -13,6 +13,7 @@ from mmengine.structures import InstanceData
 from msrcnn_mm.errors import SettingError, first_names, warn
 
 from .label_fonts import DEFAULT, MAX_LENGTH, drawable, font_families
+from .mask_encoder import masks_of
 
 _NAMES = {
     "rescored_scores": "rescored",
@@ -61,6 +62,12 @@ class DetLocalVisualizer(visualization.DetLocalVisualizer):
             labelled = instances.new()
             labelled.label_names = self._label_names(instances, classes)
             instances = labelled
+        if isinstance(instances.get("masks"), list):  # D RLEs
+            decoded = instances.new()
+            masks = decoded.pop("masks")
+            if masks:
+                decoded.masks = masks_of(masks)
+            instances = decoded
         return super()._draw_instances(image, instances, classes, *args)
 
     def _draw_panoptic_seg(

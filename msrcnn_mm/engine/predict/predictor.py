@@ -35,6 +35,7 @@ from msrcnn_mm.runtime.journal import Record
 from msrcnn_mm.runtime.run import record_of
 
 from ..adapters.inferencer import MaskScoringInferencer
+from ..adapters.mask_encoder import RleEncoder, encode_by
 from ..adapters.picture_files import to_picture, writable_name
 from ..adapters.predictions import to_arrays, to_detections
 from ..adapters.visualizer import MaskScoreVisualizer
@@ -99,6 +100,7 @@ class Predictor:
         self.inferencer = MaskScoringInferencer(
             config, checkpoint, device=device, show_progress=False
         )
+        encode_by(self.inferencer.model, RleEncoder())
         classes = self.inferencer.model.dataset_meta["classes"]
         check_heads(config.model, classes)
         self.categories = categories_of(config, classes)

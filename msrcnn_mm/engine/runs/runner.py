@@ -12,6 +12,7 @@ from ..checks.run import check_run
 from ..config.errors import StartedHook, config_mistakes_as_user_errors
 from ..config.file import is_first_process
 from ..hooks.checkpoint_fit import CheckpointFitHook
+from ..hooks.mask_encoding import MaskEncodingHook
 from ..hooks.multi_view import MultiViewHook
 from ..hooks.overwrite_guard import OverwriteGuardHook
 from ..hooks.rescorer import RescorerHook
@@ -25,6 +26,7 @@ DEFAULT_HOOKS = (
     OverwriteGuardHook,
     MultiViewHook,
     RescorerHook,
+    MaskEncodingHook,
 )
 """Hooks of configs/_base_ that the runs of stock configs get as well."""
 

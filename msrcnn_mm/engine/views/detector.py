@@ -18,6 +18,7 @@ from msrcnn_mm.errors import SettingError, UserError, first_names
 from msrcnn_mm.rescoring.features.agreement import ENTRY, agreement, with_columns
 from msrcnn_mm.rescoring.features.views import View, kind, kinds_of
 
+from ..adapters.mask_encoder import encoded_masks
 from ..adapters.predictions import LABELS, to_arrays, to_detections
 from .inputs import at_once, mirrored, resized
 from .tally import ViewTally
@@ -128,14 +129,16 @@ class MultiView(BaseDetector):
         """Predicts the views of a batch's images, which have their own data samples."""
         of_view = [DetDataSample(metainfo=sample.metainfo) for sample in samples]
         if view == FLIP:
-            return list(super().predict(mirrored(inputs, of_view), of_view))
+            with encoded_masks(self):
+                return list(super().predict(mirrored(inputs, of_view), of_view))
         divisor = getattr(self.data_preprocessor, "pad_size_divisor", 1)
         pad_value = getattr(self.data_preprocessor, "pad_value", 0)
         found: list[DetDataSample] = []
         for part in at_once(of_view, float(view)):
             own = of_view[part]
             seen = resized(inputs[part], own, float(view), divisor, pad_value)
-            found += super().predict(seen, own)
+            with encoded_masks(self):
+                found += super().predict(seen, own)
         return found
 
     def _detections(self, sample: DetDataSample, names: Sequence[str] | None = None) -> Detections:

@@ -17,9 +17,10 @@ from ..scorers.box_cells import box_cells, whole_boxes
 from ..scorers.mask_statistics import mask_statistics
 from ..scorers.maskness import mean_over_foreground
 from ..targets.mask_targets import mask_targets
+from .mask_encoding import EncodesMasks, Rle
 
 
-class _AddsProbabilities:
+class _AddsProbabilities(EncodesMasks):
     """Adds ``foreground_probs`` and ``mask_statistics`` to the results of a mask head.
 
     All RoI heads with masks, of one stage or several, end in ``predict_by_feat`` of their mask
@@ -48,8 +49,9 @@ class _AddsProbabilities:
             activate_map: whether ``mask_preds`` are probabilities, means over stages.
 
         Returns:
-            The detections with ``masks``, (D, height, width) bool, ``foreground_probs``, (D,) in
-            [0, 1], and ``mask_statistics``, (D, S), see :func:`.mask_statistics`.
+            The detections with ``masks``, (D, height, width) bool or D RLEs, see
+            :class:`.EncodesMasks`, ``foreground_probs``, (D,) in [0, 1], and ``mask_statistics``,
+            (D, S), see :func:`.mask_statistics`.
         """
         counts = [len(results) for results in results_list]
         images = zip(mask_preds, results_list, strict=True)
@@ -66,6 +68,35 @@ class _AddsProbabilities:
             results.foreground_probs = image_means
             results.mask_statistics = of_image
         return results_list
+
+    def _predict_by_feat_single(
+        self,
+        mask_preds: Tensor,
+        bboxes: Tensor,
+        labels: Tensor,
+        img_meta: dict,
+        rcnn_test_cfg: ConfigType,
+        rescale: bool = False,
+        activate_map: bool = False,
+    ) -> Tensor | list[Rle]:
+        """Returns the masks of one image; scales its boxes in place with ``rescale``."""
+        threshold = rcnn_test_cfg["mask_thr_binary"]
+        if self.encoder is None or threshold < 0:  # then masks are not binary
+            masks: Tensor = super()._predict_by_feat_single(  # type: ignore[misc]
+                *(mask_preds, bboxes, labels, img_meta, rcnn_test_cfg, rescale, activate_map)
+            )
+            return masks
+        height, width = img_meta["ori_shape"][:2]
+        factors = bboxes.new_tensor(img_meta["scale_factor"])
+        if rescale:
+            bboxes /= factors.repeat(2)
+        else:
+            width, height = (
+                round(side * factor)
+                for side, factor in zip((width, height), factors.tolist(), strict=True)
+            )
+        probs = select_class(mask_preds if activate_map else mask_preds.sigmoid(), labels)
+        return self.encoder.in_boxes(probs, bboxes, height, width, threshold)
 
 
 class _IndexesInstances:

@@ -6,11 +6,12 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ..scorers.box_cells import box_cells
+from .mask_encoding import EncodesMasks
 from .probability_fields import add_fields_of_cells
 
 
 @MODELS.register_module(force=True)
-class MaskFormerFusionHead(seg_heads.MaskFormerFusionHead):
+class MaskFormerFusionHead(EncodesMasks, seg_heads.MaskFormerFusionHead):
     """Replaces MMDetection's class of the same name.
 
     Its instances have ``foreground_probs`` and ``mask_statistics`` too. The host's ``scores`` are
@@ -28,8 +29,8 @@ class MaskFormerFusionHead(seg_heads.MaskFormerFusionHead):
 
         Returns:
             D detections with ``bboxes``, ``labels``, ``scores``, ``masks``, (D, height, width)
-            bool, ``foreground_probs``, (D,) in [0, 1], and ``mask_statistics``, (D, S), see
-            :func:`.mask_statistics`.
+            bool or D RLEs, see :class:`.EncodesMasks`, ``foreground_probs``, (D,) in [0, 1], and
+            ``mask_statistics``, (D, S), see :func:`.mask_statistics`.
         """
         results = super().instance_postprocess(mask_cls, mask_pred)
         queries = self._queries(mask_cls)
@@ -37,6 +38,8 @@ class MaskFormerFusionHead(seg_heads.MaskFormerFusionHead):
         mask, row, column = cells.at
         probs = mask_pred[queries[mask], row, column].float().sigmoid()
         add_fields_of_cells(results, probs, results.masks[cells.at], cells)
+        if self.encoder is not None:
+            results.masks = self.encoder.whole(results.masks)
         return results
 
     def _queries(self, mask_cls: Tensor) -> Tensor:

@@ -8,10 +8,11 @@ from mmdet.utils import ConfigType
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from .mask_encoding import EncodesMasks
 from .probability_fields import add_fields_of_maps
 
 
-class _AddsProbabilities:
+class _AddsProbabilities(EncodesMasks):
     """Adds ``foreground_probs`` and ``mask_statistics`` to the results of a head.
 
     Shape shorthand: D detections of an image, h x w cells of the finest stride (8 pixels).
@@ -40,8 +41,9 @@ class _AddsProbabilities:
             img_meta: meta information of the image.
 
         Returns:
-            D detections with ``masks``, (D, height, width) bool, ``foreground_probs``, (D,) in
-            [0, 1], and ``mask_statistics``, (D, S), see :func:`.mask_statistics`.
+            D detections with ``masks``, (D, height, width) bool or D RLEs, see
+            :class:`.EncodesMasks`, ``foreground_probs``, (D,) in [0, 1], and ``mask_statistics``,
+            (D, S), see :func:`.mask_statistics`.
         """
         results = super()._bbox_mask_post_process(  # type: ignore[misc]
             results, mask_feat, cfg, rescale, with_nms, img_meta
@@ -50,6 +52,8 @@ class _AddsProbabilities:
         probs = logits.float().sigmoid()
         stride = self.prior_generator.strides[0][0]
         add_fields_of_maps(results, probs, cfg["mask_thr_binary"], stride, img_meta or {})
+        if self.encoder is not None:
+            results.masks = self.encoder.whole(results.masks)
         return results
 
 

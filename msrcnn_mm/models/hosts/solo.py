@@ -4,6 +4,7 @@ Shape shorthand: P points, the cells of the grids of all levels, C classes, K ca
 detections, h x w cells of a map.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -14,10 +15,11 @@ from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from .mask_encoding import EncodesMasks
 from .probability_fields import add_fields_of_maps
 
 
-class _AddsProbabilities:
+class _AddsProbabilities(EncodesMasks):
     """Adds ``foreground_probs`` and ``mask_statistics`` to the results of a head.
 
     MMDetection's heads choose the detections in one function that keeps neither their maps nor
@@ -58,8 +60,9 @@ class _AddsProbabilities:
 
         Returns:
             D detections with ``bboxes``, ``labels``, ``scores``, ``masks``, (D, height, width)
-            bool of the original image, ``foreground_probs``, (D,) in [0, 1], and
-            ``mask_statistics``, (D, S), see :func:`.mask_statistics`.
+            bool of the original image or D RLEs, see :class:`.EncodesMasks`,
+            ``foreground_probs``, (D,) in [0, 1], and ``mask_statistics``, (D, S), see
+            :func:`.mask_statistics`.
         """
         cfg = self.test_cfg
         foreground = probs > cfg.mask_thr
@@ -82,7 +85,11 @@ class _AddsProbabilities:
         probs = probs[kept]
         results = InstanceData(bboxes=scores.new_zeros(len(scores), 4))
         results.labels, results.scores = labels, scores
-        results.masks = self._image_sized(probs, meta) > cfg.mask_thr
+        results.masks = self.image_masks(
+            lambda some: self._image_sized(probs[some], meta) > cfg.mask_thr,
+            len(probs),
+            max(math.prod(probs.shape[1:]) * self.mask_stride**2, math.prod(meta["ori_shape"][:2])),
+        )
         add_fields_of_maps(results, probs, cfg.mask_thr, self.mask_stride, meta)
         return results
 

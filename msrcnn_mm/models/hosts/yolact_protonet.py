@@ -17,12 +17,11 @@ from torch import Tensor
 from ..scorers.box_cells import box_cells, tight_boxes
 from ..scorers.mask_statistics import mask_statistics
 from ..scorers.maskness import mean_over_foreground
-
-_PASTED_AT_ONCE = 2**24  # pixels of masks, 64 MB of float32
+from .mask_encoding import EncodesMasks, Rle
 
 
 @MODELS.register_module(force=True)
-class YOLACTProtonet(dense_heads.YOLACTProtonet):
+class YOLACTProtonet(EncodesMasks, dense_heads.YOLACTProtonet):
     """Replaces MMDetection's class of the same name and adds ``foreground_probs`` and
     ``mask_statistics`` to its results.
 
@@ -135,8 +134,9 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
             **kwargs: not used.
 
         Returns:
-            The detections with ``masks``, (D, height, width) bool, ``foreground_probs``, (D,) in
-            [0, 1], and ``mask_statistics``, (D, S), see :func:`.mask_statistics`.
+            The detections with ``masks``, (D, height, width) bool or D RLEs, see
+            :class:`.EncodesMasks`, ``foreground_probs``, (D,) in [0, 1], and ``mask_statistics``,
+            (D, S), see :func:`.mask_statistics`.
         """
         metas = [_padded(meta) for meta in batch_img_metas]
         cropped = self.crop_mask_preds(mask_preds, metas, results_list)
@@ -166,20 +166,21 @@ class YOLACTProtonet(dense_heads.YOLACTProtonet):
                 results.bboxes = results.bboxes / factors
         return results_list
 
-    def _image_sized(self, masks: Tensor, meta: dict, rescale: bool) -> Tensor:
-        """Scales (D, P, P) probabilities over the padded image to (D, height, width) bool masks."""
+    def _image_sized(self, masks: Tensor, meta: dict, rescale: bool) -> Tensor | list[Rle]:
+        """Scales (D, P, P) probabilities over the padded image to masks of the image."""
         height, width = meta["ori_shape" if rescale else "img_shape"][:2]
         padded = meta["batch_input_shape"]
         if rescale:  # the original image, padded in proportion
             sides = zip(meta["ori_shape"], padded, meta["img_shape"], strict=False)
             padded = tuple(round(ori * batch / image) for ori, batch, image in sides)
-        if len(masks) == 0:
-            return masks.new_zeros((0, height, width), dtype=torch.bool)
-        pasted = []
-        for some in masks.split(max(_PASTED_AT_ONCE // (padded[0] * padded[1]), 1)):
-            fine = F.interpolate(some[:, None], padded, mode="bilinear", align_corners=False)
-            pasted.append(fine[:, 0, :height, :width] > self.test_cfg.mask_thr)
-        return torch.cat(pasted)
+
+        def make(some: slice) -> Tensor:
+            if len(masks) == 0:
+                return masks.new_zeros((0, height, width), dtype=torch.bool)
+            fine = F.interpolate(masks[some, None], padded, mode="bilinear", align_corners=False)
+            return fine[:, 0, :height, :width] > self.test_cfg.mask_thr
+
+        return self.image_masks(make, len(masks), padded[0] * padded[1])
 
 
 def _padded(meta: dict) -> dict:

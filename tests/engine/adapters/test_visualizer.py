@@ -13,6 +13,7 @@ from mmdet.structures import DetDataSample
 from mmdet.visualization import DetLocalVisualizer as MMDetectionVisualizer
 from mmengine.structures import InstanceData
 
+from msrcnn_mm.engine.adapters.mask_encoder import encode_masks
 from msrcnn_mm.engine.adapters.visualizer import DetLocalVisualizer, MaskScoreVisualizer
 from tests.support.fonts import CAT, DOG, write_font
 
@@ -63,6 +64,18 @@ def draw(
 def test_threshold_follows_mask_scores(texts: list[str]) -> None:
     draw(sample([0.9, 0.6, 0.8], [0.45, 0.55, 0.7]))
     assert texts == ["star, class 60.0, mask: 55.0", "ring, class 80.0, mask: 70.0"]
+
+
+def test_encoded_masks_are_drawn_as_others() -> None:
+    plain, encoded = (sample([0.9, 0.6, 0.8], [0.45, 0.55, 0.7]) for _ in range(2))
+    encoded.pred_instances.masks = encode_masks(encoded.pred_instances.masks)
+    assert isinstance(encoded.pred_instances.masks, list)
+    pictures = []
+    for one in (plain, encoded):
+        np.random.seed(0)  # MMDetection draws colours at random
+        pictures.append(draw(one))
+    assert (pictures[0] == pictures[1]).all()
+    assert (draw(encoded, thr=1) == IMAGE).all()
 
 
 def test_threshold_follows_class_scores_where_asked(texts: list[str]) -> None:

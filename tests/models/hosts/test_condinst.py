@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 import torch
 
+from msrcnn_mm.models.hosts import mask_encoding
 from tests.support.tiny_hosts import (
     SHAPES,
     assert_empty,
+    assert_encoded,
     assert_same,
     compare_probabilities,
     pair,
@@ -40,6 +42,8 @@ def test_results_are_mmdetections_with_those_of_the_maps(
         assert_same(mine, expected)
         probs = probs[:, : height // 4, : width // 4]  # without the batch's padding
         compare_probabilities(mine, probs, probs > 0.5)
+    monkeypatch.setattr(mask_encoding, "_AT_ONCE", 3 * 96 * 128)
+    assert_encoded(ours, results[0], rescale)
 
 
 @pytest.mark.parametrize("name", HOSTS)

@@ -15,6 +15,7 @@ from msrcnn_mm.models.scorers.mask_statistics import NAMES
 from tests.support.scenes import random_scene
 from tests.support.tiny_hosts import (
     assert_empty,
+    assert_encoded,
     assert_same,
     compare_probabilities,
     pair,
@@ -56,6 +57,7 @@ def test_results_are_mmdetections_with_those_of_the_last_masks(
         assert_same(mine, expected)
         probs = probs[range(10), mine.labels] if probs.size(1) > 1 else probs[:, 0]
         compare_probabilities(mine, probs, probs >= 0.5, boxed=True)
+    assert_encoded(ours, results)
     assert len({round(mean, 3) for mine in results for mean in mine.foreground_probs.tolist()}) > 3
 
 

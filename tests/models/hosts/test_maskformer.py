@@ -7,6 +7,7 @@ import torch
 
 from tests.support.tiny_hosts import (
     assert_empty,
+    assert_encoded,
     assert_same,
     compare_probabilities,
     pair,
@@ -59,6 +60,7 @@ def test_results_are_mmdetections_with_those_of_the_queries(
         # the host's scores have the mean in them
         class_scores = mine.scores / mine.foreground_probs
         assert (class_scores <= 1 + 1e-5).all()
+    assert_encoded(ours, results[0], rescale)
 
 
 def test_images_without_a_detection() -> None:

@@ -8,6 +8,7 @@ import torch
 from tests.support.tiny_hosts import (
     SHAPES,
     assert_empty,
+    assert_encoded,
     assert_same,
     compare_probabilities,
     pair,
@@ -36,6 +37,7 @@ def test_results_are_mmdetections_with_those_of_the_maps(
         assert_same(mine, expected)
         probs = logits.sigmoid()[:, : height // 8, : width // 8]  # without the batch's padding
         compare_probabilities(mine, probs, probs > 0.5)
+    assert_encoded(ours, results[0], rescale)
 
 
 def test_images_without_a_detection() -> None:

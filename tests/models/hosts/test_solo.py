@@ -8,9 +8,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own idiom
 from mmengine.config import ConfigDict
 
+from msrcnn_mm.models.hosts import mask_encoding
 from tests.support.tiny_hosts import (
     SHAPES,
     assert_empty,
+    assert_encoded,
     assert_same,
     compare_probabilities,
     pair,
@@ -55,6 +57,8 @@ def test_results_are_mmdetections_with_those_of_the_kept_maps(
         assert_same(mine, expected)
         probs = probs[:, : math.ceil(height / 4), : math.ceil(width / 4)]
         compare_probabilities(mine, probs, probs > 0.5)
+    monkeypatch.setattr(mask_encoding, "_AT_ONCE", 3 * 96 * 128)
+    assert_encoded(ours, results)
 
 
 @pytest.mark.parametrize("name", HOSTS)

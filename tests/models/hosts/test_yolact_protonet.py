@@ -6,9 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own idiom
 from mmdet.models import dense_heads
+from mmdet.structures.mask import encode_mask_results
 from torch import nn
 
-from msrcnn_mm.models.hosts import yolact_protonet
+from msrcnn_mm.engine.adapters.mask_encoder import encoded_masks
+from msrcnn_mm.models.hosts import mask_encoding
 from msrcnn_mm.models.hosts.yolact_protonet import YOLACTProtonet
 from tests.support import tiny, tiny_yolact
 from tests.support.tiny_yolact import ellipses, losses, predictions
@@ -40,7 +42,7 @@ def test_losses_and_predictions_are_mmdetections(
     theirs.load_state_dict(weights, strict=True)
     assert type(model.mask_head) is not type(theirs.mask_head) is dense_heads.YOLACTProtonet
     # three masks at once, and the last one alone
-    monkeypatch.setattr(yolact_protonet, "_PASTED_AT_ONCE", 3 * 288 * 256)
+    monkeypatch.setattr(mask_encoding, "_AT_ONCE", 3 * 288 * 256)
     batch = ellipses([SHAPE] * 2, [4, 3])
     ours = losses(model, batch)
     assert ("loss_mask_iou" in ours) == (name == PLUS)
@@ -53,6 +55,11 @@ def test_losses_and_predictions_are_mmdetections(
             assert set(mine.keys()) - set(other.keys()) == adds
             for key, value in other.items():
                 torch.testing.assert_close(mine[key], value)
+        with encoded_masks(model):
+            encoded = predictions(model, batch, rescale)
+        for mine, other in zip(encoded, found, strict=True):
+            rles = encode_mask_results(other.masks.numpy())
+            assert mine.masks == [{**rle, "counts": rle["counts"].decode()} for rle in rles]
 
 
 def test_images_padded_to_a_divisor_train_as_large_as_their_padding(model: nn.Module) -> None:
