@@ -5,7 +5,7 @@
 #
 # Writes OUT/gpu.json, OUT/gpu.log. --wheels installs the packages of a folder beside those of
 # python3 first, for a machine without a network; PYTHON names another interpreter. --device cpu
-# rehearses all of it with small sizes. It takes six minutes on an H100.
+# rehearses all of it with small sizes. It takes eight minutes on an H100.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 out=${1:?usage: benchmarks/gpu.sh OUT [--device cpu] [--wheels FOLDER]}
@@ -41,16 +41,19 @@ main() {
         tests/models/targets tests/models/hosts
     benchmark operators
     if [ "$device" = cuda ]; then
-        small=() turns=() steps=(25 --block 5) batch=16
+        small=() turns=() few=(--turns 5) steps=(25 --block 5) batch=16
     else
-        small=(--size 96 128) turns=(--turns 1) steps=(2 --block 1 --images 4) batch=1
+        small=(--size 96 128) turns=(--turns 1) few=(--turns 1) steps=(2 --block 1 --images 4) batch=1
     fi
     benchmark mask_iou_targets
-    benchmark fast_mask_iou
+    benchmark masks_to_results "${turns[@]}"
     benchmark detector_steps --batch 2 "${small[@]}" "${turns[@]}"
-    benchmark training --batch $batch --steps "${steps[@]}" "${small[@]}"
-    benchmark training --batch $batch --steps "${steps[@]}" "${small[@]}" --amp
+    benchmark switches --batch $batch "${small[@]}" "${few[@]}" --switches channels-last \
+        "mixed precision" "mixed precision, channels-last" "mixed precision, compiled heads"
     benchmark detector_steps --batch $batch "${small[@]}" "${turns[@]}" --amp
+    benchmark training --batch $batch --steps "${steps[@]}" "${small[@]}" --amp
+    benchmark fast_mask_iou
+    benchmark training --batch $batch --steps "${steps[@]}" "${small[@]}"
     echo "$SECONDS s"
 }
 main 2>&1 | tee "$out/gpu.log"
