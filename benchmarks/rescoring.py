@@ -28,12 +28,24 @@ from msrcnn_mm.rescoring.features.collect import features_of
 from msrcnn_mm.rescoring.features.views import View
 from msrcnn_mm.rescoring.rescorer_fit import fit_rescorer
 
-from .score_metric import CLASSES, DETECTIONS, HEIGHT, INSTANCES, WIDTH, ellipse
-
+HEIGHT, WIDTH, CLASSES = 480, 640, 80
+INSTANCES, DETECTIONS = 7, 100
 DISTINCT = 250
 """Number of scenes, which are repeated if there are more images."""
 
 _T = TypeVar("_T")
+
+
+def ellipse(centre: np.ndarray, radii: np.ndarray) -> dict[str, Any]:
+    """Returns the RLE of an ellipse, built from one run per column."""
+    x = np.arange(WIDTH)
+    half = radii[1] * np.sqrt(np.clip(1 - ((x - centre[0]) / radii[0]) ** 2, 0, None))
+    top = np.clip(np.round(centre[1] - half), 0, HEIGHT).astype(int)
+    bottom = np.clip(np.round(centre[1] + half), 0, HEIGHT).astype(int)
+    edges = np.stack([x * HEIGHT + top, x * HEIGHT + bottom], axis=1)[bottom > top].ravel()
+    counts = np.diff(edges, prepend=0, append=HEIGHT * WIDTH).tolist()
+    rle = mask_utils.frPyObjects({"size": [HEIGHT, WIDTH], "counts": counts}, HEIGHT, WIDTH)
+    return {"size": [HEIGHT, WIDTH], "counts": rle["counts"].decode()}
 
 
 def scene(rng: np.random.Generator) -> tuple[list[dict[str, Any]], list[list[dict[str, Any]]]]:

@@ -29,7 +29,11 @@ from tests.support.small_runs import CLASSES, small_config
         ("intervals", ["--images", "20", "--classes", "2"], "the APs are equal"),
         ("mask_iou_targets", ["--repeats", "1", "--scenes", "2"], "mean"),
         ("rescoring", ["--images", "12"], "s of processors"),
-        ("score_metric", ["--images", "3"], "the APs are equal"),
+        (
+            "evaluation",
+            ["--images", "3", "--detections", "2", "--turns", "1"],
+            "the APs are equal",
+        ),
     ],
 )
 def test_benchmark_runs(

@@ -227,12 +227,17 @@ def as_json(part: Any) -> Any:
     Returns:
         Dictionaries by field name, lists, and plain values; NaN becomes None.
     """
+    if type(part) in (int, str):  # first, because there are as many as detections
+        return part
     if is_dataclass(part):
         return {field.name: as_json(getattr(part, field.name)) for field in fields(part)}
     if isinstance(part, Mapping):
         return {str(key): as_json(value) for key, value in part.items()}
     if isinstance(part, np.ndarray):
-        return [as_json(value) for value in part.tolist()]
+        values = part.astype(object)
+        if part.dtype.kind == "f":
+            values[np.isnan(part)] = None
+        return values.tolist()
     if isinstance(part, list | tuple):
         return [as_json(value) for value in part]
     if isinstance(part, np.generic):

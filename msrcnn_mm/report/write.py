@@ -1,7 +1,8 @@
 """Writes the files of a report: the page, its figures, and the evaluation as JSON."""
 
-import json
 from pathlib import Path
+
+import msgspec
 
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluation_result import as_json
@@ -34,10 +35,10 @@ def write_report(report: Report, folder: Path) -> Path:
     data = {
         "annotations": report.annotations,
         "models": [
-            {"name": detector.name, "evaluation": as_json(detector.evaluation)}
+            {"name": detector.name, "evaluation": detector.evaluation}
             for detector in report.detectors
         ],
-        "comparisons": as_json(compare(report.detectors)),
+        "comparisons": compare(report.detectors),
     }
     try:
         (folder / FIGURES).mkdir(parents=True, exist_ok=True)
@@ -51,7 +52,7 @@ def write_report(report: Report, folder: Path) -> Path:
             for number, image in enumerate(images, 1):
                 path = folder / FIGURES / f"gallery{suffix}_{number:02}.jpg"
                 path.write_bytes(image.jpeg)
-        (folder / DATA).write_text(json.dumps(data, allow_nan=False), encoding="utf-8")
+        (folder / DATA).write_bytes(msgspec.json.encode(data, enc_hook=as_json))
         # names from broken files can hold half a character
         (folder / PAGE).write_text(html, encoding="utf-8", errors="replace")
     except OSError as error:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from msrcnn_mm.processes import in_processes
+
 from ..evaluated_detector import EvaluatedDetector
 from ..score_styles import NAMES
 from . import ap, risk_coverage, scores
@@ -13,6 +15,7 @@ from .style import as_png, as_svg, report_style
 
 GROUPS = ("gap", "score_iou", "reliability", "risk", "cuts", "ap", "gain")
 _REM_PER_INCH = 6.7
+_WEIGHT = 50  # of a figure, in images that are worked on by several processes
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,23 @@ def draw_panels(detectors: Sequence[EvaluatedDetector]) -> dict[str, list[Panel]
     Returns:
         Group -> its panels by detector; a group without a figure is absent.
     """
+
+    def rendered(drawn: tuple[int, str, str | None, str, Figure | None]) -> Panel:
+        index, group, score, label, figure = drawn
+        assert figure is not None
+        suffix = str(index + 1) if len(detectors) > 1 else None
+        key = "_".join(part for part in (group, score, suffix) if part)
+        svg = as_svg(figure, key, label)
+        width = round(_REM_PER_INCH * figure.get_figwidth(), 1)
+        return Panel(key, index, score, width, svg, as_png(figure))
+
     panels: dict[str, list[Panel]] = {}
     with report_style():
-        for index, group, score, label, figure in _draw(detectors):
-            if figure is not None:
-                suffix = str(index + 1) if len(detectors) > 1 else None
-                key = "_".join(part for part in (group, score, suffix) if part)
-                svg = as_svg(figure, key, label)
-                width = round(_REM_PER_INCH * figure.get_figwidth(), 1)
-                panel = Panel(key, index, score, width, svg, as_png(figure))
-                panels.setdefault(group, []).append(panel)
+        drawn = [one for one in _draw(detectors) if one[-1] is not None]
+        for panel, (_, group, *_) in zip(
+            in_processes(rendered, drawn, "figures", _WEIGHT), drawn, strict=True
+        ):
+            panels.setdefault(group, []).append(panel)
     return panels
 
 
