@@ -49,18 +49,24 @@ def scene(count: int, shape: tuple[int, int], device: str) -> tuple[Tensor, Tens
     return lumps.to(device), boxes.to(device)
 
 
-def rows_by(side: str, logits: Tensor, boxes: Tensor, shape: tuple[int, int]) -> list[Any]:
-    """Returns rows of a results file of one image, by one side's mask head and encoding."""
-    head = (FCNMaskHead if side == "ours" else BuiltInFCNMaskHead)(num_convs=0, class_agnostic=True)
-    if side == "ours":
-        encode_by(head, RleEncoder())
+def head_of(side: str) -> Any:
+    """Returns the mask head of one side."""
+    if side != "ours":
+        return BuiltInFCNMaskHead(num_convs=0, class_agnostic=True)
+    head = FCNMaskHead(num_convs=0, class_agnostic=True)
+    encode_by(head, RleEncoder())
+    return head
+
+
+def rows_by(head: Any, logits: Tensor, boxes: Tensor, shape: tuple[int, int]) -> list[Any]:
+    """Returns rows of a results file of one image, from the output of a mask head."""
     own = boxes.clone()  # the head scales it in place
     labels = torch.zeros(len(boxes), dtype=torch.long, device=boxes.device)
     meta = dict(ori_shape=shape, scale_factor=(1.0, 1.0))
-    masks: Any = head._predict_by_feat_single(
+    masks = head._predict_by_feat_single(
         *(logits, own, labels, meta, ConfigDict(mask_thr_binary=0.5)), rescale=True
     )
-    if side != "ours":
+    if isinstance(masks, Tensor):
         masks = encode_mask_results(masks.cpu().numpy())
     scores = torch.ones(len(boxes))
     fields = dict(bboxes=own, labels=labels, scores=scores, masks=masks)
@@ -70,7 +76,7 @@ def rows_by(side: str, logits: Tensor, boxes: Tensor, shape: tuple[int, int]) ->
 def time_both(device: str, turns: int) -> dict[str, Any]:
     """Prints and returns the times of 100 masks, run in turns."""
     logits, boxes = scene(100, SHAPE, device)
-    functions = [partial(rows_by, side, logits, boxes, SHAPE) for side in SIDES]
+    functions = [partial(rows_by, head_of(side), logits, boxes, SHAPE) for side in SIDES]
     ours, theirs = (function() for function in functions)
     assert ours == theirs, "the rows differ"
     print(f"{machine(device)}, 100 masks of {SHAPE[0]} x {SHAPE[1]}, {turns} turns")
@@ -101,13 +107,14 @@ def memory(entry: str) -> float:
 
 def print_peak(side: str, device: str, count: int) -> None:
     """Prints what masks of a large image add to the memory of this process, and their time."""
-    rows_by(side, *scene(2, SHAPE, device), SHAPE)  # loads what is loaded once
+    head = head_of(side)
+    rows_by(head, *scene(2, SHAPE, device), SHAPE)  # loads what is loaded once
     large, cuda = scene(count, LARGE, device), torch.device(device).type == "cuda"
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here on
     before, start = memory("VmRSS"), time.perf_counter()
     if cuda:
         torch.cuda.reset_peak_memory_stats()
-    rows_by(side, *large, LARGE)
+    rows_by(head, *large, LARGE)
     found = {"seconds": time.perf_counter() - start}
     found["MB"] = memory("VmHWM") - before
     if cuda:

@@ -27,6 +27,7 @@ from tests.support.small_runs import CLASSES, small_config
         ),
         ("fast_mask_iou", ["--masks", "2", "--turns", "1"], "FastMaskIoUHead"),
         ("intervals", ["--images", "20", "--classes", "2"], "the APs are equal"),
+        ("masks_to_results", ["--turns", "1", "--masks", "1"], "equal rows"),
         ("mask_iou_targets", ["--repeats", "1", "--scenes", "2"], "mean"),
         ("rescoring", ["--images", "12"], "s of processors"),
         (

@@ -119,6 +119,26 @@ def _states(maps: Floats, threshold: float) -> NDArray[np.uint8]:
     return states
 
 
+class _Items(NamedTuple):
+    """Intervals of columns of cells at which the state changes or is not sure, K of all masks.
+
+    Attributes:
+        state: (K,).
+        top: (K,), first row.
+        bottom: (K,), first row below.
+        centre: (K,), row at the height of the upper centres.
+        cell: (K,), height of a cell in rows; NaN if rows are not in the order of intervals.
+        corners: Four of (K,), probabilities at the upper left and right, lower left and right.
+    """
+
+    state: NDArray[np.uint8]
+    top: Ints
+    bottom: Ints
+    centre: NDArray[np.float64]
+    cell: NDArray[np.float64]
+    corners: list[Floats]
+
+
 class _Outlines:
     """Finds the foreground of D masks, column by column."""
 
@@ -131,91 +151,103 @@ class _Outlines:
         threshold: float,
         whole_image: bool,
     ) -> None:
-        self.maps = np.pad(probs.transpose(0, 2, 1), ((0, 0), (2, 2), (2, 2)))
         self.across = _axis(boxes[:, 0], boxes[:, 2], width, probs.shape[2], whole_image)
         self.down = down = _axis(boxes[:, 1], boxes[:, 3], height, probs.shape[1], whole_image)
         self.threshold = threshold
-        self.upper, side = boxes[:, 1].astype(float), (boxes[:, 3] - boxes[:, 1]).astype(float)
-        self.cell = side / probs.shape[1]  # height of a cell in pixels
-        states = _states(self.maps, threshold)
-        states[~(self.cell > _THIN)] = _UNSURE
-        masks, _, intervals = states.shape
-        key = down.mask * intervals + down.interval
-        rows = np.bincount(key, minlength=masks * intervals).reshape(masks, intervals)
-        tops = down.first[:, None] + rows.cumsum(axis=1) - rows
-        end = (down.first + down.many)[:, None]
-        self.unsure = ((states == _UNSURE) * rows[:, None]).sum(axis=2)
-        # what is below the last row is outside
-        self.states = np.pad(states, ((0, 0), (0, 0), (0, 1)))
-        self.tops = np.concatenate((tops, end), axis=1)
         # number of a mask's row 0 in ``down``
         self.row_0 = down.many.cumsum() - down.many - down.first
+        maps = np.pad(probs.transpose(0, 2, 1), ((0, 0), (2, 2), (2, 2)))
+        cell = (boxes[:, 3] - boxes[:, 1]).astype(float) / probs.shape[1]
+        states = _states(maps, threshold)
+        cell[~(cell > _THIN)] = np.nan
+        states[np.isnan(cell)] = _UNSURE
+        masks, columns, intervals = states.shape
+        key = down.mask * intervals + down.interval
+        rows = np.bincount(key, minlength=masks * intervals).reshape(masks, intervals)
+        bottoms = down.first[:, None] + rows.cumsum(axis=1)
+
+        # what is below the last row is outside
+        states = np.pad(states, ((0, 0), (0, 0), (0, 1)))
+        changed = np.diff(states, axis=2, prepend=np.uint8(_OUTSIDE)) != 0
+        mask, column, interval = np.nonzero(changed | (states == _UNSURE))
+        last = np.minimum(interval, intervals - 1)
+        bottom = bottoms[mask, last]
+        self.items = _Items(
+            state=states[mask, column, interval],
+            top=np.where(last == interval, bottom - rows[mask, last], bottom),
+            bottom=bottom,
+            centre=boxes[mask, 1] + (interval - 1.5) * cell[mask] - 0.5,
+            cell=cell[mask],
+            corners=[maps[mask, column + a, last + b] for b in (0, 1) for a in (0, 1)],
+        )
+        places = mask * columns + column
+        self.first_item = np.searchsorted(places, np.arange(masks * columns + 1))
+        self.place = self.across.mask * columns + self.across.interval
+        pixels = np.where(self.items.state == _UNSURE, bottom - self.items.top, 0) + 1
+        self.most = np.bincount(places, pixels, minlength=masks * columns)
 
     def parts(self) -> Iterator[Ints]:
         """Yields the columns that may have foreground, so many that the pixels are few."""
-        mask, interval = self.across.mask, self.across.interval
-        columns = np.flatnonzero((self.states.max(axis=2) > _OUTSIDE)[mask, interval])
-        many = self.unsure[mask[columns], interval[columns]] + self.states.shape[2]
-        return iter(np.split(columns, np.flatnonzero(np.diff(many.cumsum() // _AT_ONCE)) + 1))
+        columns = np.flatnonzero(np.diff(self.first_item)[self.place])
+        part = self.most[self.place[columns]].cumsum() // _AT_ONCE
+        return iter(np.split(columns, np.flatnonzero(np.diff(part)) + 1))
 
     def segments(self, columns: Ints, sample: Sampler) -> tuple[NDArray[Any], ...]:
         """Returns mask, column, first row and first row below of the foreground in columns."""
-        of_column = self.states[self.across.mask[columns], self.across.interval[columns]]
-        changed = np.diff(of_column, axis=1, prepend=np.uint8(_OUTSIDE)) != 0
-        index, interval = np.nonzero(changed | (of_column == _UNSURE))
-        state, column = of_column[index, interval], columns[index]
-        mask = self.across.mask[column]
-        top = self.tops[mask, interval]
+        first_item = self.first_item[self.place[columns]]
+        many = self.first_item[self.place[columns] + 1] - first_item
+        column = np.repeat(columns, many)
+        item = np.arange(len(column)) - np.repeat(many.cumsum() - many - first_item, many)
+        state = self.items.state[item]
 
         # An interval that is not sure has a row that says what is above the crossing, one for each
         # pixel at the crossing, and one that says what is below it.
-        open_ = np.flatnonzero(state == _UNSURE)
-        lo, hi, rising = self._crossings(column[open_], interval[open_])
-        many, offset = np.ones(len(column), np.int64), np.zeros(len(column), np.int64)
-        many[open_] += hi - lo + 1
-        offset[open_] = lo
+        unsure = np.flatnonzero(state == _UNSURE)
+        lo, hi, rising = self._crossings(item[unsure], self.across.share[column[unsure]])
+        many, offset = np.ones(len(item), np.int64), np.zeros(len(item), np.int64)
+        many[unsure] += hi - lo + 1
+        offset[unsure] = lo
         behind = many.cumsum()
-        first, last = behind - many, behind[open_] - 1
+        first, last = behind - many, behind[unsure] - 1
         row = np.arange(many.sum()) - np.repeat(first - offset + 1, many)
-        row[first], row[last] = top, hi
+        column = np.repeat(column, many)
+        row[first], row[last] = self.items.top[item], hi
         inside = np.ones(len(row), bool)
-        item = np.repeat(np.arange(len(column)), many)
         inside[first], inside[last] = False, False
         pixels = np.flatnonzero(inside)
         inside[first] = state == _INSIDE
-        inside[first[open_]], inside[last] = ~rising, rising
-        which = item[pixels]
-        below = self.down.place[self.row_0[mask[which]] + row[pixels]]
-        inside[pixels] = sample(mask[which], self.across.place[column[which]], below)
+        inside[first[unsure]], inside[last] = ~rising, rising
+        mask, across = self.across.mask[column[pixels]], self.across.place[column[pixels]]
+        inside[pixels] = sample(mask, across, self.down.place[self.row_0[mask] + row[pixels]])
 
         edges = np.flatnonzero(np.diff(inside, prepend=False))
-        start, stop = edges[0::2], edges[1::2]
-        kept = row[start] < row[stop]  # a state may have no row
+        start, stop = edges[0::2], edges[1::2]  # the last row of a column is outside
+        kept = row[start] < row[stop]  # an interval may have no row
         start, stop = start[kept], stop[kept]
-        which = item[start]
-        return mask[which], self.across.pixel[column[which]], row[start], row[stop]
+        column = column[start]
+        return self.across.mask[column], self.across.pixel[column], row[start], row[stop]
 
-    def _crossings(self, column: Ints, interval: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    def _crossings(self, item: Ints, share: Floats) -> tuple[Ints, Ints, NDArray[np.bool_]]:
         """Returns where probabilities cross the threshold in U intervals of columns.
+
+        Args:
+            item: (U,), number of the interval.
+            share: (U,), how far the column is from the left centres to the right ones.
 
         Returns:
             The first row within rounding of the threshold, the first below these, and whether
             probabilities rise.
         """
-        mask, place = self.across.mask[column], self.across.interval[column]
-        share = self.across.share[column]
-        above, below = (
-            (1 - share) * self.maps[mask, place, k] + share * self.maps[mask, place + 1, k]
-            for k in (interval, interval + 1)
-        )
+        corners = [corner[item] for corner in self.items.corners]
+        above, below = (a + share * (b - a) for a, b in (corners[:2], corners[2:]))
         change = (below - above).astype(float)
         change[change == 0] = 1e-30
-        distance = self.threshold - above.astype(float)
-        ends = (distance - _ROUNDING) / change, (distance + _ROUNDING) / change
-        row_of_centre = self.upper[mask] + (interval - 1.5) * self.cell[mask] - 0.5
-        top, bottom = self.tops[mask, interval], self.tops[mask, interval + 1]
-        low, high = (row_of_centre + f(*ends) * self.cell[mask] for f in (np.minimum, np.maximum))
-        known = (self.cell[mask] > _THIN) & np.isfinite(low) & np.isfinite(high)
-        lo = np.where(known, np.clip(np.ceil(low), top, bottom), top).astype(np.int64)
-        hi = np.where(known, np.clip(np.floor(high) + 1, lo, bottom), bottom).astype(np.int64)
-        return lo, hi, change > 0
+        distance = self.threshold - above
+        cell, centre = self.items.cell[item], self.items.centre[item]
+        middle, around = distance / change, _ROUNDING / np.abs(change)
+        low, high = centre + (middle - around) * cell, centre + (middle + around) * cell
+        top, bottom = self.items.top[item], self.items.bottom[item]
+        # where it is not known, NaN, all rows are within rounding
+        lo = np.fmin(np.fmax(np.ceil(low), top), bottom)
+        hi = np.fmax(np.fmin(np.floor(high) + 1, bottom), lo)
+        return lo.astype(np.int64), hi.astype(np.int64), change > 0
