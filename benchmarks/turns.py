@@ -1,5 +1,6 @@
 """Times functions in turns, so that whatever else runs on the machine slows all of them alike."""
 
+import ctypes
 import json
 import platform
 import time
@@ -33,6 +34,30 @@ def in_turns(
                 torch.cuda.synchronize(device)
             row[i] = time.perf_counter() - start
     return 1000 * taken[warm_up:].T
+
+
+def peak_memory(function: Callable[[], object], device: torch.device | str) -> float:
+    """Returns the MB by which a call's peak exceeds the memory in use before it.
+
+    Args:
+        function: Called once.
+        device: Its memory is meant; on a CPU that of the process, which Linux tells.
+    """
+    if torch.device(device).type == "cuda":
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        function()
+        return (torch.cuda.max_memory_allocated(device) - before) / 1e6
+    ctypes.CDLL(None).malloc_trim(0)  # what earlier calls left must not serve this one
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _peak_kilobytes()
+    function()
+    return (_peak_kilobytes() - before) * 1024 / 1e6
+
+
+def _peak_kilobytes() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def ratio(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:

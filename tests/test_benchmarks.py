@@ -49,6 +49,18 @@ def test_benchmark_runs(
     assert says in capfd.readouterr().out
 
 
+def test_benchmark_of_mask_targets_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    benchmark, picture = import_module("benchmarks.mask_targets"), tmp_path / "growth.png"
+    for name, value in {"INSTANCES": (1, 2), "SCALES": (1, 2), "SHAPE": (60, 80)}.items():
+        monkeypatch.setattr(benchmark, name, value)
+    monkeypatch.setattr(sys, "argv", ["mask_targets", "--turns", "1", "--out", str(picture)])
+    benchmark.main()
+    assert "1 instances, both" in capsys.readouterr().out
+    assert picture.stat().st_size
+
+
 def test_benchmarks_of_re_scored_results_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,11 +48,11 @@ def random_scene(seed: int, rois: int = 4, jitter: float = 0.15) -> Scene:
         box = box + (rng.normal(0, jitter, 4) * size).astype(np.float32)
         box[2:] = np.maximum(box[2:], box[:2] + 1)
         boxes.append(box)
-        logits.append(_prediction(rng, masks[i], box))
+        logits.append(prediction(rng, masks[i], box))
     return Scene(np.stack(masks), np.stack(boxes), inds, np.stack(logits))
 
 
-def _prediction(rng: np.random.Generator, mask: np.ndarray, box: np.ndarray) -> np.ndarray:
+def prediction(rng: np.random.Generator, mask: np.ndarray, box: np.ndarray) -> np.ndarray:
     """Predicts the 28 x 28 logits of a box: its view of the instance, with smooth noise."""
     scale = 28 / (box[2:] - box[:2])
     view = np.array(
