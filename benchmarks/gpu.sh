@@ -41,15 +41,18 @@ main() {
         tests/models/targets tests/models/hosts
     benchmark operators
     if [ "$device" = cuda ]; then
-        small=() turns=() few=(--turns 5) steps=(25 --block 5) batch=16
+        small=() turns=() few=(--turns 5) compiled=("mixed precision, compiled heads")
+        steps=(25 --block 5) batch=16
     else
-        small=(--size 96 128) turns=(--turns 1) few=(--turns 1) steps=(2 --block 1 --images 4) batch=1
+        small=(--size 96 128) turns=(--turns 1) few=(--turns 1) compiled=()
+        steps=(2 --block 1 --images 4) batch=1
     fi
     benchmark mask_iou_targets
+    benchmark mask_targets
     benchmark masks_to_results "${turns[@]}"
     benchmark detector_steps --batch 2 "${small[@]}" "${turns[@]}"
     benchmark switches --batch $batch "${small[@]}" "${few[@]}" --switches channels-last \
-        "mixed precision" "mixed precision, channels-last" "mixed precision, compiled heads"
+        "mixed precision" "mixed precision, channels-last" "${compiled[@]}"
     benchmark detector_steps --batch $batch "${small[@]}" "${turns[@]}" --amp
     benchmark training --batch $batch --steps "${steps[@]}" "${small[@]}" --amp
     benchmark fast_mask_iou
