@@ -13,35 +13,33 @@ import argparse
 import copy
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
-import torch
 from mmdet.models.detectors import TwoStageDetector
+from mmengine.hooks import Hook
 
 from benchmarks.detector_steps import training_steps
 from benchmarks.detectors import build_detectors, give_proposals, training_batch
 from benchmarks.turns import add_to_json, in_turns, machine, ratio, ratio_line
 from msrcnn_mm.engine.cost.random_run import random_image, run_once
+from msrcnn_mm.engine.hooks.channels_last import ChannelsLastHook
+from msrcnn_mm.engine.hooks.compile_heads import CompileHeadsHook
 
 
-def channels_last(detector: TwoStageDetector) -> None:
-    """Lays the weights out channels-last; convolutions then lay out what they compute likewise."""
-    detector.to(memory_format=torch.channels_last)
+def hook(kind: type[Hook]) -> Callable[[TwoStageDetector], None]:
+    """Returns a function that does to a detector what a hook does before a run."""
+    return lambda detector: kind().before_run(SimpleNamespace(model=detector))
 
 
-def compiled(detector: TwoStageDetector) -> None:
-    """Compiles the networks of the heads; RoIAlign and the losses stay as they are."""
-    head = detector.roi_head
-    for part in (detector.rpn_head, head.bbox_head, head.mask_head, head.mask_iou_head):
-        part.forward = torch.compile(part.forward, dynamic=True)
-
+CHANNELS_LAST, COMPILED = hook(ChannelsLastHook), hook(CompileHeadsHook)
 
 SWITCHES: dict[str, tuple[bool, list[Callable[[TwoStageDetector], None]]]] = {
     "as it is": (False, []),
-    "channels-last": (False, [channels_last]),
-    "compiled heads": (False, [compiled]),
+    "channels-last": (False, [CHANNELS_LAST]),
+    "compiled heads": (False, [COMPILED]),
     "mixed precision": (True, []),
-    "mixed precision, channels-last": (True, [channels_last]),
-    "mixed precision, compiled heads": (True, [compiled]),
+    "mixed precision, channels-last": (True, [CHANNELS_LAST]),
+    "mixed precision, compiled heads": (True, [COMPILED]),
 }
 """Name -> whether in mixed precision, and what is done to the detector."""
 

@@ -12,6 +12,7 @@ _MODULES = (
     "msrcnn_mm.engine.hooks.channels_last",
     "msrcnn_mm.engine.hooks.checkpoint_fit",
     "msrcnn_mm.engine.hooks.mask_encoding",
+    "msrcnn_mm.engine.hooks.compile_heads",
     "msrcnn_mm.engine.hooks.multi_view",
     "msrcnn_mm.engine.hooks.oracle",
     "msrcnn_mm.engine.hooks.overwrite_guard",
