@@ -35,7 +35,7 @@ install-dev:
 demo: install
 	$(VENV)/python tools/make_demo_data.py data/demo
 	$(VENV)/python tools/make_demo_data.py data/demo_labelled --seed 1 --train 0 --val 400
-	$(VENV)/python tools/train.py configs/demo/ms-rcnn_demo.py --work-dir $(DEMO) --amp
+	$(VENV)/python tools/train.py configs/demo/ms-rcnn_demo.py --work-dir $(DEMO)
 	$(VENV)/python tools/test.py configs/demo/ms-rcnn_demo_labelled.py \
 	    "$$(cat $(DEMO)/last_checkpoint)" --work-dir $(DEMO) --views flip 0.8 1.25 \
 	    --out $(DEMO)/labelled.json

@@ -16,9 +16,9 @@ from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
-import mmcv.ops
 import numpy as np
 import torch
+from mmdet.models.roi_heads import roi_extractors
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.logging import MMLogger
@@ -50,7 +50,7 @@ def training_step(config: Config, steps: int, weights: dict[str, torch.Tensor]) 
     head, train, optimizer = config.model.roi_head, config.model.train_cfg, config.optim_wrapper
     if steps < 1:
         for extractor in (head.bbox_roi_extractor, head.mask_roi_extractor):
-            extractor.roi_layer.type = mmcv.ops.RoIAlign
+            extractor.type = roi_extractors.SingleRoIExtractor
     if steps >= 5:
         train.rpn_proposal.update(nms_pre=150, max_per_img=60)
         train.rcnn.sampler.update(num=24, pos_fraction=0.34)

@@ -1,4 +1,4 @@
-"""Computes something of each image in as many processes as there are cores; shows progress."""
+"""Computes something of each item in as many processes as there are cores; shows progress."""
 
 import gc
 import multiprocessing
@@ -29,18 +29,19 @@ def in_processes(
 ) -> Iterator[_Result]:
     """Yields the result of each item in order, the same whatever the number of processes.
 
-    On Linux the processes are forks, to which nothing has to be sent. They may only call NumPy and
-    pycocotools, which hold no lock and start no thread when a process forks. Elsewhere, for few
-    items, and in a process that may not have children, this process does all.
+    On Linux the processes are forks, to which nothing has to be sent. They may call NumPy,
+    pycocotools, msgspec and Matplotlib, which hold no lock and start no thread when a process
+    forks, but neither torch nor OpenCV. Elsewhere, for few items, and in a process that has been
+    started by another, this process does all.
 
     Args:
         function: Returns what can be pickled.
         items: Such as the positions of each image's detections.
         what: For the progress bar.
-        weight: How many items of an image each item stands for.
+        weight: Work of an item; that of an image's detections is 1.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if cores == 1 or len(items) * weight < _FEW or multiprocessing.current_process().daemon:
+    if cores == 1 or len(items) * weight < _FEW or multiprocessing.parent_process():
         yield from map(function, progress(items, what, len(items)))
         return
     context = multiprocessing.get_context("fork")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 
 from msrcnn_mm.engine.checkpoints.place import CheckpointPlace
-from msrcnn_mm.engine.config.file import load_config
+from msrcnn_mm.engine.config.file import is_first_process, load_config
 from msrcnn_mm.engine.runs.mixed_precision import use_mixed_precision
 from msrcnn_mm.engine.runs.runner import checked_run
 from msrcnn_mm.engine.runs.training import (
@@ -56,7 +56,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     setup_cache_size_limit_of_dynamo()
     config = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
     if args.amp:
-        print(use_mixed_precision(config))
+        line = use_mixed_precision(config)
+        if is_first_process(config):
+            print(line)
     if args.auto_scale_lr:
         scale_learning_rate(config)
     writable_folder(config.work_dir, "--work-dir")

@@ -76,7 +76,7 @@ def convert(checkpoint: Mapping, formats: Sequence[Format]) -> Conversion:
     kinds = " or ".join(format_.ours for format_ in formats)
     raise CheckpointError(
         f"is neither a checkpoint of {known} nor {kinds} of MMDetection "
-        f"(it holds {first_names(names) or 'nothing'})"
+        f"(it holds {first_names(names) if names else 'nothing'})"
     )
 
 

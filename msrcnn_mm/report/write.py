@@ -1,6 +1,8 @@
 """Writes the files of a report: the page, its figures, and the evaluation as JSON."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -52,9 +54,17 @@ def write_report(report: Report, folder: Path) -> Path:
             for number, image in enumerate(images, 1):
                 path = folder / FIGURES / f"gallery{suffix}_{number:02}.jpg"
                 path.write_bytes(image.jpeg)
-        (folder / DATA).write_bytes(msgspec.json.encode(data, enc_hook=as_json))
+        (folder / DATA).write_bytes(_json(data))
         # names from broken files can hold half a character
         (folder / PAGE).write_text(html, encoding="utf-8", errors="replace")
     except OSError as error:
         raise UserError(f"cannot write {error.filename or folder}: {error.strerror}") from error
     return folder / PAGE
+
+
+def _json(data: dict[str, Any]) -> bytes:
+    """Returns data as JSON; half a character, as names from broken files have it, is escaped."""
+    try:
+        return msgspec.json.encode(data, enc_hook=as_json)
+    except UnicodeEncodeError:
+        return json.dumps(as_json(data)).encode()

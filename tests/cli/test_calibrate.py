@@ -68,7 +68,10 @@ def test_without_options_it_is_isotonic_of_the_mask_score(folder: Path) -> None:
         ("fit none.json fit_gt.json c.json", "cannot read none.json"),
         ("fit fit.json fit_gt.json fit.json", "--out fit.json: is read as well"),
         ("apply fit.json fit_gt.json c.json fit_gt.json", "--out fit_gt.json: is read as well"),
-        ("fit fit.json fit_gt.json c.json --max-dets 0", "max_dets must be an integer >= 1"),
+        (
+            "fit fit.json fit_gt.json c.json --max-dets 0",
+            "--max-dets must be an integer >= 1, not 0",
+        ),
         ("apply fit.json fit_gt.json fit_gt.json out.json", "not a re-scorer of this version"),
         ("fit fit.json fit_gt.json", r"required: CALIBRATION\.json"),
     ],

@@ -44,7 +44,10 @@ def test_two_processes_read_and_evaluate_as_one(
 
 @pytest.mark.usefixtures("in_parts")
 def test_the_number_of_a_row_is_that_in_the_file(tmp_path: Path) -> None:
-    for bad, says in ({"score": None}, "has a score"), ({"category_id": 99}, "is of category 99"):
+    for bad, says in (
+        ({"score": None}, "has no finite number as score"),
+        ({"category_id": 99}, "is of category 99"),
+    ):
         rows = [*ROWS[:7], ROWS[7] | bad, *ROWS[8:]]
         (tmp_path / "r.json").write_text(json.dumps(rows))
         with pytest.raises(UserError, match=f"detection 7 {says}"):

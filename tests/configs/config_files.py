@@ -25,6 +25,7 @@ HOOKS = {
     "overwrite_guard": {"type": "OverwriteGuardHook"},
     "multi_view": {"type": "MultiViewHook"},
     "rescorer": {"type": "RescorerHook"},
+    "mask_encoding": {"type": "MaskEncodingHook"},
 }
 
 

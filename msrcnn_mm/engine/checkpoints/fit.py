@@ -36,7 +36,7 @@ def check_fit(model: nn.Module, checkpoint: Mapping, filename: str, use: Use) ->
     if not isinstance(state_dict, Mapping) or not any(
         isinstance(value, Tensor) for value in state_dict.values()
     ):
-        holds = first_names([*checkpoint]) or "nothing"
+        holds = first_names([*checkpoint]) if checkpoint else "nothing"
         # detectron2, maskrcnn-benchmark and others keep their weights under "model"
         hint = ""
         if isinstance(checkpoint.get("model"), Mapping):

@@ -14,7 +14,6 @@ from mmdet.models.roi_heads.bbox_heads import (
     Shared2FCBBoxHead,
     Shared4Conv1FCBBoxHead,
 )
-from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder
 from mmdet.models.task_modules.prior_generators import AnchorGenerator
 from mmdet.registry import TRANSFORMS
@@ -24,6 +23,7 @@ from torch import nn
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.models.hosts.mask_heads import FCNMaskHead
 from msrcnn_mm.models.hosts.mask_scoring_roi_head import MaskScoringRoIHead
+from msrcnn_mm.models.hosts.roi_extractors import SingleRoIExtractor
 from msrcnn_mm.models.hosts.roi_heads import StandardRoIHead
 from msrcnn_mm.models.scorers.mask_iou_head import MaskIoUHead
 from msrcnn_mm.runtime.model_file import Resizing

@@ -10,11 +10,12 @@ from mmengine.runner import Runner
 from ..adapters.dump import DumpCocoResults
 from ..adapters.mask_encoder import RleEncoder, encode_by
 from ..adapters.metric import MaskScoreMetric
-from ..adapters.visualizer import DetLocalVisualizer
+from ..adapters.visualizer import DetLocalVisualizer, MaskScoreVisualizer
 from .visualization import DetVisualizationHook
 
 _METRICS = (CocoMetric, MaskScoreMetric, DumpCocoResults)
-_LIBRARIES = ("mmengine", "mmdet", "msrcnn_mm")
+_VISUALIZERS = (DetLocalVisualizer, MaskScoreVisualizer)
+_LIBRARIES = ("mmengine", "msrcnn_mm")  # some hooks of mmdet draw masks
 
 
 @HOOKS.register_module()
@@ -51,8 +52,8 @@ class MaskEncodingHook(Hook):
 
 def _reads_rles(hook: Hook, method: str) -> bool:
     """Returns whether a hook needs no masks of the image's size after each batch."""
-    if isinstance(hook, DetVisualizationHook):
-        return not hook.draw or isinstance(hook._visualizer, DetLocalVisualizer)
+    if type(hook) is DetVisualizationHook:
+        return not hook.draw or type(hook._visualizer) in _VISUALIZERS
     own = type(hook).__module__.split(".")[0] not in _LIBRARIES
     iterates = (method, "_after_iter")
     return not own or all(getattr(type(hook), m) is getattr(Hook, m) for m in iterates)

@@ -163,10 +163,18 @@ def _united(whole: Detections, objects: NDArray[np.int32]) -> Detections:
 
 
 def _mean(entries: Sequence[Any], shares: NDArray[np.float64]) -> Any:
-    """Returns the weighted mean of numbers, or of those in mappings; of other values the first."""
+    """Returns the weighted mean of numbers, or of those in mappings; of other values the first.
+
+    A key that only some mappings have has the mean of these.
+    """
     first = entries[0]
     if isinstance(first, dict):
-        return {key: _mean([one[key] for one in entries], shares) for key in first}
+        mean = {}
+        for key in dict.fromkeys(key for one in entries for key in one):
+            known = [index for index, one in enumerate(entries) if key in one]
+            weights = shares[known] / shares[known].sum()
+            mean[key] = _mean([entries[index][key] for index in known], weights)
+        return mean
     return float(np.dot(entries, shares)) if is_number(first) else first
 
 

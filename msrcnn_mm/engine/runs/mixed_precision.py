@@ -62,8 +62,8 @@ def use_mixed_precision(config: Config) -> str:
         return "--amp: bf16 on the CPU"
     wrapper.type = "OptimWrapper"
     return (
-        "--amp: float32, since this CPU has no matrix units for bf16 (AMX) and would be slower with"
-        " it; to take bf16 for its smaller memory, add --cfg-options"
+        "--amp: float32, since this CPU has no AMX, without which bf16 is slower or not known to be"
+        " faster; to take bf16 for its smaller memory, add --cfg-options"
         " optim_wrapper.type=CpuAmpOptimWrapper"
     )
 

@@ -40,7 +40,7 @@ class EncodesMasks:
     def image_masks(
         self, make: Callable[[slice], Tensor], count: int, pixels: int
     ) -> Tensor | list[Rle]:
-        """Makes masks of which only some exist at the size of floats, or of pixels if encoded.
+        """Makes image-sized masks some at a time, and encodes them if there is an encoder.
 
         Args:
             make: Returns (some, height, width) bool masks of a slice of the detections, perhaps

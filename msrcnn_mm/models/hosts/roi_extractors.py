@@ -5,6 +5,7 @@ mmcv 2.1.0 has RoIAlign neither for bf16, nor for fp16 on a CPU.
 
 from collections.abc import Sequence
 
+import mmcv.ops
 import torch
 from mmdet.models.roi_heads import roi_extractors
 from mmdet.registry import MODELS
@@ -27,7 +28,7 @@ class SingleRoIExtractor(roi_extractors.SingleRoIExtractor):
             layer_cfg: config of the layer; of type ``RoIAlign`` it is :class:`.RoIAlign`.
             featmap_strides: strides of the feature maps.
         """
-        if layer_cfg.get("type") == "RoIAlign":
+        if layer_cfg.get("type") in ("RoIAlign", mmcv.ops.RoIAlign):
             layer_cfg = dict(layer_cfg, type=RoIAlign)
         return super().build_roi_layers(layer_cfg, featmap_strides)
 

@@ -115,7 +115,7 @@ def with_numbers(part: Detections, number: int) -> Detections:
 
 
 def test_numbers_of_a_joined_mask() -> None:
-    """Computed by hand: parts of 24 x 64, 24 x 49 and 24 x 19 pixels, the first the largest."""
+    """Computed by hand: parts of 24 x 64, 24 x 64 and 24 x 19, of which the first counts most."""
     tiles = tiles_of(HEIGHT, WIDTH, 64)[:3]
     assert [tile.left for tile in tiles] == [0, 48, 96]
     alone = (1, box(0, 4, 4, 10))

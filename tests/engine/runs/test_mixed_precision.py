@@ -68,7 +68,7 @@ def test_a_cpu_without_matrix_units_for_bf16_stays_in_float32(
         config = Config(dict(optim_wrapper=dict(type=kind, loss_scale=512.0, clip_grad=None)))
         line = mixed_precision.use_mixed_precision(config)
         assert config.optim_wrapper == dict(type="OptimWrapper", clip_grad=None)
-        assert "float32, since this CPU has no matrix units" in line
+        assert "float32, since this CPU has no AMX" in line
     wanted = Config(dict(optim_wrapper=dict(type="CpuAmpOptimWrapper")))  # as the line says
     assert mixed_precision.use_mixed_precision(wanted) == "--amp: bf16 on the CPU"
     assert wanted.optim_wrapper.type == "CpuAmpOptimWrapper"
