@@ -1,4 +1,4 @@
-"""How the page of an exported detector reads images."""
+"""The page of an exported detector notes further pages and lost bits of an image."""
 
 from pathlib import Path
 from typing import Any

@@ -10,7 +10,7 @@ from msrcnn_mm.errors import UserError
 from ..adapters.predictions import bare_model
 
 HEADS = ("rpn_head", "roi_head.bbox_head", "roi_head.mask_head", "roi_head.mask_iou_head")
-"""What is compiled, where a detector has it; RoIAlign and losses stay as they are."""
+"""Names of the modules that are compiled, those that a detector has."""
 
 
 @HOOKS.register_module()

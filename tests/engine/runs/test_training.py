@@ -1,4 +1,4 @@
-"""Where a training starts."""
+"""A training that resumes starts from its checkpoint, or says that there is none."""
 
 from pathlib import Path
 
