@@ -87,7 +87,7 @@ def speed(
     ground_truth = [InstanceData(masks=masks)]
 
     def ours() -> None:
-        tables = SummedAreaTables.from_masks(copy(masks), device)  # crops of a copy are not known
+        tables = SummedAreaTables.from_masks([copy(masks)], device)  # crops of a copy are not known
         mask_iou_targets(logits, boxes, inds, tables)
 
     def theirs() -> None:

@@ -57,7 +57,7 @@ def sides(
         fresh = copy(masks)  # its crops are not known
         targets = mask_targets(fresh, boxes, inds, CONFIG)
         if with_ious:
-            mask_iou_targets(logits, boxes, inds, SummedAreaTables.from_masks(fresh, device))
+            mask_iou_targets(logits, boxes, inds, SummedAreaTables.from_masks([fresh], device))
         return targets
 
     def theirs(with_ious: bool) -> torch.Tensor:

@@ -121,7 +121,7 @@ def check_targets(device: str) -> float:
         scene = random_scene(seed, rois=16)
         masks = BitmapMasks(scene.masks, *scene.masks.shape[1:])
         for place, out in ((device, mine), ("cpu", exact)):
-            tables = SummedAreaTables.from_masks(masks, torch.device(place))
+            tables = SummedAreaTables.from_masks([masks], torch.device(place))
             arrays = (scene.logits, scene.boxes, scene.inds)
             tensors = (torch.from_numpy(array).to(place) for array in arrays)
             out.append(mask_iou_targets(*tensors, tables))

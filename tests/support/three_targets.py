@@ -19,7 +19,7 @@ def targets_of(scene: Scene, dtype: torch.dtype = torch.float32) -> torch.Tensor
         torch.from_numpy(scene.logits).to(dtype),
         torch.from_numpy(scene.boxes),
         torch.from_numpy(scene.inds),
-        SummedAreaTables.from_masks(masks, torch.device("cpu")),
+        SummedAreaTables.from_masks([masks], torch.device("cpu")),
     )
 
 

@@ -9,13 +9,13 @@ Shape shorthand:
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import bbox_overlaps
 from mmdet.utils import InstanceList
-from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from msrcnn_mm.errors import SettingError
@@ -224,35 +224,27 @@ class MaskIoUHead(MaskScorer):
         Returns:
             (R, K) float32 mask IoU targets in [0, 1], and (R, K) bool.
         """
-        counts = [len(sampled.pos_priors) for sampled in sampling_results]
-        images = zip(mask_preds.split(counts), sampling_results, batch_gt_instances, strict=True)
-        parts = [self._get_targets_single(*image, mask_thr) for image in images]
-        targets, learned = zip(*parts, strict=True)
-        return torch.cat(targets), torch.cat(learned)
-
-    def _get_targets_single(
-        self,
-        mask_preds: Tensor,
-        sampled: SamplingResult,
-        gt_instances: InstanceData,
-        mask_thr: float,
-    ) -> tuple[Tensor, Tensor]:
-        """Computes the targets of one image."""
-        boxes, labels = sampled.pos_priors, sampled.pos_gt_labels
-        tables = SummedAreaTables.from_masks(gt_instances.masks, mask_preds.device)
+        boxes = torch.cat([sampled.pos_priors for sampled in sampling_results])
+        labels = torch.cat([sampled.pos_gt_labels for sampled in sampling_results])
+        masks = [gt_instances.masks for gt_instances in batch_gt_instances]
+        firsts = accumulate(map(len, masks), initial=0)
+        assigned = zip(sampling_results, firsts, strict=False)
+        gt_inds = torch.cat([sampled.pos_assigned_gt_inds + first for sampled, first in assigned])
+        tables = SummedAreaTables.from_masks(masks, mask_preds.device)
         logits = select_class(mask_preds, labels)
-        ious = mask_iou_targets(logits, boxes, sampled.pos_assigned_gt_inds, tables, mask_thr)
+        ious = mask_iou_targets(logits, boxes, gt_inds, tables, mask_thr)
         counted = ious > self.mask_iou_thr
         if self.box_iou_thr > 0:
-            box_ious = bbox_overlaps(boxes, sampled.pos_gt_bboxes, is_aligned=True)
-            counted &= box_ious > self.box_iou_thr
+            gt_boxes = torch.cat([sampled.pos_gt_bboxes for sampled in sampling_results])
+            counted &= bbox_overlaps(boxes, gt_boxes, is_aligned=True) > self.box_iou_thr
         targets, learned = class_targets(
             self.learns,
             ious,
             mask_preds,
             boxes,
+            gt_inds,
             labels,
-            gt_instances.labels,
+            torch.cat([gt_instances.labels for gt_instances in batch_gt_instances]),
             tables,
             self.fc_mask_iou.out_features,
             mask_thr,

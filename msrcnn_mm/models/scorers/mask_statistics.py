@@ -48,24 +48,37 @@ def mask_statistics(probs: Tensor, foreground: Tensor, cells: BoxCells) -> Tenso
     if not len(cells.lengths):
         return probs.new_zeros((0, len(NAMES)), dtype=torch.float32)
     p = probs.float()
-
-    def total(values: Tensor) -> Tensor:
-        # in double precision: it adds one cell after the other, of which a box may have a million
-        return torch.segment_reduce(values.double(), "sum", lengths=cells.lengths)
-
-    many, area = cells.lengths, total(foreground)
-    sums, on = total(p), total(p * foreground)
-    entropy = total(torch.special.entr(p) + torch.special.entr(1 - p))
+    summed = {
+        "foreground": foreground,
+        "p": p,
+        "p_foreground": p * foreground,
+        "uncertain": (p > 0.2) & (p < 0.8),
+        "from_0.1": p >= 0.1,
+        "from_0.3": p >= 0.3,
+        "from_0.7": p >= 0.7,
+        "from_0.9": p >= 0.9,
+        "entropy": torch.special.entr(p) + torch.special.entr(1 - p),
+        "rim": cells.rim,
+        "p_rim": p * cells.rim,
+    }
+    # in double precision: it adds one cell after the other, of which a box may have a million. On a
+    # GPU a sum takes as long as all together.
+    values = torch.stack([of_cells.double() for of_cells in summed.values()])
+    lengths = cells.lengths.expand(len(values), -1)
+    totals = torch.segment_reduce(values, "sum", lengths=lengths, axis=1)
+    total = dict(zip(summed, totals, strict=True))
+    many, area = cells.lengths, total["foreground"]
+    sums, on, entropy = total["p"], total["p_foreground"], total["entropy"]
     columns = {
         "background_mean": _ratio(sums - on, many - area),
-        "uncertain_share": _ratio(total((p > 0.2) & (p < 0.8)), many),
-        "stability": _ratio(total(p >= 0.7), total(p >= 0.3)),
-        "wide_stability": _ratio(total(p >= 0.9), total(p >= 0.1)),
+        "uncertain_share": _ratio(total["uncertain"], many),
+        "stability": _ratio(total["from_0.7"], total["from_0.3"]),
+        "wide_stability": _ratio(total["from_0.9"], total["from_0.1"]),
         "maximum": torch.segment_reduce(p, "max", lengths=many, initial=0),
         "entropy": _ratio(entropy, many),
         "foreground_entropy": _ratio(entropy, area),
         "soft_iou": _ratio(on, area + sums - on),
-        "rim_mean": _ratio(total(p * cells.rim), total(cells.rim)),
+        "rim_mean": _ratio(total["p_rim"], total["rim"]),
     }
     return torch.stack([columns[name].float() for name in NAMES], dim=1)
 

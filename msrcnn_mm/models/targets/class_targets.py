@@ -4,9 +4,9 @@ The output of an RoI's target class learns the IoU of its mask with the instance
 assigned to. With the paper's settings #2 and #3 the outputs of other classes learn too.
 
 Shape shorthand:
-    R: RoIs of one image
+    R: RoIs over all images of the batch
     C: classes
-    G: ground-truth instances of the image
+    G: ground-truth instances of all images
     M: side of the predicted masks
 """
 
@@ -30,19 +30,21 @@ def class_targets(
     targets: Tensor,
     mask_preds: Tensor,
     boxes: Tensor,
+    gt_inds: Tensor,
     labels: Tensor,
     gt_labels: Tensor,
     gt_tables: SummedAreaTables,
     outputs: int,
     mask_thr: float = 0.5,
 ) -> tuple[Tensor, Tensor]:
-    """Computes the targets of all outputs for the RoIs of one image.
+    """Computes the targets of all outputs for the RoIs of a batch.
 
     Args:
-        learns: one of :data:`LEARNS`. All but the first synchronise with the device once.
+        learns: one of :data:`LEARNS`. All but the first synchronise with the device twice.
         targets: (R,) mask IoU targets of the target class.
         mask_preds: (R, C or 1, M, M) mask logits.
         boxes: (R, 4) boxes of the masks as x1, y1, x2, y2 in pixels.
+        gt_inds: (R,) index of the instance that each RoI is assigned to, in [0, G).
         labels: (R,) target classes.
         gt_labels: (G,) classes of the instances.
         gt_tables: summed-area tables of the instances.
@@ -55,46 +57,27 @@ def class_targets(
     ious = targets.new_zeros((targets.size(0), outputs))
     learned = torch.zeros_like(ious, dtype=torch.bool)
     if learns != "target_class":
-        _add_other_classes(ious, learned, mask_preds, boxes, labels, gt_labels, gt_tables, mask_thr)
+        rois, others = _others_inside(boxes, gt_inds, labels, gt_labels, gt_tables)
+        for some_rois, some in zip(rois.split(_CHUNK), others.split(_CHUNK), strict=True):
+            classes = gt_labels[some]
+            logits = select_class(mask_preds[some_rois], classes)
+            fits = mask_iou_targets(logits, boxes[some_rois], some, gt_tables, mask_thr)
+            places = some_rois * outputs + classes
+            ious.view(-1).scatter_reduce_(0, places, fits, "amax")
+            learned.view(-1)[places] = True
     if learns == "all_classes":
         learned.fill_(True)
     column = labels[:, None] if outputs > 1 else torch.zeros_like(labels)[:, None]
     return ious.scatter_(1, column, targets[:, None]), learned.scatter_(1, column, True)
 
 
-def _add_other_classes(
-    ious: Tensor,
-    learned: Tensor,
-    mask_preds: Tensor,
-    boxes: Tensor,
-    labels: Tensor,
-    gt_labels: Tensor,
-    gt_tables: SummedAreaTables,
-    mask_thr: float,
-) -> None:
-    """Writes the targets of the other classes in each RoI into ``ious`` and ``learned``.
-
-    The target is the IoU of the class's predicted mask with its whole instance, the largest one if
-    the RoI has several instances of the class.
-    """
-    rois, instances = _others_inside(boxes, labels, gt_labels, gt_tables)
-    for some_rois, some in zip(rois.split(_CHUNK), instances.split(_CHUNK), strict=True):
-        classes = gt_labels[some]
-        logits = select_class(mask_preds[some_rois], classes)
-        fits = mask_iou_targets(logits, boxes[some_rois], some, gt_tables, mask_thr)
-        places = some_rois * ious.size(1) + classes
-        ious.view(-1).scatter_reduce_(0, places, fits, "amax")
-        learned.view(-1)[places] = True
-
-
 def _others_inside(
-    boxes: Tensor, labels: Tensor, gt_labels: Tensor, gt_tables: SummedAreaTables
+    boxes: Tensor, gt_inds: Tensor, labels: Tensor, gt_labels: Tensor, gt_tables: SummedAreaTables
 ) -> tuple[Tensor, Tensor]:
     """Returns all pairs of an RoI and an instance of another class with area inside its box."""
-    count, instances = boxes.size(0), gt_labels.size(0)
-    inds = torch.arange(instances, device=boxes.device)[:, None, None]
-    ys, xs = boxes[:, None, 1::2, None].double(), boxes[:, None, None, ::2].double()
-    inside = gt_tables.area_above_left(inds, ys, xs).diff(dim=2).diff(dim=3)
-    others = (inside.view(count, instances) > ROUNDING) & (labels[:, None] != gt_labels)
-    rois, others_inds = others.nonzero(as_tuple=True)
-    return rois, others_inds
+    same_image = gt_tables.images[gt_inds][:, None] == gt_tables.images
+    rois, others = (same_image & (labels[:, None] != gt_labels)).nonzero(as_tuple=True)
+    ys, xs = boxes[rois, 1::2, None].double(), boxes[rois, None, ::2].double()
+    areas = gt_tables.area_above_left(others[:, None, None], ys, xs).diff(dim=1).diff(dim=2)
+    inside = areas.flatten() > ROUNDING
+    return rois[inside], others[inside]

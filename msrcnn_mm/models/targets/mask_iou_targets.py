@@ -5,8 +5,8 @@ predicted mask of the target class and the *whole* ground-truth instance. Ground
 box counts in the union.
 
 Shape shorthand:
-    R: RoIs of one image
-    G: ground-truth instances of the image
+    R: RoIs over all images of the batch
+    G: ground-truth instances of all images
     M: side of the predicted masks (28)
     K: cells along a side of the grid that areas are summed over, ``_SUBCELLS * M``
     H, W: height and width of the image in pixels
@@ -51,7 +51,7 @@ def mask_iou_targets(
         mask_logits: (R, M, M) logits of the target class, any float type.
         boxes: (R, 4) boxes of the masks as x1, y1, x2, y2 in pixels, also outside the image.
         gt_inds: (R,) index of the instance that each mask is assigned to, in [0, G).
-        gt_tables: summed-area tables of the image's instances.
+        gt_tables: summed-area tables of the instances.
         mask_thr: probability from which a pixel is foreground, in (0, 1).
 
     Returns:
@@ -63,15 +63,16 @@ def mask_iou_targets(
     signs = _outline_signs(mask_logits, mask_thr)
     corners = _outline_corners if signs.device.type == "cpu" else _all_corners
     weights, rows, columns, rois = corners(signs)
-    ys = read(_cell_edges(boxes[:, 1], boxes[:, 3], signs.size(0) - 1).flatten(), rows)
-    xs = read(_cell_edges(boxes[:, 0], boxes[:, 2], signs.size(1) - 1).flatten(), columns)
+    cells = signs.size(0) - 1
+    heights, widths = gt_tables.image_heights[gt_inds], gt_tables.image_widths[gt_inds]
+    ys = read(_cell_edges(boxes[:, 1], boxes[:, 3], cells, heights).flatten(), rows)
+    xs = read(_cell_edges(boxes[:, 0], boxes[:, 2], cells, widths).flatten(), columns)
 
     def under_mask(above_left: Tensor) -> Tensor:
         parts = (weights * above_left).flatten()
         return parts.new_zeros(len(boxes)).index_add_(0, rois.expand_as(weights).flatten(), parts)
 
-    height, width = gt_tables.image_shape
-    predicted = under_mask(ys.clamp(0, height) * xs.clamp(0, width))
+    predicted = under_mask(ys * xs)
     overlap = under_mask(gt_tables.area_above_left(read(gt_inds, rois), ys, xs))
     union = predicted + gt_tables.areas[gt_inds] - overlap
     iou = torch.where(overlap > ROUNDING, overlap / union, torch.zeros_like(union))
@@ -147,7 +148,11 @@ def _outline_corners(signs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return some, torch.from_numpy(rows), torch.from_numpy(columns), torch.from_numpy(rois)
 
 
-def _cell_edges(low: Tensor, high: Tensor, cells: int) -> Tensor:
-    """Divides (R,) intervals into (cells + 1, R) edges; an inverted interval becomes empty."""
+def _cell_edges(low: Tensor, high: Tensor, cells: int, end: Tensor) -> Tensor:
+    """Divides (R,) intervals into (cells + 1, R) edges, moved into [0, end].
+
+    An inverted interval becomes empty.
+    """
     steps = torch.linspace(0, 1, cells + 1, dtype=low.dtype, device=low.device)
-    return low + (high - low).clamp(min=0) * steps[:, None]
+    edges = low + (high - low).clamp(min=0) * steps[:, None]
+    return torch.minimum(edges.clamp(min=0), end)

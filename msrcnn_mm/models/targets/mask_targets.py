@@ -55,7 +55,10 @@ def mask_targets(
     at_once = min(len(crops), max(1, _PIXELS // (masks.height * masks.width)))
     canvas = boxes.new_zeros((at_once, masks.height, masks.width))
     targets = boxes.new_zeros((len(boxes), *size))
+    places: list[Tensor] = []
     for first in range(0, len(crops), at_once):
+        for place in places:
+            place.zero_()
         some = slice(first, first + at_once)
         places = [_place(*pair) for pair in zip(canvas, crops[some], strict=False)]
         for place, bitmap in zip(places, pixels[some], strict=True):
@@ -64,8 +67,6 @@ def mask_targets(
         rois = torch.cat((gt_inds[:, None] - first, inside), dim=1)
         rois = torch.where(here[:, None], rois, 0)  # empty elsewhere, so that RoIAlign gives 0
         targets += roi_align(canvas[:, None], rois, size, 1.0, 0, "avg", True)[:, 0]
-        for place in places:
-            place.zero_()
     if train_cfg.get("soft_mask_target", False):
         return targets.float()
     return (targets >= 0.5).float()

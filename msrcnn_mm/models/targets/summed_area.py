@@ -1,12 +1,13 @@
 """Summed-area tables of instance masks, which give the area of an instance in any box.
 
 The table of a mask holds, at each pixel corner, the mask's area above and to the left (Crow,
-SIGGRAPH 1984). An instance's table covers the instance's tight box only. The tables of an image are
-concatenated in one flat tensor, whose size depends on the instances, not on the image.
+SIGGRAPH 1984). An instance's table covers the instance's tight box only. The tables of a batch are
+concatenated in one flat tensor, whose size depends on the instances, not on the images.
 
-Shape shorthand: G instances of one image; L entries of all tables.
+Shape shorthand: G instances of all images of the batch; L entries of all tables.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -20,7 +21,7 @@ from .instance_crops import instance_crops, to_device
 
 @dataclass(frozen=True)
 class SummedAreaTables:
-    """The tables of one image's instances, all tensors on one device.
+    """The tables of a batch's instances, image by image, all tensors on one device.
 
     Attributes:
         values: (L,) int32, the tables of all instances, each row by row, and zeros beyond them.
@@ -30,7 +31,9 @@ class SummedAreaTables:
         heights: (G,) float64, rows of each tight box; 0 for an empty mask.
         widths: (G,) float64, columns of each tight box; 0 for an empty mask.
         areas: (G,) float64, pixels of each instance.
-        image_shape: height and width of the image in pixels.
+        images: (G,) float64, index of each instance's image.
+        image_heights: (G,) float64, height of each instance's image in pixels.
+        image_widths: (G,) float64, likewise its width.
     """
 
     values: Tensor
@@ -40,11 +43,13 @@ class SummedAreaTables:
     heights: Tensor
     widths: Tensor
     areas: Tensor
-    image_shape: tuple[int, int]
+    images: Tensor
+    image_heights: Tensor
+    image_widths: Tensor
 
     @classmethod
     def from_masks(
-        cls, masks: BitmapMasks | PolygonMasks, device: torch.device
+        cls, masks: Sequence[BitmapMasks | PolygonMasks], device: torch.device
     ) -> "SummedAreaTables":
         """Builds the tables of MMDetection's ground-truth masks, which are on the CPU.
 
@@ -52,10 +57,10 @@ class SummedAreaTables:
         the same areas.
 
         Args:
-            masks: G instances.
+            masks: the instances of each image.
             device: device of the tables, copied to without synchronisation.
         """
-        crops = instance_crops(masks)
+        crops = [crop for of_image in masks for crop in instance_crops(of_image)]
         shapes = np.array([crop.bitmap.shape for crop in crops], np.int64).reshape(-1, 2)
         ends = np.cumsum((shapes + 1).prod(axis=1))
         firsts = ends - (shapes + 1).prod(axis=1)
@@ -66,19 +71,12 @@ class SummedAreaTables:
                 table = values[first:end].reshape(crop.bitmap.shape[0] + 1, -1)
                 cv2.integral((crop.bitmap != 0).view(np.uint8), table, cv2.CV_32S)
         corners = np.array([(crop.top, crop.left) for crop in crops], np.int64).reshape(-1, 2)
-        columns = np.column_stack((firsts, corners, shapes, values[ends - 1]))
-        columns = np.ascontiguousarray(columns.T, np.float64)
-        starts, tops, lefts, heights, widths, areas = to_device(columns, device)
-        return cls(
-            to_device(values, device),
-            starts,
-            tops,
-            lefts,
-            heights,
-            widths,
-            areas,
-            image_shape=(masks.height, masks.width),
+        images = [(i, m.height, m.width) for i, m in enumerate(masks) for _ in range(len(m))]
+        columns = np.column_stack(
+            (firsts, corners, shapes, values[ends - 1], np.array(images).reshape(-1, 3))
         )
+        columns = np.ascontiguousarray(columns.T, np.float64)
+        return cls(to_device(values, device), *to_device(columns, device))
 
     def area_above_left(self, inds: Tensor, ys: Tensor, xs: Tensor) -> Tensor:
         """Computes the area of an instance above and to the left of a point.

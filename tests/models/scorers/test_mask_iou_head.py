@@ -202,25 +202,33 @@ def test_rois_above_both_thresholds_are_learned(
     assert learned.tolist() == [[False, value, False] for value in counted]
 
 
-def test_targets_of_images_are_concatenated() -> None:
-    head = small_head(learns="all_classes")
+@pytest.mark.parametrize("learns", ["target_class", "all_classes", "positive_classes"])
+def test_targets_of_a_batch_are_those_of_each_image(learns: str) -> None:
+    head = small_head(learns=learns)
+    random = np.random.default_rng(0)
     truths, sampled = [], []
-    for count, label in ((2, 0), (0, 1), (1, 2)):
-        masks = BitmapMasks(np.ones((1, 20, 30), np.uint8), 20, 30)
-        truths.append(InstanceData(labels=torch.tensor([label]), masks=masks))
-        boxes = torch.tensor([[0.0, 0.0, 30.0, 20.0]]).repeat(count, 1)
+    for count, instances, (height, width) in ((4, 3, (40, 60)), (0, 0, (9, 9)), (5, 2, (90, 30))):
+        corners = np.sort(random.uniform(-0.1, 1.1, (instances, 2, 2)), axis=1) * (width, height)
+        boxes = torch.from_numpy(corners.reshape(-1, 4)).float()
+        masks = BitmapMasks(random.random((instances, height, width)) < 0.6, height, width)
+        labels = torch.arange(instances) % 3
+        truths.append(InstanceData(labels=labels, masks=masks))
+        inds = torch.arange(count) % max(instances, 1)
         sampled.append(
             InstanceData(
-                pos_priors=boxes,
-                pos_gt_bboxes=boxes,
-                pos_gt_labels=torch.full((count,), label),
-                pos_assigned_gt_inds=torch.zeros(count, dtype=torch.int64),
+                pos_priors=boxes[inds],
+                pos_gt_bboxes=boxes[inds],
+                pos_gt_labels=labels[inds],
+                pos_assigned_gt_inds=inds,
             )
         )
-    targets, learned = head.get_targets(torch.full((3, 3, 28, 28), 9.0), sampled, truths, 0.5)
-    expected = torch.tensor([[1.0, 0, 0], [1, 0, 0], [0, 0, 1]])
-    torch.testing.assert_close(targets, expected, atol=0.01, rtol=0)
-    assert learned.all()
+    preds = torch.from_numpy(random.normal(size=(9, 3, 28, 28))).float()
+    together = head.get_targets(preds, sampled, truths, 0.5)
+    images = zip(preds.split([4, 0, 5]), sampled, truths, strict=True)
+    alone = [head.get_targets(some, [one], [truth], 0.5) for some, one, truth in images]
+    for batch, parts in zip(together, zip(*alone, strict=True), strict=True):
+        assert torch.equal(batch, torch.cat(parts))
+    assert together[0].gt(0).sum() > 5
 
 
 # ---- inputs (the paper's figure 4)

@@ -30,9 +30,10 @@ def targets_of(
         torch.full((len(scene.boxes),), 0.9),
         torch.from_numpy(preds),
         torch.from_numpy(scene.boxes),
+        torch.from_numpy(scene.inds),
         labels[torch.from_numpy(scene.inds)],
         labels,
-        SummedAreaTables.from_masks(masks, torch.device("cpu")),
+        SummedAreaTables.from_masks([masks], torch.device("cpu")),
         outputs,
     )
     return ious.numpy(), learned.numpy()

@@ -137,7 +137,7 @@ def test_degenerate_inputs_give_a_finite_iou(name, box, mask_is_empty, logit) ->
 def test_no_positives_and_no_ground_truth() -> None:
     for count in (0, 2):
         masks = BitmapMasks(np.zeros((count, 40, 50), np.uint8), 40, 50)
-        tables = SummedAreaTables.from_masks(masks, torch.device("cpu"))
+        tables = SummedAreaTables.from_masks([masks], torch.device("cpu"))
         empty = torch.zeros(0, dtype=torch.int64)
         target = mask_iou_targets(torch.zeros(0, 28, 28), torch.zeros(0, 4), empty, tables)
         assert target.shape == (0,)
@@ -153,7 +153,7 @@ def test_polygons_and_bitmaps_give_the_same_targets() -> None:
     scene = random_scene(1)
     scene.masks = polygon_masks.to_ndarray()
     scene.inds = scene.inds % 2
-    polygon_tables = SummedAreaTables.from_masks(polygon_masks, torch.device("cpu"))
+    polygon_tables = SummedAreaTables.from_masks([polygon_masks], torch.device("cpu"))
     from_polygons = mask_iou_targets(
         torch.from_numpy(scene.logits),
         torch.from_numpy(scene.boxes),
@@ -182,7 +182,7 @@ def test_no_gradient_flows_into_the_targets() -> None:
     scene = random_scene(5)
     logits = torch.from_numpy(scene.logits).requires_grad_()
     masks = BitmapMasks(scene.masks, *scene.masks.shape[1:])
-    tables = SummedAreaTables.from_masks(masks, torch.device("cpu"))
+    tables = SummedAreaTables.from_masks([masks], torch.device("cpu"))
     target = mask_iou_targets(
         logits, torch.from_numpy(scene.boxes), torch.from_numpy(scene.inds), tables
     )
@@ -193,7 +193,7 @@ def test_no_gradient_flows_into_the_targets() -> None:
 def test_does_not_synchronise_with_the_device() -> None:
     scene = random_scene(5)
     masks = BitmapMasks(scene.masks, *scene.masks.shape[1:])
-    tables = SummedAreaTables.from_masks(masks, torch.device("cuda"))
+    tables = SummedAreaTables.from_masks([masks], torch.device("cuda"))
     inputs = [torch.from_numpy(a).cuda() for a in (scene.logits, scene.boxes, scene.inds)]
     torch.cuda.set_sync_debug_mode("error")
     try:

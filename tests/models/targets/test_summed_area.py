@@ -42,7 +42,7 @@ def area_by_overlap(mask: np.ndarray, y_edges: np.ndarray, x_edges: np.ndarray) 
 def test_exact_at_sub_pixel_positions(seed: int, low: float, size: float, density: float) -> None:
     rng = np.random.default_rng(seed)
     masks = (rng.random((3, 17, 23)) < density).astype(np.uint8)
-    tables = SummedAreaTables.from_masks(BitmapMasks(masks, 17, 23), CPU)
+    tables = SummedAreaTables.from_masks([BitmapMasks(masks, 17, 23)], CPU)
     y_edges = np.sort(low + size * rng.random(6))
     x_edges = np.sort(low + size * rng.random(9))
     inds = torch.tensor([2, 0, 1])
@@ -71,7 +71,7 @@ def test_exact_at_sub_pixel_positions(seed: int, low: float, size: float, densit
 )
 def test_polygons_fill_the_pixels_that_pycocotools_fills(points: list[np.ndarray]) -> None:
     masks = PolygonMasks([points], 40, 50)
-    tables = SummedAreaTables.from_masks(masks, CPU)
+    tables = SummedAreaTables.from_masks([masks], CPU)
     edges = torch.arange(41.0)[None], torch.arange(51.0)[None]
     pixels = area_in_cells(tables, torch.tensor([0]), *edges)[0]
     np.testing.assert_array_equal(pixels.numpy(), masks.to_ndarray()[0])
@@ -80,12 +80,11 @@ def test_polygons_fill_the_pixels_that_pycocotools_fills(points: list[np.ndarray
 def test_memory_follows_the_instance_not_the_image() -> None:
     masks = np.zeros((50, 1000, 1000), np.uint8)
     masks[:, 500:504, 300:308] = 1
-    tables = SummedAreaTables.from_masks(BitmapMasks(masks, 1000, 1000), CPU)
+    tables = SummedAreaTables.from_masks([BitmapMasks(masks, 1000, 1000)], CPU)
     assert tables.values.numel() == 50 * 5 * 9 + 8 + 2  # one row and an entry to read beyond
 
 
 @pytest.mark.parametrize("masks", [BitmapMasks(np.zeros((0, 8, 9)), 8, 9), PolygonMasks([], 8, 9)])
 def test_no_instances(masks: BitmapMasks | PolygonMasks) -> None:
-    tables = SummedAreaTables.from_masks(masks, CPU)
+    tables = SummedAreaTables.from_masks([masks], CPU)
     assert tables.areas.shape == (0,)
-    assert tables.image_shape == (8, 9)
