@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 
-from msrcnn_mm.models.scorers.box_cells import box_cells, whole_boxes
+from msrcnn_mm.models.scorers.box_cells import map_cells
 from msrcnn_mm.models.scorers.mask_statistics import NAMES
 from msrcnn_mm.models.scorers.mask_statistics import mask_statistics as torch_statistics
 from msrcnn_mm.runtime.masks import mask_statistics, paste
@@ -53,7 +53,7 @@ def test_statistics_are_those_of_the_detector() -> None:
     probs = random_masks(20)
     probs[0], probs[1] = 0, 1
     tensor = torch.from_numpy(probs)
-    cells = box_cells(whole_boxes(tensor))
+    cells = map_cells(tensor)
     expected = torch_statistics(tensor.flatten(), (tensor >= 0.4).flatten(), cells)
     for found, row in zip(mask_statistics(probs, 0.4), expected.tolist(), strict=True):
         assert found == pytest.approx(dict(zip(NAMES, row, strict=True)), abs=1.1e-4)

@@ -13,7 +13,7 @@ from mmdet.utils import ConfigType, InstanceList
 from torch import Tensor
 
 from ..class_selection import select_class
-from ..scorers.box_cells import box_cells, whole_boxes
+from ..scorers.box_cells import map_cells
 from ..scorers.mask_statistics import mask_statistics
 from ..scorers.maskness import mean_over_foreground
 from ..targets.mask_targets import mask_targets
@@ -58,7 +58,7 @@ class _AddsProbabilities(EncodesMasks):
         probs = torch.cat([select_class(preds, results.labels) for preds, results in images])
         probs = probs.float() if activate_map else probs.float().sigmoid()
         foreground = probs >= rcnn_test_cfg["mask_thr_binary"]
-        cells = box_cells(whole_boxes(probs))
+        cells = map_cells(probs)
         statistics = mask_statistics(probs.flatten(), foreground.flatten(), cells).split(counts)
         means = mean_over_foreground(probs, foreground).split(counts)
         results_list = super().predict_by_feat(  # type: ignore[misc]

@@ -48,10 +48,14 @@ def _ranges(starts: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     return which, torch.arange(len(which), device=starts.device) + offsets[which]
 
 
-def whole_boxes(maps: Tensor) -> Tensor:
-    """Returns the (D, 4) boxes that are all of (D, h, w) maps."""
-    height, width = maps.shape[1:]
-    return torch.tensor([0, 0, width, height], device=maps.device).expand(len(maps), 4)
+def map_cells(maps: Tensor) -> BoxCells:
+    """Returns all cells of (D, h, w) maps; unlike :func:`box_cells` without waiting for a GPU."""
+    count, height, width = maps.shape
+    sides = (torch.arange(side, device=maps.device) for side in maps.shape)
+    of, row, column = torch.meshgrid(*sides, indexing="ij")
+    rim = (row == 0) | (row == height - 1) | (column == 0) | (column == width - 1)
+    lengths = torch.full((count,), height * width, device=maps.device)
+    return BoxCells((of.flatten(), row.flatten(), column.flatten()), lengths, rim.flatten())
 
 
 def tight_boxes(masks: Tensor) -> Tensor:

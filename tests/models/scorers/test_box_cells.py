@@ -1,8 +1,9 @@
 """Tests the cells of boxes by hand."""
 
+import pytest
 import torch
 
-from msrcnn_mm.models.scorers.box_cells import box_cells, tight_boxes, whole_boxes
+from msrcnn_mm.models.scorers.box_cells import box_cells, map_cells, tight_boxes
 
 
 def test_cells_of_boxes_of_all_sizes() -> None:
@@ -15,9 +16,14 @@ def test_cells_of_boxes_of_all_sizes() -> None:
     assert cells.rim.tolist() == [True] * 4 + [False] + [True] * 6
 
 
-def test_whole_maps_are_taken_as_they_are() -> None:
-    maps = torch.rand(2, 3, 5)
-    assert torch.equal(maps[box_cells(whole_boxes(maps)).at], maps.flatten())
+@pytest.mark.parametrize("shape", [(2, 3, 5), (3, 1, 4), (2, 1, 1), (0, 28, 28)])
+def test_cells_of_maps_are_those_of_boxes_around_them(shape: tuple[int, int, int]) -> None:
+    maps = torch.rand(shape)
+    found = map_cells(maps)
+    expected = box_cells(torch.tensor([0, 0, shape[2], shape[1]]).expand(shape[0], 4))
+    assert torch.equal(maps[found.at], maps.flatten())
+    assert torch.equal(found.lengths, expected.lengths)
+    assert torch.equal(found.rim, expected.rim)
 
 
 def test_boxes_around_masks() -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from msrcnn_mm.engine.adapters.predictions import to_arrays, to_detections
-from msrcnn_mm.models.scorers.box_cells import box_cells, whole_boxes
+from msrcnn_mm.models.scorers.box_cells import BoxCells, box_cells, map_cells
 from msrcnn_mm.models.scorers.mask_statistics import NAMES, mask_statistics
 from msrcnn_mm.rescoring.features.own import MASK_STATISTICS, own_features
 from tests.support import tiny, tiny_yolact
@@ -27,16 +27,15 @@ def test_names_are_those_that_the_features_read() -> None:
     assert NAMES == MASK_STATISTICS
 
 
-def in_boxes(probs: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
-    cells = box_cells(boxes)
+def in_cells(probs: torch.Tensor, cells: BoxCells) -> torch.Tensor:
     p = probs[cells.at]
     return mask_statistics(p, p > 0.5, cells)
 
 
 @pytest.mark.parametrize("side", [1, 2, 28])
-def test_maps_of_whole_boxes(side: int) -> None:
+def test_whole_maps(side: int) -> None:
     probs = maps(0, 30, side)
-    found = in_boxes(probs, whole_boxes(probs))
+    found = in_cells(probs, map_cells(probs))
     assert found.dtype == torch.float32 and found.isfinite().all()
     for one, p in zip(found, probs.numpy(), strict=True):
         compare(one, p, p > 0.5)
@@ -48,23 +47,23 @@ def test_boxes_in_larger_maps() -> None:
     corners = rng.integers(0, 20, (40, 2))
     boxes = np.hstack((corners, np.minimum(corners + rng.integers(0, 15, (40, 2)), 20)))
     assert (boxes[:, :2] == boxes[:, 2:]).any()  # an empty one
-    found = in_boxes(probs, torch.from_numpy(boxes))
+    found = in_cells(probs, box_cells(torch.from_numpy(boxes)))
     for one, p, (x1, y1, x2, y2) in zip(found, probs.numpy(), boxes, strict=True):
         compare(one, p[y1:y2, x1:x2], p[y1:y2, x1:x2] > 0.5)
 
 
 def test_empty_boxes_alone() -> None:
-    assert not in_boxes(torch.ones(3, 4, 4), torch.zeros(3, 4)).any()
+    assert not in_cells(torch.ones(3, 4, 4), box_cells(torch.zeros(3, 4))).any()
 
 
 def test_no_masks() -> None:
     empty = torch.zeros(0, 28, 28)
-    assert in_boxes(empty, whole_boxes(empty)).shape == (0, len(NAMES))
+    assert in_cells(empty, map_cells(empty)).shape == (0, len(NAMES))
 
 
 def test_half_precision_is_summed_in_full() -> None:
     probs = torch.full((1, 28, 28), 0.875, dtype=torch.float16)
-    found = in_boxes(probs, whole_boxes(probs))
+    found = in_cells(probs, map_cells(probs))
     compare(found[0], probs[0].float().numpy(), probs[0].numpy() > 0)
 
 
