@@ -61,7 +61,7 @@ def main() -> None:
         for backward in (False, True):
             what = f"{name}, {'forward and gradient' if backward else 'forward'}"
             ours, theirs = (pooling(layer, features, rois, backward) for layer in layers)
-            off = float((ours() - theirs()).abs().max())
+            off = float((ours() - theirs()).detach().abs().max())
             measured = ratio(*in_turns([ours, theirs], "cpu", args.turns))
             print(ratio_line(what, measured, "mmcv") + f"  differs by {off:.0e}")
             figures[what] = dict(measured, difference=off)

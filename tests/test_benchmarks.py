@@ -49,16 +49,43 @@ def test_benchmark_runs(
     assert says in capfd.readouterr().out
 
 
-def test_benchmark_of_mask_targets_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("name", "sizes", "says"),
+    [
+        ("classes", {"CLASSES": (1, 2)}, "of it its mask IoUs"),
+        (
+            "mask_targets",
+            {"INSTANCES": (1, 2), "SCALES": (1, 2), "SHAPE": (60, 80)},
+            "1 instances, both",
+        ),
+    ],
+)
+def test_benchmarks_that_draw_growth_run(
+    name: str,
+    sizes: dict[str, object],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    benchmark, picture = import_module("benchmarks.mask_targets"), tmp_path / "growth.png"
-    for name, value in {"INSTANCES": (1, 2), "SCALES": (1, 2), "SHAPE": (60, 80)}.items():
-        monkeypatch.setattr(benchmark, name, value)
-    monkeypatch.setattr(sys, "argv", ["mask_targets", "--turns", "1", "--out", str(picture)])
+    benchmark, picture = import_module(f"benchmarks.{name}"), tmp_path / "growth.png"
+    for constant, value in sizes.items():
+        monkeypatch.setattr(benchmark, constant, value)
+    options = ["--masks", "2"] if name == "classes" else []
+    monkeypatch.setattr(sys, "argv", [name, "--turns", "1", "--out", str(picture), *options])
     benchmark.main()
-    assert "1 instances, both" in capsys.readouterr().out
+    assert says in capsys.readouterr().out
     assert picture.stat().st_size
+
+
+def test_benchmark_of_roi_align_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    benchmark = import_module("benchmarks.roi_align")
+    monkeypatch.setattr(benchmark, "SCENES", {"few RoIs": (4, 16, 3, 7, 0)})
+    monkeypatch.setattr(sys, "argv", ["roi_align", "--turns", "1"])
+    benchmark.main()
+    assert "few RoIs, forward and gradient" in capsys.readouterr().out
 
 
 def test_benchmarks_of_re_scored_results_run(
