@@ -11,6 +11,7 @@ _MODULES = (
     "mmdet.models",  # first, so that our classes replace its, not the reverse
     "msrcnn_mm.engine.hooks.channels_last",
     "msrcnn_mm.engine.hooks.checkpoint_fit",
+    "msrcnn_mm.engine.hooks.exact_resume",
     "msrcnn_mm.engine.hooks.mask_encoding",
     "msrcnn_mm.engine.hooks.compile_heads",
     "msrcnn_mm.engine.hooks.multi_view",

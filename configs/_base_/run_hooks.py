@@ -8,6 +8,8 @@ run_hooks = dict(
     checkpoint_fit=dict(type="CheckpointFitHook"),
     # Resumes from the work folder's own checkpoint, with the schedule of the config.
     resume=dict(type="ResumeHook"),
+    # Has a resumed training compute what it would have without the interruption.
+    exact_resume=dict(type="ExactResumeHook"),
     # Refuses to write pictures over the images that are read.
     overwrite_guard=dict(type="OverwriteGuardHook"),
     # Says what the views of a MultiViewDetector cost.

@@ -30,6 +30,7 @@ HOOKS = {
     "run_checks": "RunChecksHook",
     "checkpoint_fit": "CheckpointFitHook",
     "resume": "ResumeHook",
+    "exact_resume": "ExactResumeHook",
     "overwrite_guard": "OverwriteGuardHook",
     "multi_view": "MultiViewHook",
     "rescorer": "RescorerHook",

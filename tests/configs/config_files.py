@@ -22,6 +22,7 @@ HOOKS = {
     "run_checks": {"type": "RunChecksHook"},
     "checkpoint_fit": {"type": "CheckpointFitHook"},
     "resume": {"type": "ResumeHook"},
+    "exact_resume": {"type": "ExactResumeHook"},
     "overwrite_guard": {"type": "OverwriteGuardHook"},
     "multi_view": {"type": "MultiViewHook"},
     "rescorer": {"type": "RescorerHook"},

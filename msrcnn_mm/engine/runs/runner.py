@@ -12,6 +12,7 @@ from ..checks.run import check_run
 from ..config.errors import StartedHook, config_mistakes_as_user_errors
 from ..config.file import is_first_process
 from ..hooks.checkpoint_fit import CheckpointFitHook
+from ..hooks.exact_resume import ExactResumeHook
 from ..hooks.mask_encoding import MaskEncodingHook
 from ..hooks.multi_view import MultiViewHook
 from ..hooks.overwrite_guard import OverwriteGuardHook
@@ -23,6 +24,7 @@ DEFAULT_HOOKS = (
     RunChecksHook,
     CheckpointFitHook,
     ResumeHook,
+    ExactResumeHook,
     OverwriteGuardHook,
     MultiViewHook,
     RescorerHook,
