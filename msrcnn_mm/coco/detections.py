@@ -33,9 +33,10 @@ SCORE_ENTRIES = {
 RENAMED_ENTRIES = {"calibrated_score": "rescored_score"}
 """Old name of an entry -> its name."""
 
-_ENTRIES = frozenset(
+ENTRIES = frozenset(
     ("image_id", "category_id", "segmentation", "bbox", "score", *SCORE_ENTRIES.values())
 )
+"""Entries of a row that are columns; the others are extras."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,8 @@ class Detections:
         """
         entries = set().union(*rows)
         extras = None
-        if not entries <= _ENTRIES:
-            extras = [{k: row[k] for k in row if k not in _ENTRIES} for row in rows]
+        if not entries <= ENTRIES:
+            extras = [{k: row[k] for k in row if k not in ENTRIES} for row in rows]
         masks = [row["segmentation"] for row in rows if "segmentation" in row]
         boxes = None
         if "bbox" in entries:
