@@ -53,6 +53,8 @@ class Detections:
         masks: D compressed RLEs of the whole image; None if the results hold no masks.
         boxes: (D, 4), x, y, width, height in pixels, NaN for a detection without a box; None if no
             detection has one.
+        areas: (D,), pixels of the masks, NaN where the reader of the results did not measure them;
+            None if of no detection.
         mask_ious: (D,), s_iou in [0, 1], as the results have it; None if no detection has one.
         mask_scores: (D,), s_cls * s_iou; None if no detection has one.
         foreground_probs: (D,), mean probability of the mask's foreground, in [0, 1]; None if no
@@ -74,6 +76,7 @@ class Detections:
     class_scores: Column
     masks: list[Rle] | None = None
     boxes: NDArray[np.float64] | None = None
+    areas: Column | None = None
     mask_ious: Column | None = None
     mask_scores: Column | None = None
     foreground_probs: Column | None = None

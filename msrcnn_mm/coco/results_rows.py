@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from math import nan
 from operator import attrgetter
 from pathlib import PurePath
@@ -14,10 +15,10 @@ from pycocotools.coco import COCO
 
 from msrcnn_mm.errors import first_names
 
-from .detections import ENTRIES, RENAMED_ENTRIES, SCORE_ENTRIES, Detections, Rle
+from .detections import ENTRIES, RENAMED_ENTRIES, SCORE_ENTRIES, Column, Detections, Rle
 from .json_files import UnreadError, parse
 from .json_values import is_box, is_id, is_number, whole
-from .rle import are_complete
+from .rle import measure
 from .segmentations import SegmentationError, as_rle, is_rle, read_segmentation
 
 _FIELDS = ("image_id", "category_id", "segmentation", "score")
@@ -108,7 +109,7 @@ class RowReader:
             {"size": shared[size], "counts": row.segmentation.counts}
             for size, row in zip(sizes, rows, strict=True)
         ]
-        _check_complete(masks)
+        areas = _areas(masks)
         columns = {
             name: np.array(list(map(attrgetter(entry), rows)), float)
             for name, entry in SCORE_ENTRIES.items()
@@ -118,6 +119,7 @@ class RowReader:
             category_ids=ids["category_id"],
             class_scores=np.array([row.score for row in rows], float),
             masks=masks,
+            areas=areas,
             boxes=np.array([box or _NO_BOX for box in boxes], float) if any(boxes) else None,
             **{name: column for name, column in columns.items() if not np.isnan(column).all()},
             extras=extras,
@@ -133,25 +135,31 @@ class RowReader:
             )
             if problem:
                 raise RowError(number, problem)
-        _check_complete([row["segmentation"] for row in rows])
+        areas = _areas([row["segmentation"] for row in rows])
         for row in rows:
             mask = row["segmentation"] = as_rle(row["segmentation"], *row["segmentation"]["size"])
             if "bbox" in row and not (row["bbox"][2] > 0 and row["bbox"][3] > 0):
                 row["bbox"] = mask_utils.toBbox(mask).tolist()
                 read["bbox has no area: the box of the mask is taken"] += 1
-        return Detections.from_rows(rows)
+        return replace(Detections.from_rows(rows), areas=areas)
 
 
-def _check_complete(masks: Sequence[Rle]) -> None:
+def _areas(masks: Sequence[Rle]) -> Column:
+    """Returns the (D,) areas of RLEs in pixels.
+
+    Raises:
+        RowError: One is not complete.
+    """
     pixels = [mask["size"][0] * mask["size"][1] for mask in masks]
-    complete = are_complete([mask["counts"] for mask in masks], pixels)
-    if not complete.all():
-        number = int(complete.argmin())
+    areas = measure([mask["counts"] for mask in masks], pixels)
+    if areas.min(initial=0) < 0:
+        number = int(areas.argmin())
         raise RowError(
             number,
             "has a damaged run-length encoding: its runs do not add up to "
             f"{masks[number]['size']} pixels",
         )
+    return areas.astype(float)
 
 
 def _problem(row: Any, read: Counter[str]) -> str | None:

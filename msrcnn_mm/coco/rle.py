@@ -38,7 +38,7 @@ def are_complete(counts: Sequence[Counts], pixels: Sequence[int]) -> NDArray[np.
     Returns:
         (D,).
     """
-    return areas(counts, pixels) >= 0
+    return measure(counts, pixels) >= 0
 
 
 def is_complete(counts: Counts, height: int, width: int) -> bool:
@@ -46,7 +46,7 @@ def is_complete(counts: Counts, height: int, width: int) -> bool:
     return bool(are_complete([counts], [height * width])[0])
 
 
-def areas(counts: Sequence[Counts], pixels: Sequence[int]) -> Ints:
+def measure(counts: Sequence[Counts], pixels: Sequence[int]) -> Ints:
     """Returns the (D,) areas of masks in pixels; -1 where the encoding is not complete.
 
     Args:

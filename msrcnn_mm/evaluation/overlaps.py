@@ -9,7 +9,7 @@ Shape shorthand: D detections, G instances (crowd regions too), P overlapping pa
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -133,22 +133,25 @@ def overlaps_of(
     instances = [annotations[i] for i in order]
     crowds = np.array([bool(a.get("iscrowd", 0)) for a in instances], bool)
 
-    def detected(some: slice) -> list[Any]:
-        return [shapes[i] for i in positions[some].tolist()]
+    counted: list[Any] = [] if shapes is None else [shapes[i] for i in positions.tolist()]
+    packed = _PackedRles(counted) if masks else counted
 
     def annotated(some: slice) -> list[Any]:
         return [coco.annToRLE(a) if masks else a["bbox"] for a in instances[some]]
 
-    pairs, ious = _pairwise(detected, groups, annotated, instance_groups, crowds)
-    areas = np.zeros(0)
-    if len(detections):
-        areas = mask_areas(shapes) if masks else np.asarray(shapes, float)[:, 2:].prod(axis=1)
+    pairs, ious = _pairwise(packed, groups, annotated, instance_groups, crowds)
+    if not masks:
+        areas = np.array([width * height for _, _, width, height in counted], float)
+    elif detections.areas is None or np.isnan(detections.areas).any():
+        areas = mask_areas(counted)
+    else:
+        areas = detections.areas[positions]
     return Overlaps(
         detections=positions,
         groups=groups,
         images=groups % max(1, len(images)),
         bounds=np.searchsorted(groups, np.arange(len(classes) + 1) * len(images)),
-        areas=areas[positions],
+        areas=areas,
         instances=instances,
         instance_classes=instance_groups // max(1, len(images)),
         instance_images=instance_groups % max(1, len(images)),
@@ -158,6 +161,23 @@ def overlaps_of(
         pairs=pairs,
         ious=ious,
     )
+
+
+class _PackedRles:
+    """RLEs in one text, so that a process that reads some of them copies no memory it shares."""
+
+    def __init__(self, rles: Sequence[Rle]) -> None:
+        counts = [rle["counts"] for rle in rles]
+        self._text = "".join(counts)
+        self._bounds = np.cumsum([0, *map(len, counts)])
+        self._sizes = np.array([rle["size"] for rle in rles], np.int64)
+
+    def __getitem__(self, some: slice) -> list[Rle]:
+        bounds = self._bounds[some.start : some.stop + 1].tolist()
+        return [
+            {"size": size, "counts": self._text[start:end]}
+            for size, (start, end) in zip(self._sizes[some].tolist(), pairwise(bounds), strict=True)
+        ]
 
 
 def sorted_ids(ids: Iterable[Any]) -> list[Any]:
@@ -205,7 +225,7 @@ def _in_order(
 
 
 def _pairwise(
-    detected: Callable[[slice], list[Any]],
+    shapes: "list[Any] | _PackedRles",
     groups: Ints,
     annotated: Callable[[slice], list[Any]],
     instance_groups: Ints,
@@ -214,9 +234,9 @@ def _pairwise(
     """Returns (P, 2) pairs that overlap and their (P,) IoUs, by detection, then instance.
 
     Args:
-        detected: Returns the masks or boxes of some detections.
+        shapes: Masks or boxes of the detections.
         groups: (D,) of the detections, ascending.
-        annotated: Returns those of some instances.
+        annotated: Returns the masks or boxes of some instances.
         instance_groups: (G,), ascending.
         crowds: (G,), which instances are crowd regions.
     """
@@ -228,7 +248,7 @@ def _pairwise(
         some = slice(first, first + _GROUPS)
         for (d, d_end), (g, g_end) in zip(ends[0][some], ends[1][some], strict=True):
             of_group = mask_utils.iou(
-                detected(slice(d, d_end)),
+                shapes[d:d_end],
                 annotated(slice(g, g_end)),
                 crowds[g:g_end].astype(int).tolist(),
             )

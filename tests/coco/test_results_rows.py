@@ -79,7 +79,7 @@ def test_our_own_defects_are_not_hidden(tmp_path: Path, monkeypatch: pytest.Monk
         raise ValueError("a defect")
 
     (tmp_path / "r.json").write_text(json.dumps(ROWS))
-    monkeypatch.setattr(results_rows, "are_complete", fail)
+    monkeypatch.setattr(results_rows, "measure", fail)
     with pytest.raises(ValueError, match="a defect"):
         load_results(tmp_path / "r.json")
 
