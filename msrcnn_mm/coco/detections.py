@@ -12,6 +12,8 @@ from pycocotools.coco import COCO
 
 from msrcnn_mm.errors import UserError
 
+from .packed_rles import PackedRles
+
 Rle = dict[str, Any]
 """A COCO run-length encoding: ``size`` ([height, width]) and ``counts`` (compressed, a ``str``)."""
 
@@ -74,7 +76,7 @@ class Detections:
     image_ids: list[Any]
     category_ids: list[Any]
     class_scores: Column
-    masks: list[Rle] | None = None
+    masks: Sequence[Rle] | None = None
     boxes: NDArray[np.float64] | None = None
     areas: Column | None = None
     mask_ious: Column | None = None
@@ -171,7 +173,9 @@ class Detections:
         for name in (field.name for field in fields(cls)):
             columns = [(part, getattr(part, name)) for part in parts]
             present = [column for _, column in columns if column is not None]
-            if present and isinstance(present[0], list):
+            if present and all(isinstance(column, PackedRles) for _, column in columns):
+                joined[name] = PackedRles.join(present)
+            elif present and isinstance(present[0], Sequence):
                 absent: list[Any] = [{}] if name == "extras" else []
                 lists = [absent * len(part) if c is None else c for part, c in columns]
                 joined[name] = list(chain.from_iterable(lists))
@@ -190,7 +194,7 @@ class Detections:
         taken: dict[str, Any] = {}
         for name in (field.name for field in fields(self)):
             column = getattr(self, name)
-            if isinstance(column, list):
+            if isinstance(column, Sequence):
                 taken[name] = [column[index] for index in indices]
             elif column is not None:
                 taken[name] = column[np.array(indices, int)]
@@ -247,7 +251,7 @@ class Detections:
                 f"detection {index} is of image {self.image_ids[index]!r}, which the annotations do"
                 " not have"
             )
-        found = [rle["size"] for rle in self.masks or ()]
+        found = mask_sizes(self.masks or ())
         if found != [sizes[i] for i in self.image_ids[: len(found)]]:
             for index, (image_id, size) in enumerate(zip(self.image_ids, found, strict=False)):
                 if list(size) != sizes[image_id]:
@@ -255,6 +259,14 @@ class Detections:
                         f"detection {index} has a mask of height, width {list(size)}, but its image"
                         f" {image_id} is {sizes[image_id]}"
                     )
+
+
+def mask_sizes(masks: Sequence[Rle]) -> list[list[int]]:
+    """Returns height and width of each mask."""
+    if isinstance(masks, PackedRles):
+        sizes: list[list[int]] = masks.sizes.tolist()
+        return sizes
+    return [rle["size"] for rle in masks]
 
 
 def ratio(products: Column, factors: Column) -> Column:

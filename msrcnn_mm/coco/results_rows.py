@@ -15,10 +15,11 @@ from pycocotools.coco import COCO
 
 from msrcnn_mm.errors import first_names
 
-from .detections import ENTRIES, RENAMED_ENTRIES, SCORE_ENTRIES, Column, Detections, Rle
+from .detections import ENTRIES, RENAMED_ENTRIES, SCORE_ENTRIES, Column, Detections
 from .json_files import UnreadError, parse
 from .json_values import is_box, is_id, is_number, whole
-from .rle import measure
+from .packed_rles import PackedRles
+from .rle import Counts, measure
 from .segmentations import SegmentationError, as_rle, is_rle, read_segmentation
 
 _FIELDS = ("image_id", "category_id", "segmentation", "score")
@@ -100,16 +101,12 @@ class RowReader:
         ids = {field: list(map(attrgetter(field), rows)) for field in ("image_id", "category_id")}
         if self._ids and not all(set(ids[field]) <= self._ids.listed[field] for field in ids):
             return None
-        boxes = [row.bbox for row in rows]
-        if not all(box is None or (box[2] > 0 and box[3] > 0) for box in boxes):
+        boxes = np.array([row.bbox or _NO_BOX for row in rows], float)
+        if (boxes[:, 2:] <= 0).any():
             return None
         sizes = [row.segmentation.size for row in rows]
-        shared = {size: list(size) for size in set(sizes)}  # one list for all of a size
-        masks = [
-            {"size": shared[size], "counts": row.segmentation.counts}
-            for size, row in zip(sizes, rows, strict=True)
-        ]
-        areas = _areas(masks)
+        counts = [row.segmentation.counts for row in rows]
+        areas = _areas(counts, sizes)
         columns = {
             name: np.array(list(map(attrgetter(entry), rows)), float)
             for name, entry in SCORE_ENTRIES.items()
@@ -118,9 +115,9 @@ class RowReader:
             image_ids=ids["image_id"],
             category_ids=ids["category_id"],
             class_scores=np.array([row.score for row in rows], float),
-            masks=masks,
+            masks=PackedRles.pack(counts, sizes),
             areas=areas,
-            boxes=np.array([box or _NO_BOX for box in boxes], float) if any(boxes) else None,
+            boxes=None if np.isnan(boxes).all() else boxes,
             **{name: column for name, column in columns.items() if not np.isnan(column).all()},
             extras=extras,
         )
@@ -135,29 +132,32 @@ class RowReader:
             )
             if problem:
                 raise RowError(number, problem)
-        areas = _areas([row["segmentation"] for row in rows])
+        masks = [row["segmentation"] for row in rows]
+        areas = _areas([mask["counts"] for mask in masks], [mask["size"] for mask in masks])
         for row in rows:
             mask = row["segmentation"] = as_rle(row["segmentation"], *row["segmentation"]["size"])
             if "bbox" in row and not (row["bbox"][2] > 0 and row["bbox"][3] > 0):
                 row["bbox"] = mask_utils.toBbox(mask).tolist()
                 read["bbox has no area: the box of the mask is taken"] += 1
-        return replace(Detections.from_rows(rows), areas=areas)
+        found = Detections.from_rows(rows)
+        masks = [row["segmentation"] for row in rows]
+        packed = PackedRles.pack([m["counts"] for m in masks], [m["size"] for m in masks])
+        return replace(found, masks=packed, areas=areas)
 
 
-def _areas(masks: Sequence[Rle]) -> Column:
+def _areas(counts: Sequence[Counts], sizes: Sequence[Sequence[int]]) -> Column:
     """Returns the (D,) areas of RLEs in pixels.
 
     Raises:
         RowError: One is not complete.
     """
-    pixels = [mask["size"][0] * mask["size"][1] for mask in masks]
-    areas = measure([mask["counts"] for mask in masks], pixels)
+    areas = measure(counts, [height * width for height, width in sizes])
     if areas.min(initial=0) < 0:
         number = int(areas.argmin())
         raise RowError(
             number,
             "has a damaged run-length encoding: its runs do not add up to "
-            f"{masks[number]['size']} pixels",
+            f"{[*sizes[number]]} pixels",
         )
     return areas.astype(float)
 

@@ -9,7 +9,7 @@ Shape shorthand: D detections, G instances (crowd regions too), P overlapping pa
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, repeat
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ import pycocotools.mask as mask_utils
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
 
-from msrcnn_mm.coco.detections import Detections, Rle
+from msrcnn_mm.coco.detections import Detections, Rle, mask_sizes
+from msrcnn_mm.coco.packed_rles import PackedRles
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.processes import in_processes
 
@@ -133,17 +134,22 @@ def overlaps_of(
     instances = [annotations[i] for i in order]
     crowds = np.array([bool(a.get("iscrowd", 0)) for a in instances], bool)
 
-    counted: list[Any] = [] if shapes is None else [shapes[i] for i in positions.tolist()]
-    packed = _PackedRles(counted) if masks else counted
+    if masks and not isinstance(shapes, PackedRles):
+        shapes = shapes or ()
+        shapes = PackedRles.pack([rle["counts"] for rle in shapes], mask_sizes(shapes))
+
+    def detected(some: slice) -> list[Any]:
+        return shapes.take(positions[some]) if masks else list(shapes[positions[some]])
 
     def annotated(some: slice) -> list[Any]:
         return [coco.annToRLE(a) if masks else a["bbox"] for a in instances[some]]
 
-    pairs, ious = _pairwise(packed, groups, annotated, instance_groups, crowds)
+    pairs, ious = _pairwise(detected, groups, annotated, instance_groups, crowds)
     if not masks:
-        areas = np.array([width * height for _, _, width, height in counted], float)
+        boxes = np.zeros((0, 4)) if shapes is None else shapes[positions]
+        areas = boxes[:, 2] * boxes[:, 3]
     elif detections.areas is None or np.isnan(detections.areas).any():
-        areas = mask_areas(counted)
+        areas = mask_areas(shapes)[positions]
     else:
         areas = detections.areas[positions]
     return Overlaps(
@@ -161,23 +167,6 @@ def overlaps_of(
         pairs=pairs,
         ious=ious,
     )
-
-
-class _PackedRles:
-    """RLEs in one text, so that a process that reads some of them copies no memory it shares."""
-
-    def __init__(self, rles: Sequence[Rle]) -> None:
-        counts = [rle["counts"] for rle in rles]
-        self._text = "".join(counts)
-        self._bounds = np.cumsum([0, *map(len, counts)])
-        self._sizes = np.array([rle["size"] for rle in rles], np.int64)
-
-    def __getitem__(self, some: slice) -> list[Rle]:
-        bounds = self._bounds[some.start : some.stop + 1].tolist()
-        return [
-            {"size": size, "counts": self._text[start:end]}
-            for size, (start, end) in zip(self._sizes[some].tolist(), pairwise(bounds), strict=True)
-        ]
 
 
 def sorted_ids(ids: Iterable[Any]) -> list[Any]:
@@ -225,7 +214,7 @@ def _in_order(
 
 
 def _pairwise(
-    shapes: "list[Any] | _PackedRles",
+    detected: Callable[[slice], list[Any]],
     groups: Ints,
     annotated: Callable[[slice], list[Any]],
     instance_groups: Ints,
@@ -234,7 +223,7 @@ def _pairwise(
     """Returns (P, 2) pairs that overlap and their (P,) IoUs, by detection, then instance.
 
     Args:
-        shapes: Masks or boxes of the detections.
+        detected: Returns the masks or boxes of some detections.
         groups: (D,) of the detections, ascending.
         annotated: Returns the masks or boxes of some instances.
         instance_groups: (G,), ascending.
@@ -248,7 +237,7 @@ def _pairwise(
         some = slice(first, first + _GROUPS)
         for (d, d_end), (g, g_end) in zip(ends[0][some], ends[1][some], strict=True):
             of_group = mask_utils.iou(
-                shapes[d:d_end],
+                detected(slice(d, d_end)),
                 annotated(slice(g, g_end)),
                 crowds[g:g_end].astype(int).tolist(),
             )
