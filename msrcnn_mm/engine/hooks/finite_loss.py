@@ -52,7 +52,7 @@ class FiniteLossHook(Hook):
         if not (model.training and isinstance(losses, Mapping)):
             return
         sums = {name: _sum(value) for name, value in losses.items() if "loss" in name}
-        if not sums or torch.isfinite(sum(sums.values())):  # the one wait for the GPU
+        if not sums or torch.isfinite(_sum([*sums.values()])):  # the one wait for the GPU
             return
         runner, names = self._runner, self._images
         wrong = [f"{n} {float(v)}" for n, v in sums.items() if not torch.isfinite(v)]

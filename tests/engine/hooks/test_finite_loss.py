@@ -48,7 +48,7 @@ def test_the_state_before_the_iteration_is_saved_and_reproduces_it(
         read_checkpoint(path)["ema_state_dict"] for path in (saved, tmp_path / "iter_7.pth")
     )
     assert all(torch.equal(weights[key], before[key]) for key in before if "layers.0" in key)
-    with pytest.raises(UserError, match="^iteration 8: not finite"):
+    with pytest.raises(UserError, match=r"^iteration 8: not finite"):
         train(tmp_path, hooks=[FiniteLossHook()], resume=True, load_from=str(saved))
     assert torch.equal(drawn[-1], drawn[-2])
 
