@@ -35,6 +35,7 @@ class Noisy(BaseModel):
         self.layers = nn.Sequential(
             nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 1)
         )
+        self.register_buffer("weight_of_a_real_one", torch.zeros(500_000))  # so that saving takes
 
     def forward(self, inputs: list[torch.Tensor], mode: str) -> Any:
         if mode == "predict":
@@ -105,7 +106,7 @@ def train(
         patch.setattr("mmengine.runner.runner.collect_env", dict)  # it calls compilers
         patch.setattr("mmengine.runner.loops.time.sleep", lambda seconds: None)  # between epochs
         Runner(
-            model=Noisy(),
+            model=dict(type=Noisy),
             work_dir=str(folder),
             train_dataloader={**data, "sampler": dict(type="DefaultSampler"), **(loader or {})},
             train_cfg=loop or dict(by_epoch=True, max_epochs=EPOCHS),

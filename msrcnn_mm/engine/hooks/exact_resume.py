@@ -8,12 +8,13 @@ from mmengine.dist import get_dist_info
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.registry import HOOKS
-from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 from torch.utils.data import DataLoader
 
 from ..adapters.predictions import bare_model
 from .seeded_batches import SeededBatches, seed_random_numbers, seeded_loader
+from .termination import outlive_sigterm
 
 POSITION = "position"
 GRADIENTS = "gradients"
@@ -28,7 +29,7 @@ class ExactResumeHook(Hook):
     run's seed and the number of the iteration or the image's place. No state of a process has to be
     kept, and the number of workers does not matter. A checkpoint gets two entries: ``position``, by
     which a training that was saved within an epoch goes on there, and ``gradients``, where the
-    optimizer had yet to use some.
+    optimizer had yet to use some. A validation that was due and is not in the checkpoint is run.
     """
 
     # after DistSamplerSeedHook, which sets the sampler's epoch, and before CheckpointHook
@@ -37,6 +38,7 @@ class ExactResumeHook(Hook):
     def __init__(self) -> None:
         self._batches: SeededBatches | None = None
         self._done = 0  # batches of this epoch
+        self._validated = -1  # the iteration of the last validation
         self._resumed: dict[str, Any] = {}  # entries of the checkpoint
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -63,6 +65,7 @@ class ExactResumeHook(Hook):
         seed = runner.seed - rank * bool(runner._randomness_cfg.get("diff_rank_seed"))
         dataset = loop.dataloader.dataset
         loop.dataloader = seeded_loader(runner.build_dataloader, config, dataset, seed)
+        outlive_sigterm(loop.dataloader)
         self._batches = loop.dataloader.batch_sampler
         if isinstance(loop, IterBasedTrainLoop):
             passes = self._batches.skip(runner.iter)
@@ -71,9 +74,11 @@ class ExactResumeHook(Hook):
     def before_train_epoch(self, runner: Runner) -> None:
         """Numbers the epoch's batches, and leaves out those that the checkpoint is past."""
         loop = runner.train_loop
+        self._validate_if_due(runner)
+        position = self._resumed.pop(POSITION, {})
         if self._batches is None or isinstance(loop, IterBasedTrainLoop):
             return
-        self._done = self._start(runner)
+        self._done = _start(runner, position)
         self._batches.number = runner.epoch * len(self._batches)
         if self._done:
             self._batches.skip(self._done)
@@ -93,9 +98,18 @@ class ExactResumeHook(Hook):
         self._done = 0
         vars(runner.train_loop).pop("run_iter", None)
 
+    def after_val(self, runner: Runner) -> None:
+        """Remembers when a training was validated."""
+        if isinstance(runner._train_loop, BaseLoop):
+            self._validated = runner.iter
+
+    def after_train(self, runner: Runner) -> None:
+        """Validates the last epoch, where that is all that was left."""
+        self._validate_if_due(runner)
+
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Adds the position, and gradients that the optimizer has not used yet."""
-        checkpoint[POSITION] = dict(done=self._done, **_shape(runner))
+        checkpoint[POSITION] = dict(done=self._done, validated=self._validated, **_shape(runner))
         wrapper = runner.optim_wrapper
         if getattr(wrapper, "_accumulative_counts", 1) > 1 and not wrapper.should_update():
             checkpoint[GRADIENTS] = {
@@ -104,19 +118,31 @@ class ExactResumeHook(Hook):
                 if parameter.grad is not None
             }
 
-    def _start(self, runner: Runner) -> int:
-        """Returns how many batches of the first epoch are behind a resumed training."""
-        position = self._resumed.pop(POSITION, {})
-        done = position.pop("done", 0)
-        if done and position != _shape(runner):
-            print_log(
-                f"the checkpoint was saved after batch {done} of an epoch of "
-                f"{position.get('batches')}; batches have changed since, so the epoch starts again",
-                logger="current",
-                level=logging.WARNING,
-            )
-            return 0
-        return done
+    def _validate_if_due(self, runner: Runner) -> None:
+        """Runs the validation that follows the checkpoint's epoch or iteration."""
+        loop, position = runner.train_loop, self._resumed.get(POSITION, {})
+        by_epoch = not isinstance(loop, IterBasedTrainLoop)
+        validated = position.pop("validated", runner.iter)
+        if validated == runner.iter or runner.val_loop is None or (by_epoch and position["done"]):
+            return
+        loop._decide_current_val_interval()
+        step, end = (runner.epoch, loop.max_epochs) if by_epoch else (runner.iter, loop.max_iters)
+        if step >= loop.val_begin and (step % loop.val_interval == 0 or step == end):
+            runner.val_loop.run()
+
+
+def _start(runner: Runner, position: dict[str, int]) -> int:
+    """Returns how many batches of the first epoch are behind a training."""
+    done = position.pop("done", 0)
+    if done and position != _shape(runner):
+        print_log(
+            f"the checkpoint was saved after batch {done} of an epoch of {position.get('batches')};"
+            " batches have changed since, so the epoch starts again",
+            logger="current",
+            level=logging.WARNING,
+        )
+        return 0
+    return done
 
 
 class _Iterator(_InfiniteDataloaderIterator):

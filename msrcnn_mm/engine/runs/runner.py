@@ -13,18 +13,24 @@ from ..config.errors import StartedHook, config_mistakes_as_user_errors
 from ..config.file import is_first_process
 from ..hooks.checkpoint_fit import CheckpointFitHook
 from ..hooks.exact_resume import ExactResumeHook
+from ..hooks.finite_loss import FiniteLossHook
+from ..hooks.late_removal import LateRemovalHook
 from ..hooks.mask_encoding import MaskEncodingHook
 from ..hooks.multi_view import MultiViewHook
 from ..hooks.overwrite_guard import OverwriteGuardHook
 from ..hooks.rescorer import RescorerHook
 from ..hooks.resume import ResumeHook
 from ..hooks.run_checks import RunChecksHook
+from ..hooks.termination import TerminationHook
 
 DEFAULT_HOOKS = (
     RunChecksHook,
     CheckpointFitHook,
     ResumeHook,
     ExactResumeHook,
+    LateRemovalHook,
+    TerminationHook,
+    FiniteLossHook,
     OverwriteGuardHook,
     MultiViewHook,
     RescorerHook,
