@@ -76,14 +76,15 @@ def resampled_laeces(overlaps: Overlaps, scores: Floats, matched: Floats, draws:
         draws: (N, B), from :func:`draw_images`.
     """
     total, classes = np.zeros(draws.shape[1]), np.zeros(draws.shape[1])
-    images = len(draws)
     instances = _instances(overlaps, draws)
     for (start, end), of_class in zip(pairwise(overlaps.bounds), instances, strict=True):
         own = start + np.flatnonzero(~np.isnan(matched[start:end]))
-        cells = bin_numbers(scores[own], LAECE_BINS) * images + overlaps.images[own]
-        errors = np.bincount(cells, scores[own] - matched[own], LAECE_BINS * images)
-        sums = errors.reshape(LAECE_BINS, images) @ draws
-        counts = np.bincount(overlaps.images[own], minlength=images) @ draws
+        images, number = np.unique(overlaps.images[own], return_inverse=True)
+        cells = bin_numbers(scores[own], LAECE_BINS) * len(images) + number
+        errors = np.bincount(cells, scores[own] - matched[own], LAECE_BINS * len(images))
+        drawn = draws[images]
+        sums = errors.reshape(LAECE_BINS, -1) @ drawn
+        counts = np.bincount(number, minlength=len(images)) @ drawn
         known = (counts > 0) & (of_class > 0)
         total += np.where(known, np.abs(sums).sum(axis=0) / np.maximum(counts, 1), 0)
         classes += known
