@@ -19,8 +19,8 @@ import numpy as np
 from scipy import sparse
 
 from .calibration_errors import LAECE_BINS, bin_numbers
-from .matching import Matches, match, ranks
-from .overlaps import Floats, Ints, Overlaps
+from .matching import Candidates, Order
+from .overlaps import Bools, Floats, Ints, Overlaps
 from .protocol import AREA_RANGES, RECALLS, Protocol
 
 RESAMPLES = 1000
@@ -52,16 +52,26 @@ def resampled_aps(overlaps: Overlaps, scores: Floats, protocol: Protocol, draws:
         protocol: That of ``overlaps``.
         draws: (N, B), from :func:`draw_images`.
     """
-    places = ranks(overlaps, scores)
+    order = Order.by(scores, overlaps)
     thresholds = np.asarray(protocol.iou_thrs, float)
-    matches = match(overlaps, places, thresholds, AREA_RANGES[0], protocol.ap_max_dets)
+    candidates = Candidates(overlaps, order, thresholds, protocol.ap_max_dets)
+    matches = candidates.match(AREA_RANGES[0])
+    bounds = np.searchsorted(candidates.positions, overlaps.bounds)
+    images = overlaps.images[order.detections]
     total, classes = np.zeros(draws.shape[1]), np.zeros(draws.shape[1])
-    instances = _instances(overlaps, draws)
-    for (start, end), counts in zip(pairwise(overlaps.bounds), instances, strict=True):
-        order = start + np.argsort(-scores[start:end], kind="stable")
-        order = order[places[order] < protocol.ap_max_dets]
-        total += _class_aps(matches, order, overlaps.images[order], counts, draws)
-        classes += counts > 0
+    for k, instances in enumerate(_instances(overlaps, draws)):
+        own, of_class = slice(*bounds[k : k + 2]), slice(*overlaps.bounds[k : k + 2])
+        within = order.places[order.detections[of_class]] < protocol.ap_max_dets
+        places = np.cumsum(within)[candidates.positions[own] - of_class.start] - 1
+        total += _class_aps(
+            matches.correct[:, own],
+            matches.ignored[:, own],
+            places,
+            images[of_class][within],
+            instances,
+            draws,
+        )
+        classes += instances > 0
     return _mean(total, classes)
 
 
@@ -114,7 +124,12 @@ def _tally(rows: Ints, images: Ints, shape: tuple[int, int]) -> Any:
 
 
 def _class_aps(
-    matches: Matches, order: Ints, images: Ints, instances: Floats, draws: Floats
+    correct: Bools,
+    ignored: Bools,
+    places: Ints,
+    images: Ints,
+    instances: Floats,
+    draws: Floats,
 ) -> Floats:
     """Returns (B,) APs of one class; 0 without ground truth.
 
@@ -122,23 +137,23 @@ def _class_aps(
     then known when the recall comes.
 
     Args:
-        matches: Of all detections.
-        order: (D,), detections of the class, best-ranked first.
-        images: (D,), their images.
+        correct: (T, U), which candidates of the class are correct, best-ranked first.
+        ignored: (T, U), which count neither as correct nor as false alarms.
+        places: (U,), their places among the detections of the class.
+        images: (D,), images of these detections, best-ranked first.
         instances: (B,), numbers of instances to find.
         draws: (N, B).
     """
-    correct, ignored = matches.correct[:, order], matches.ignored[:, order]
     found = np.flatnonzero(correct.any(axis=0))
-    correct, of_found = correct[:, found].astype(float), images[found]
+    correct, of_found = correct[:, found].astype(float), images[places[found]]
     blocks = [slice(start, start + _BLOCK) for start in range(0, len(found), _BLOCK)]
     # numbers of correct detections down to the end of the block at hand
     true_above = np.zeros((len(correct), draws.shape[1]))
     for rows in blocks:
         true_above += correct[:, rows] @ draws[of_found[rows]]
-    seen = _Counts(found, np.arange(len(order)), images, draws)
+    seen = _Counts(places[found], np.arange(len(images)), images, draws)
     skipped = [
-        _Counts(found[one > 0], np.flatnonzero(no), images, draws) if no.any() else None
+        _Counts(places[found[one > 0]], places[no], images, draws) if no.any() else None
         for one, no in zip(correct, ignored, strict=True)
     ]
     best = np.zeros((len(correct), draws.shape[1]))
