@@ -5,7 +5,6 @@ detections that count.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,9 @@ UNDEFINED = -1.0
 @dataclass(frozen=True)
 class Curves:
     """Precision and recall of one order, :data:`UNDEFINED` where there is no ground truth.
+
+    Those of small, medium and large instances are at the last of ``max_dets`` only, as COCO shows
+    them.
 
     Attributes:
         precision: (T, R, K, A, M), the best precision at each recall or beyond.
@@ -47,7 +49,7 @@ class Curves:
 
         Args:
             iou: At this IoU threshold; by default over all.
-            area: Number of the area range.
+            area: Number of the area range; above 0 at the last of ``max_dets`` only.
             max_dets: Which of the protocol's ``max_dets``.
             category: Number of the class; by default over all.
         """
@@ -97,7 +99,6 @@ def curves(overlaps: Overlaps, scores: Floats, protocol: Protocol) -> Curves:
     recall = np.full((len(thresholds), *shape), UNDEFINED)
     order = Order.by(scores, overlaps)
     candidates = Candidates(overlaps, order, thresholds, protocol.max_dets[-1])
-    most = [order.places[s:e].max(initial=-1) for s, e in pairwise(overlaps.bounds)]
     # candidates of each class, and the other detections of the class down to each of them
     bounds = np.searchsorted(candidates.positions, overlaps.bounds)
     alone = np.ones(len(scores), bool)
@@ -106,6 +107,8 @@ def curves(overlaps: Overlaps, scores: Floats, protocol: Protocol) -> Curves:
         matches = candidates.match(area_range)
         instances = count_instances(overlaps, area_range)
         for m, max_det in enumerate(protocol.max_dets):
+            if a and max_det < protocol.max_dets[-1]:
+                continue
             counts = order.places < max_det
             others = np.cumsum((alone & counts & ~matches.outside)[order.detections])
             others = np.append(others, 0)  # the 0 is above the first class
@@ -113,10 +116,6 @@ def curves(overlaps: Overlaps, scores: Floats, protocol: Protocol) -> Curves:
             correct = matches.correct & near
             wrong = ~(matches.correct | matches.ignored) & near
             for k in np.flatnonzero(instances):
-                if m and most[k] < protocol.max_dets[m - 1]:  # no image has more
-                    precision[:, :, k, a, m] = precision[:, :, k, a, m - 1]
-                    recall[:, k, a, m] = recall[:, k, a, m - 1]
-                    continue
                 own = slice(bounds[k], bounds[k + 1])
                 false = np.cumsum(wrong[:, own], axis=1)
                 false += others[candidates.positions[own]] - others[overlaps.bounds[k] - 1]
