@@ -9,6 +9,7 @@ Shape shorthand: D detections, G instances (crowd regions too), P overlapping pa
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import repeat
 from typing import Any
 
@@ -68,6 +69,11 @@ class Overlaps:
     findable: Bools
     pairs: Ints
     ious: Floats
+
+    @cached_property
+    def by_iou(self) -> Ints:
+        """(P,), positions of the pairs by detection, then IoU, then instance."""
+        return np.lexsort((self.ious, self.pairs[:, 0]))  # stable
 
     def best_ious(self) -> Floats:
         """Returns (D,) IoUs with the best-fitting instance, crowd regions left out."""
