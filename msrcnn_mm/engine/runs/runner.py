@@ -22,6 +22,7 @@ from ..hooks.rescorer import RescorerHook
 from ..hooks.resume import ResumeHook
 from ..hooks.run_checks import RunChecksHook
 from ..hooks.termination import TerminationHook
+from .process_group import start_on_cpus
 
 DEFAULT_HOOKS = (
     RunChecksHook,
@@ -62,6 +63,7 @@ def checked_run(
     """
     start = StartedHook()
     with config_mistakes_as_user_errors(name, options, start):
+        start_on_cpus(config)
         if is_first_process(config):
             check_run(config, splits)
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)
