@@ -3,6 +3,7 @@
 import gc
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
@@ -12,15 +13,39 @@ from tqdm import tqdm
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
+_DELAY = 2  # seconds
+_LOGGED = 30.0  # seconds between two lines of progress in a file
 _FEW = 400  # items of an image, which one process has done before others would help
 _AT_ONCE = 16  # items of an image that a process takes
 
 _work: tuple[Callable[[Any], Any], Sequence[Any]]
 
 
-def progress(steps: Iterable[_Item], what: str, total: int | None = None) -> Iterable[_Item]:
-    """Shows the progress of a loop in a terminal, once it has taken two seconds."""
-    bar: Iterable[_Item] = tqdm(steps, desc=what, total=total, delay=2, disable=None, leave=False)
+def between_updates() -> float:
+    """Returns the seconds between two updates of a progress that is shown in a file too."""
+    return 0.1 if sys.stderr.isatty() else _LOGGED
+
+
+def progress(
+    steps: Iterable[_Item], what: str, total: int | None = None, in_files: bool = False
+) -> Iterable[_Item]:
+    """Shows the progress of a loop in a terminal, once it has taken two seconds.
+
+    Args:
+        steps: The loop's.
+        what: Their name.
+        total: Their number; None if it is not known.
+        in_files: Whether to show it in a file too, where stderr is one, by a line each 30 seconds.
+    """
+    bar: Iterable[_Item] = tqdm(
+        steps,
+        desc=what,
+        total=total,
+        delay=_DELAY,
+        disable=False if in_files else None,
+        leave=False,
+        mininterval=between_updates(),
+    )
     return bar
 
 

@@ -9,7 +9,7 @@ import torch
 
 from msrcnn_mm import processes
 from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.processes import in_processes
+from msrcnn_mm.processes import in_processes, progress
 from msrcnn_mm.rescoring.features.collect import features_of
 from msrcnn_mm.rescoring.features.views import View
 from tests.support.rescoring_scenes import changed_view, random_results
@@ -25,6 +25,14 @@ def used(items: int) -> list[int]:
     found = list(in_processes(lambda item: (item, os.getpid()), range(items), "items"))
     assert [item for item, _ in found] == list(range(items))
     return sorted({process for _, process in found} - {own})
+
+
+@pytest.mark.parametrize("in_files", [True, False])
+def test_progress_in_files(in_files, monkeypatch, capsys):
+    monkeypatch.setattr(processes, "_DELAY", 0)
+    monkeypatch.setattr(processes, "_LOGGED", 0)
+    assert [*progress(range(3), "tiles", 3, in_files)] == [0, 1, 2]
+    assert ("tiles:  67%" in capsys.readouterr().err) is in_files
 
 
 @pytest.mark.parametrize("many", [2, 3])

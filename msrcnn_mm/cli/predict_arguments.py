@@ -63,5 +63,5 @@ def print_summary(outputs: Outputs, summary: Summary) -> None:
     skipped = f", {len(summary.skipped)} skipped" if summary.skipped else ""
     print(
         f"{outputs.results}: {summary.detections} detections in {summary.images} images{skipped};"
-        f" {summary.selected} are selected"
+        f" {summary.selected} selected"
     )

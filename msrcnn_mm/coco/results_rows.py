@@ -175,7 +175,7 @@ def _problem(row: Any, read: Counter[str]) -> str | None:
             read[f"{old} is read as {new}, its name now"] += 1
     for field in ("score", *SCORE_ENTRIES.values()):
         if not is_number(row.get(field, 0.0)):
-            return f"has no finite number as {field}: {row[field]!s:.30}"
+            return f"has no finite number as {field}: {row[field]!r:.30}"
     if row.get("bbox", 0) in (None, []):
         del row["bbox"]
     if "bbox" in row and not is_box(row["bbox"]):

@@ -27,6 +27,12 @@ MOST_DISTANCE = 0.4
 Two data sets of one detector differ by less; it is for another detector or score threshold.
 """
 
+MOST_CUT = 0.2
+"""Greatest share of detections below the least class score of others of the detector.
+
+Ten images are enough for the least class score to be near the detector's score threshold.
+"""
+
 MOST_RATIO = 4.0
 """Greatest ratio of the mean numbers of detections an image."""
 
@@ -71,6 +77,8 @@ class DetectorFingerprint:
             here = at[gaps.argmax(), None]
             (share,), (known,) = _share_below(theirs, here), _share_below(mine, here)
             return f"{share:.0%} of the class scores are up to {here[0]:.3g}, not {known:.0%}"
+        if max(_cut_off(mine, theirs[0]), _cut_off(theirs, mine[0])) > MOST_CUT:
+            return f"the least class score is {theirs[0]:.3g}, not {mine[0]:.3g}"
         pair = sorted((self.detections_per_image, other.detections_per_image))
         if pair[1] > MOST_RATIO * pair[0]:
             return (
@@ -148,6 +156,11 @@ def refuse_same_images(
             f" those that the re-scorer was fitted on ({annotations}), so its figures would be too"
             " good: take other images, or add --same-images"
         )
+
+
+def _cut_off(quantiles: Floats, least: float) -> float:
+    """Returns the share of class scores that are less than another's least."""
+    return float(_share_below(quantiles, np.nextafter([least], -np.inf))[0])
 
 
 def _share_below(quantiles: Floats, at: Floats) -> Floats:

@@ -21,7 +21,7 @@ from .calibrators.isotonic import Isotonic
 from .features.collect import kinds_given
 from .features.views import View
 from .fingerprints import (
-    MOST_DISTANCE,
+    MOST_CUT,
     DetectorFingerprint,
     refuse_same_images,
     result_fingerprints,
@@ -160,7 +160,7 @@ class Rescorer:
             UserError: Too many of the class scores that it was fitted on are below.
         """
         share = 0.0 if self.detector is None else self.detector.share_below(threshold)
-        if share > MOST_DISTANCE:
+        if share > MOST_CUT:
             raise UserError(
                 f"the model gives no class scores up to {threshold:g}, which {share:.0%} of those"
                 " that the re-scorer was fitted on are: export the model again with a lower"

@@ -1,6 +1,8 @@
 """Finds what is special about an image file: its pages, its orientation, values that are lost."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +90,18 @@ def lost_range(pixels: NDArray[Any], path: Any) -> str | None:
         return "dark"
     own = _sample(own)
     return "white" if white > 2 * (own >= 0.98 * own.max()).mean() else None
+
+
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """Keeps OpenCV from printing warnings about damaged files, which messages tell of."""
+    logging = require("cv2").utils.logging
+    level = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_ERROR)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)
 
 
 def _sample(pixels: NDArray[Any]) -> NDArray[Any]:

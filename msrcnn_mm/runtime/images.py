@@ -65,7 +65,10 @@ def read_image(path: str | Path) -> Pixels:
             f"the image {path} cannot be read: {' '.join(str(error).split())}"
         ) from error
     if pixels is None:
-        raise UserError(f"the image {path} cannot be read: it is no image that OpenCV knows")
+        reason = "OpenCV cannot decode it: replace it, or save it as PNG or JPEG"
+        raise UserError(
+            f"the image {path} cannot be read: {reason if len(content) else 'it is empty'}"
+        )
     return np.asarray(pixels, np.uint8)
 
 

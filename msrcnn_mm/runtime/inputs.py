@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from msrcnn_mm.errors import UserError, first_names, warn
 
+from .image_files import quiet_opencv
 from .journal import text_hash
 from .model_file import require
 
@@ -99,10 +100,14 @@ class ImageFiles:
         for number, (name, file) in enumerate(zip(self.names, self.files, strict=True), 1):
             if number in done:
                 continue
-            if Path(file).is_file():
-                yield number, reader.read(name, file)
-            else:
+            if not Path(file).is_file():
                 yield number, Image(name, None, f"there is no file {file}")
+            elif not Path(file).stat().st_size:
+                yield number, Image(name, None, f"the image {file} cannot be read: it is empty")
+            else:
+                with quiet_opencv():
+                    image = reader.read(name, file)
+                yield number, image
 
 
 class Video:
@@ -221,8 +226,8 @@ def images_of_folder(folder: Path, pictures: Path | None = None) -> list[str]:
         raise UserError(f"{folder}: has no images ({', '.join(IMAGES)})")
     if others:
         warn(
-            f"{folder}: {len(files) - len(images)} files are no images by their names"
-            f" ({first_names(others)}) and are left out"
+            f"{folder}: {len(files) - len(images)} of {len(files)} files are left out, no images by"
+            f" their names ({first_names(others)})"
         )
     return images
 
@@ -239,7 +244,7 @@ def _listed(path: Path) -> list[str]:
     if not files:
         raise UserError(f"{path}: lists no images: write the path of one on each line")
     if len(unique) < len(files):
-        warn(f"{path}: {len(files) - len(unique)} lines name an image again: it is predicted once")
+        warn(f"{path}: names {len(unique)} images in {len(files)} lines: each is predicted once")
     return unique
 
 

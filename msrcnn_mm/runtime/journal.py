@@ -109,7 +109,8 @@ class Journal:
             )
 
     def _compare(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        differing = [name for name in old if name in new and old[name] != new[name]]
+        differing = differing or sorted(old.keys() ^ new.keys())
         if differing:
             raise UserError(
                 f"{self.path}: is of an unfinished run with other settings"

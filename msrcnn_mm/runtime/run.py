@@ -1,6 +1,5 @@
 """Predicts all images of a source, or those that a killed run has left."""
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -10,6 +9,7 @@ from tqdm import tqdm
 
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import UserError, warn
+from msrcnn_mm.processes import between_updates
 from msrcnn_mm.rescoring.fingerprints import class_scores_alone
 from msrcnn_mm.rescoring.rescorer import Rescorer
 
@@ -17,8 +17,6 @@ from .chosen import Choice
 from .inputs import Image, Reader, Source
 from .journal import Journal, Record
 from .outputs import Outputs, Summary, write_outputs
-
-_LOGGED = 30  # seconds between two lines of progress in a file
 
 
 @contextmanager
@@ -85,7 +83,7 @@ def predict_images(
         unit="image",
         total=len(source) or None,
         initial=len(journal.done),
-        mininterval=0.1 if sys.stderr.isatty() else _LOGGED,
+        mininterval=between_updates(),
     )
     try:
         with progress:

@@ -106,7 +106,7 @@ def damaged(counts: str) -> list[dict[str, Any]]:
         ([without("segmentation")], "has no 'segmentation'"),
         ([without("score")], "has no 'score'"),
         ([GOOD | {"score": float("nan")}], "has no finite number as score: nan"),
-        ([GOOD | {"score": "0.5"}], "has no finite number as score: 0.5"),
+        ([GOOD | {"score": "0.5"}], "has no finite number as score: '0.5'"),
         ([GOOD | {"score": 10**400}], "has no finite number as score: 1000"),
         ([GOOD | {"mask_score": float("inf")}], "has no finite number as mask_score: inf"),
         ([GOOD | {"foreground_prob": None}], "has no finite number as foreground_prob: None"),

@@ -40,6 +40,21 @@ def test_other_detectors_are_told_apart(scores, images, message):
     assert difference is not None and message in difference
 
 
+def test_a_cut_of_few_scores_is_told_by_the_least():
+    def confident(seed: int, many: int) -> np.ndarray:
+        scores = np.random.default_rng(seed).beta(0.6, 0.5, 3 * many)
+        return scores[scores >= 0.05][:many]
+
+    whole, cut = fingerprint(confident(0, 500), 120), confident(1, 500)
+    cut = fingerprint(cut[cut >= 0.3], 110)
+    assert 0.2 < whole.share_below(0.3) < 0.3
+    assert whole.difference(cut) == "the least class score is 0.301, not 0.0511"
+    assert cut.difference(whole) == "the least class score is 0.0511, not 0.301"
+    assert whole.difference(fingerprint(confident(1, 500) ** 0.25, 120)) is not None
+    for seed in range(2, 40):
+        assert whole.difference(fingerprint(confident(seed, 40), 10)) is None
+
+
 def test_the_share_below_a_class_score():
     scores = drawn(0, 5000)
     for at in (0.0, 0.05, 0.3, 1.0):

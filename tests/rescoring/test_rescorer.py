@@ -197,7 +197,7 @@ def test_few_images_do_not_tell_the_detector(fitted: Rescorer) -> None:
 def test_another_threshold_is_known_before_the_results(fitted: Rescorer) -> None:
     scores = [number / 20 for number in range(21)]
     known = replace(fitted, detector=DetectorFingerprint(scores, 9.0))
-    known.check_threshold(0.35)
+    known.check_threshold(0.15)
     with pytest.raises(UserError, match=r"which 50% of those that .* lower model\.test_cfg\.rcnn"):
         known.check_threshold(0.5)
     replace(fitted, detector=None).check_threshold(1.0)

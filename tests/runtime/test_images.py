@@ -89,6 +89,19 @@ def test_images_as_they_come(tmp_path: Path) -> None:
         assert name == "none.jpg" or found[name].reason == str(caught.value)
 
 
+def test_damaged_files_print_nothing_but_the_reason(
+    tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    path = tmp_path / "cut.png"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (90, 90, 3), np.uint8))
+    path.write_bytes(path.read_bytes()[:5000])
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (_, cut), (_, empty) = find_images(str(tmp_path), tmp_path / "out").read(ImageReader())
+    assert empty.reason == f"the image {tmp_path}/empty.jpg cannot be read: it is empty"
+    assert cut.pixels is not None or "OpenCV cannot decode it" in cut.reason
+    assert capfd.readouterr() == ("", "")
+
+
 def test_frames_of_a_video(tmp_path: Path) -> None:
     path = tmp_path / "film.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 5, (32, 24))

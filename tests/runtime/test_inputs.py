@@ -46,7 +46,7 @@ def test_a_folder_with_its_subfolders(
     (tmp_path / "readme.md").write_text("")
     source = find_images(str(tmp_path), tmp_path / "out" / "pictures")
     assert capsys.readouterr().err == (
-        f"warning: {tmp_path}: 1 files are no images by their names (.md) and are left out\n"
+        f"warning: {tmp_path}: 1 of 4 files are left out, no images by their names (.md)\n"
     )
     found = read(source, loader, {1})
     assert [image.name for image in found] == ["cam1/a.JPG", "cam2/a.jpg"] and len(source) == 3
@@ -77,7 +77,7 @@ def test_a_list(tmp_path: Path, loader: Loader, capsys: pytest.CaptureFixture) -
     put(tmp_path / "b.png")
     (tmp_path / "in" / "l.txt").write_text(f"\ufeffa.png\n\n../b.png\r\n{tmp_path}/no.png\na.png\n")
     source = find_images(str(tmp_path / "in" / "l.txt"), tmp_path / "out")
-    assert "l.txt: 1 lines name an image again: it is predicted once" in capsys.readouterr().err
+    assert "l.txt: names 3 images in 4 lines: each is predicted once" in capsys.readouterr().err
     found = read(source, loader)
     assert [image.name for image in found] == ["in/a.png", "b.png", "no.png"]
     assert found[2].pixels is None and found[2].reason == f"there is no file {tmp_path}/no.png"
@@ -131,8 +131,8 @@ def test_images_as_they_come(tmp_path: Path, loader: Loader) -> None:
         "deep.png": ("dark",),
     }
     assert np.array_equal(found["pages.tif"].pixels, PIXELS[..., ::-1])
-    for name in ("empty.png", "text.jpg"):
-        assert f"{tmp_path / name} cannot be read by LoadImageFromFile" in found[name].reason
+    for name, says in (("empty.png", ": it is empty"), ("text.jpg", " by LoadImageFromFile")):
+        assert f"{tmp_path / name} cannot be read{says}" in found[name].reason
         assert "\n" not in found[name].reason
 
 

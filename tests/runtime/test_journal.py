@@ -126,8 +126,10 @@ def test_a_first_line_that_was_cut_off_begins_anew(tmp_path: Path) -> None:
 
 def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
     begun(tmp_path / "j.jsonl")
-    with pytest.raises(UserError, match=r"j\.jsonl: .* other settings \(inputs, views\): give"):
+    with pytest.raises(UserError, match=r"j\.jsonl: .* other settings \(inputs\): give"):
         Journal(tmp_path / "j.jsonl", {"model": "abc", "inputs": "x", "views": 1})
+    with pytest.raises(UserError, match=r"other settings \(inputs, views\): give"):
+        Journal(tmp_path / "j.jsonl", {"model": "abc", "views": 1})
     assert done(tmp_path / "j.jsonl") == [1, 2, 3]
     assert done(tmp_path / "j.jsonl", {}, overwrite=True) == []
 

@@ -43,6 +43,7 @@ from ..checks.loaded_images import Loader, accepted_channels, size_of
 from ..checks.model import check_heads, check_masks, check_thresholds
 from ..config.walk import loading_step
 from ..runs.testing import annotations_of_test, rescorer_of
+from ..views.detector import MultiView
 from .tiles import Tile, joined, tiles_of
 
 _FIELDS = {
@@ -100,6 +101,7 @@ class Predictor:
         self.inferencer = MaskScoringInferencer(
             config, checkpoint, device=device, show_progress=False
         )
+        _check_score(choice.score, self.inferencer)
         encode_by(self.inferencer.model, RleEncoder())
         classes = self.inferencer.model.dataset_meta["classes"]
         check_heads(config.model, classes)
@@ -131,7 +133,7 @@ class Predictor:
         if self._side is not None:
             sizes = [size_of(image.pixels)[::-1] for image in images if image.pixels is not None]
             many = sum(len(tiles_of(*size, self._side)) for size in sizes)
-            crops = iter(progress(crops, "tiles", many))
+            crops = iter(progress(crops, "tiles", many, in_files=True))
         while batch := [*islice(crops, self._batch_size)]:
             inputs = [(pixels, data) for _, pixels, data in batch]
             samples = self.inferencer.forward(self.inferencer.collate_fn(inputs)[1])
@@ -235,6 +237,18 @@ class Predictor:
         )
         if not file.is_file():
             raise UserError(f"cannot write {file}")
+
+
+def _check_score(score: str | None, inferencer: MaskScoringInferencer) -> None:
+    """Checks that there is what a score needs beside the model, before an image is predicted.
+
+    Raises:
+        UserError: There is not.
+    """
+    if score in (AGREEMENT_SCORE, CONSENSUS) and not isinstance(inferencer.model, MultiView):
+        raise UserError(f"--score-by {score}: the model compares no views: add --views flip")
+    if score == RESCORED_SCORE and inferencer.rescorer is None:
+        raise UserError(f"--score-by {score}: there is no re-scorer: add --rescorer FILE")
 
 
 def test_pipeline(config: Config) -> Any:

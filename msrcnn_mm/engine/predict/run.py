@@ -48,6 +48,7 @@ class Run(NamedTuple):
         """Returns all on which predictions and pictures depend, by the name for messages."""
         parts = [self.config.model, test_pipeline(self.config)]
         rescorer = rescorer_of(self.config)
+        shown = {"--score-by": self.choice.score, "--score-thr": self.choice.threshold}
         return {
             "model": text_hash(json.dumps(parts, default=str, sort_keys=True)),
             "checkpoint": file_hash(self.checkpoint),
@@ -55,7 +56,8 @@ class Run(NamedTuple):
             "--tiles": self.tiles,
             "inputs": source.fingerprint(),
             "categories": text_hash(json.dumps(categories)),
-            "--draw, --score-by, --score-thr": [*self.choice] if outputs.draw else None,
+            "--draw": outputs.draw,
+            **(shown if outputs.draw else {}),
         }
 
 

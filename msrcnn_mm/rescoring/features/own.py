@@ -141,8 +141,8 @@ def _statistic(extras: Sequence[dict[str, Any]], name: str) -> Column | None:
     """Returns (D,) values of a mask statistic; None if no row has it."""
     values = []
     for index, extra in enumerate(extras):
-        statistics = extra.get("mask_statistics", {})
-        value = statistics.get(name) if isinstance(statistics, dict) else statistics
+        statistics = extra.get("mask_statistics") or {}
+        value = statistics.get(name) if isinstance(statistics, dict) else "no number"
         if value is not None and not is_number(value):
             raise UserError(
                 f"detection {index} has 'mask_statistics' whose {name} is no number: write numbers"

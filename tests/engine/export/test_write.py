@@ -319,7 +319,7 @@ def test_predict_onnx_goes_on_where_it_was_killed(
     command(words)
     assert calls == [3]
     shown = capsys.readouterr()
-    assert "1 files are no images by their names (.md) and are left out" in shown.err
+    assert "1 of 5 files are left out, no images by their names (.md)" in shown.err
     assert "3 images, 1 skipped" in shown.out
     images = json.loads((out / "images.json").read_text())
     assert [image["file_name"] for image in images["images"]] == ["0.png", "1.png", "2.png"]

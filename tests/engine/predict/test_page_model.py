@@ -89,7 +89,7 @@ def test_odd_images(model: PageModel, tmp_path: Path) -> None:
 
 
 def test_mistakes_are_said_before_the_page(root: Path) -> None:
-    with pytest.raises(UserError, match="--score-by consensus: the model predicts class_score"):
+    with pytest.raises(UserError, match="--score-by consensus: the model compares no views"):
         make(root, score="consensus")
     assert make(root, score="consensus", views=True).categories
     config = Config.fromfile(root / "tiny.py")

@@ -91,7 +91,7 @@ def test_results_are_the_inferencers(root: Path, whole: Path) -> None:
         assert detections.foreground_probs[own] == pytest.approx(one["foreground_probs"], abs=1e-5)
     skipped = json.loads((whole / "images.json").read_text())["skipped"]
     assert [entry["file_name"] for entry in skipped] == ["broken.png"]
-    assert "broken.png cannot be read by LoadImageFromFile" in skipped[0]["reason"]
+    assert "broken.png cannot be read: it is empty" in skipped[0]["reason"]
 
 
 def test_polygons_counts_and_pictures_are_of_the_selected(root: Path, whole: Path) -> None:
@@ -130,8 +130,10 @@ def test_a_killed_run_goes_on_where_it_was(
     with pytest.raises(KeyboardInterrupt):
         start(root, outputs)
     assert not outputs.results.exists() and outputs.journal.exists()
-    with pytest.raises(UserError, match=r"other settings \(--draw, --score-by, --score-thr\)"):
+    with pytest.raises(UserError, match=r"other settings \(--draw\): give"):
         start(root, outputs_of(tmp_path, csv=True))
+    with pytest.raises(UserError, match=r"other settings \(--score-thr\): give"):
+        start(root, outputs, choice=Choice("mask_score", 0.5))
     seen.append("killed")
     start(root, outputs)
     assert seen[:4] == ["broken.png", "cam0/0.png", "cam0/1.png", "cam0/2.png"]
@@ -159,8 +161,9 @@ def test_outputs_are_replaced_only_where_asked(root: Path, tmp_path: Path) -> No
 
 def test_a_score_of_views(root: Path, tmp_path: Path) -> None:
     choice = Choice("consensus", 0.04)
-    with pytest.raises(UserError, match=r"--score-by consensus: the model predicts class_score, "):
-        start(root, outputs_of(tmp_path, csv=True), choice=choice)
+    for score, says in (("consensus", "compares no views"), ("rescored_score", "is no re-scorer")):
+        with pytest.raises(UserError, match=f"--score-by {score}: the.* {says}: add --"):
+            start(root, outputs_of(tmp_path, csv=True), choice=Choice(score, 0.04))
     assert [*tmp_path.iterdir()] == []
     summary = start(root, outputs_of(tmp_path, draw=True), choice=choice, views=["flip"])
     detections = load_results(tmp_path / "results.json")
