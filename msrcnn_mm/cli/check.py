@@ -78,6 +78,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         path = getattr(args, option)
         if path is not None:
             refuse_inputs(path, f"--{option}", args.config, *(one.annotations for one in sets))
+            writable_folder(path.parent, f"--{option}")
+            if path.is_dir():
+                raise UserError(f"--{option} {path}: is a folder; name a file")
     copies = [] if args.fix is None else _copies(args.fix, sets)
     found = inspect_data(sets)
     data = {str(one.data.annotations): one for one in found}
@@ -114,6 +117,9 @@ def _data_sets(args: argparse.Namespace) -> list[DataSet]:
         from msrcnn_mm.engine.checks.data_sets import data_sets_of
 
         return data_sets_of(args.config)
+    twice = [str(one) for one, times in Counter(args.annotations).items() if times > 1]
+    if twice:
+        raise UserError(f"--annotations: {twice[0]} is named twice: name it once")
     if len(args.images) not in (0, 1, len(args.annotations)):
         raise UserError(
             f"--images: give one folder, or one for each of the {len(args.annotations)} annotation"
