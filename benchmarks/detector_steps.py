@@ -1,6 +1,6 @@
 """Times training steps and test images of Mask Scoring R-CNN beside MMDetection's detectors.
 
-    python -m benchmarks.detector_steps [--device cuda] [--batch 16] [--amp] [--json FILE]
+    python -m benchmarks.detector_steps [--device cuda] [--batch 16] [--amp] [--channels-last]
 
 Three detectors of the same random weights take turns on the same images: MMDetection's Mask R-CNN,
 MMDetection's built-in Mask Scoring R-CNN, and ours. A training step is the transfer of the batch,
@@ -17,9 +17,10 @@ import torch
 from mmdet.models.detectors import TwoStageDetector
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 
-from benchmarks.detectors import build_detectors, give_proposals, training_batch
+from benchmarks.detectors import apply_hook, build_detectors, give_proposals, training_batch
 from benchmarks.turns import add_to_json, in_turns, machine, ratio, ratio_line
 from msrcnn_mm.engine.cost.random_run import random_image, run_once
+from msrcnn_mm.engine.hooks.channels_last import ChannelsLastHook
 from msrcnn_mm.engine.runs.mixed_precision import CpuAmpOptimWrapper
 
 
@@ -79,10 +80,14 @@ def main() -> None:
     parser.add_argument("--instances", type=int, default=8, help="an image [8]")
     parser.add_argument("--size", type=int, nargs=2, default=(800, 1333), metavar=("H", "W"))
     parser.add_argument("--amp", action="store_true", help="mixed precision")
+    parser.add_argument("--channels-last", action="store_true", help="by ChannelsLastHook")
     parser.add_argument("--turns", type=int, default=10)
     parser.add_argument("--json", type=Path, help="file to add the figures to")
     args = parser.parse_args()
     detectors = build_detectors(args.device)
+    if args.channels_last:
+        for detector in detectors.values():
+            apply_hook(ChannelsLastHook, detector)
     shape = tuple(args.size)
     image = random_image(shape)
     tests = [
@@ -107,7 +112,8 @@ def main() -> None:
         memory = dict(zip(detectors, map(peak_memory, steps), strict=True))
         print("  memory  " + "  ".join(f"{name} {gb:.1f} GB" for name, gb in memory.items()))
         figures["memory_gb"] = memory
-    name = f"detector_steps batch {args.batch}{' amp' if args.amp else ''}"
+    switches = f"{' amp' if args.amp else ''}{' channels-last' if args.channels_last else ''}"
+    name = f"detector_steps batch {args.batch}{switches}"
     add_to_json(args.json, name, args.device, figures)
 
 

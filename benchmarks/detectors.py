@@ -7,6 +7,7 @@ takes the batch's statistics, since the stock frozen ones do not fit random weig
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
@@ -62,6 +64,11 @@ def build_detectors(device: torch.device | str, depth: int = 50) -> dict[str, Tw
         {key: value for key, value in weights.items() if "mask_iou" not in key}
     )
     return detectors
+
+
+def apply_hook(kind: type[Hook], detector: TwoStageDetector) -> None:
+    """Does to a detector what a hook does to it before a run."""
+    kind().before_run(SimpleNamespace(model=detector))
 
 
 def give_proposals(detector: TwoStageDetector, count: int = 1000) -> None:

@@ -12,26 +12,19 @@ networks of its heads compiled. Compiling is not timed. On a CPU,
 import argparse
 import copy
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 from mmdet.models.detectors import TwoStageDetector
-from mmengine.hooks import Hook
 
 from benchmarks.detector_steps import training_steps
-from benchmarks.detectors import build_detectors, give_proposals, training_batch
+from benchmarks.detectors import apply_hook, build_detectors, give_proposals, training_batch
 from benchmarks.turns import add_to_json, in_turns, machine, ratio, ratio_line
 from msrcnn_mm.engine.cost.random_run import random_image, run_once
 from msrcnn_mm.engine.hooks.channels_last import ChannelsLastHook
 from msrcnn_mm.engine.hooks.compile_heads import CompileHeadsHook
 
-
-def hook(kind: type[Hook]) -> Callable[[TwoStageDetector], None]:
-    """Returns a function that does to a detector what a hook does before a run."""
-    return lambda detector: kind().before_run(SimpleNamespace(model=detector))
-
-
-CHANNELS_LAST, COMPILED = hook(ChannelsLastHook), hook(CompileHeadsHook)
+CHANNELS_LAST, COMPILED = (partial(apply_hook, of) for of in (ChannelsLastHook, CompileHeadsHook))
 
 SWITCHES: dict[str, tuple[bool, list[Callable[[TwoStageDetector], None]]]] = {
     "as it is": (False, []),

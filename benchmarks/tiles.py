@@ -43,7 +43,7 @@ def find(model: Predictor, image: Image, image_id: int, side: int) -> list[Detec
     found = []
     for left, top, right, bottom in (Tile(0, 0, width, height), *tiles):
         crop = image._replace(pixels=image.pixels[top:bottom, left:right])
-        (record,) = model.predict([crop], image_id)
+        (record,) = model.predict([crop], [image_id])
         found.append(Detections.from_rows(record["detections"]))
     whole, *parts = found
     moved = [in_image(*pair, height, width) for pair in zip(tiles, parts, strict=True)]

@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from msrcnn_mm.coco.results_file import load_results, write_results
+from msrcnn_mm.coco.results_file import write_results
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.summaries import text_table
 from msrcnn_mm.rescoring.features.agreement import AGREEMENT, ENTRY, agreement, with_columns
@@ -24,7 +24,8 @@ from msrcnn_mm.rescoring.features.views import (
 )
 
 from .arguments import OneLineParser
-from .output_paths import refuse_inputs
+from .output_paths import add_overwrite, refuse_existing, refuse_inputs
+from .results import read_results
 from .view_arguments import add_views, load_views
 
 
@@ -42,6 +43,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--out", required=True, metavar="OUT.json", type=Path, help="results file to write"
     )
+    add_overwrite(parser, "OUT.json")
     return parser.parse_args(argv)
 
 
@@ -53,9 +55,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     args = parse_args(argv)
     refuse_inputs(args.out, "--out", args.results, *args.flipped, *args.scaled)
+    refuse_existing([args.out], args.overwrite, "file", "--out")
     if not args.flipped + args.scaled:
         raise UserError("there is no view: give results of one by --flipped or --scaled")
-    detections = load_results(args.results)
+    detections = read_results(args.results)
     rows = []
     found = []
     views = load_views(args)

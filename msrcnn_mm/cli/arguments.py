@@ -74,6 +74,21 @@ def unit_number(text: str) -> float:
     return value
 
 
+def seconds(text: str) -> float:
+    """Converts the value of an option to a finite number >= 0.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none; the parser reports it with the option's name.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number >= 0, not {text}")
+    return value
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Ends the process with ``error: MESSAGE`` on stderr and status 2 on a :class:`UserError`.

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.json_files import write_json
-from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.correlation import ScorePoints, report, score_points
 from msrcnn_mm.evaluation.protocol import CORRECT_IOU
@@ -19,6 +18,7 @@ from msrcnn_mm.report.figures.correlation import coefficient, draw_correlation
 
 from .arguments import OneLineParser, add_inputs, number
 from .output_paths import writable_folder
+from .results import read_results
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     args = parse_args(argv)
     coco = load_annotations(args.annotations)
-    detections = load_results(args.results, coco)
+    detections = read_results(args.results, coco)
     points = score_points(detections, true_ious(coco, detections), args.score_thr)
     if not points:
         raise UserError(f"{args.results} has no detection of class score {args.score_thr} or more")

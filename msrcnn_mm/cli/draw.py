@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msrcnn_mm.coco.annotations import load_annotations
-from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.true_ious import true_ious
 from msrcnn_mm.report.pictures.image_files import check_file_names
@@ -19,6 +18,7 @@ from msrcnn_mm.report.pictures.selection import choose_examples
 
 from .arguments import OneLineParser, add_inputs, number
 from .output_paths import refuse_inputs, writable_folder
+from .results import read_results
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_file_names(coco, args.annotations, args.image_dir)
     images = (args.image_dir / image["file_name"] for image in coco.imgs.values())
     refuse_inputs(args.out, "OUT", args.results, args.annotations, *images)
-    detections = load_results(args.results, coco).with_boxes()
+    detections = read_results(args.results, coco).with_boxes()
     ious = true_ious(coco, detections)
     examples = choose_examples(detections, ious, coco, args.images, args.score_thr, args.seed)
     if not examples:

@@ -10,7 +10,7 @@ from msrcnn_mm.engine.config.file import load_config
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.runtime.inputs import images_of_folder
 
-from .output_paths import refuse_inputs
+from .output_paths import add_overwrite, refuse_existing, refuse_inputs
 from .run_arguments import RunArgumentParser
 
 _PACKAGES = ("onnx", "onnxruntime", "onnxscript")
@@ -33,7 +33,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="FOLDER",
         help=f"images like those to come; int8 measures ranges of values on {_MEASURED} of them",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace MODEL.onnx")
+    add_overwrite(parser, "MODEL.onnx")
     parser.add_config_options()
     return parser.parse_args(argv)
 
@@ -51,8 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError(f'export needs {", ".join(missing)}: pip install "msrcnn_mm[export]"')
     if args.model.suffix != ".onnx":
         raise UserError(f"{args.model}: name a file that ends in .onnx")
-    if args.model.exists() and not args.overwrite:
-        raise UserError(f"{args.model}: exists: name another file, or add --overwrite")
+    refuse_existing([args.model], args.overwrite, "file")
     if (args.precision == "int8") != (args.images is not None):
         raise UserError("--precision int8 and --images FOLDER go together: give both or none")
     from msrcnn_mm.engine.export.write import export  # of packages that may be missing

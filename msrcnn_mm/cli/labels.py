@@ -17,7 +17,6 @@ from pycocotools.coco import COCO
 from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.coco.json_files import write_json, written_in_one_step
-from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.errors import UserError, warn
 from msrcnn_mm.evaluation.protocol import SCORES, words
 from msrcnn_mm.evaluation.rankings import score_columns
@@ -30,7 +29,8 @@ from msrcnn_mm.rescoring.suspects.find import calibrated_scores, find_suspects
 from msrcnn_mm.rescoring.suspects.suspect import KINDS, WRONG_CLASS, Suspect
 
 from .arguments import OneLineParser, add_inputs, unit_number
-from .output_paths import refuse_inputs, writable_folder
+from .output_paths import add_overwrite, refuse_existing, refuse_inputs, writable_folder
+from .results import read_results
 
 DATA, PAGE = "labels.json", "labels.html"
 
@@ -62,9 +62,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--gallery", type=int, default=100, metavar="N", help="number of pictures [100]"
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace the outputs of another run"
-    )
+    add_overwrite(parser, "the outputs of another run")
     return parser.parse_args(argv)
 
 
@@ -81,15 +79,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.images is not None and not args.images.is_dir():
         raise UserError(f"--images: there is no folder {args.images}")
     refuse_inputs(args.out / DATA, "OUT_FOLDER", args.results, args.annotations)
-    found = [path for path in (args.out / DATA, args.out / PAGE) if path.exists()]
-    if found and not args.overwrite:
-        raise UserError(f"{found[0]}: exists: name another OUT_FOLDER, or add --overwrite")
+    refuse_existing((args.out / DATA, args.out / PAGE), args.overwrite, "OUT_FOLDER")
     coco = load_annotations(args.annotations)
     if not coco.anns:
         raise UserError(f"{args.annotations} has no object: there is no label to look at")
     if args.images is not None:
         check_file_names(coco, args.annotations, args.images)
-    detections = load_results(args.results, coco, partial=True)
+    detections = read_results(args.results, coco, partial=True)
     if not len(detections):
         raise UserError(f"{args.results} has no detections: nothing can contradict a label")
     folder = writable_folder(args.out, "OUT_FOLDER")
@@ -104,7 +100,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     calibrated = calibrated_scores(coco, detections, scores)
     suspects = find_suspects(coco, detections, calibrated, scores >= args.score_thr)
     counts = {kind: sum(one.kind == kind for one in suspects) for kind in KINDS}
-    files = [DATA]
+    page = None
+    if args.images is not None:
+        pictures = [
+            _picture(one, coco, detections, scores, score, calibrated, args.images)
+            for one in suspects[: args.gallery]
+        ]
+        page = render_labels(args.annotations.name, words(score), images, counts, KINDS, pictures)
     content = {
         "annotations": args.annotations.name,
         "score": score,
@@ -113,20 +115,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         "suspects": _rows(suspects, coco, detections, calibrated),
     }
     write_json(content, folder / DATA)
-    if args.images is not None:
-        pictures = [
-            _picture(one, coco, detections, scores, score, calibrated, args.images)
-            for one in suspects[: args.gallery]
-        ]
-        page = render_labels(args.annotations.name, words(score), images, counts, KINDS, pictures)
+    if page is not None:
         with written_in_one_step(folder / PAGE) as file:
             # names from broken files can hold half a character
             file.write(page.encode(errors="replace").decode())
-        files.append(PAGE)
     else:
         (folder / PAGE).unlink(missing_ok=True)  # of other results
     print(text_table(["suspected", "labels"], [[kind, f"{n:,}"] for kind, n in counts.items()]))
-    print(f"{folder}: {', '.join(files)}")
+    print(f"{folder}: {DATA}{'' if page is None else f', {PAGE}'}")
 
 
 def _rows(

@@ -1,6 +1,8 @@
 """Validates output paths before a run starts."""
 
+import argparse
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,6 +33,31 @@ def writable_folder(path: str | Path, option: str) -> Path:
     except OSError as error:
         raise UserError(f"{option} {path}: cannot write there: {error.strerror}") from error
     return folder
+
+
+def add_overwrite(parser: argparse.ArgumentParser, what: str) -> None:
+    """Adds ``--overwrite``, which replaces what it says."""
+    parser.add_argument("--overwrite", action="store_true", help=f"replace {what}")
+
+
+def refuse_existing(
+    paths: Iterable[Path], overwrite: bool, what: str, option: str | None = None
+) -> None:
+    """Checks that no file to write exists, unless it is to be overwritten.
+
+    Args:
+        paths: The files.
+        overwrite: Whether to overwrite them.
+        what: What to name instead, for the message.
+        option: The option that named them, likewise; None for an argument.
+
+    Raises:
+        UserError: One exists.
+    """
+    found = [path for path in paths if not overwrite and path.expanduser().exists()]
+    if found:
+        named = f"{option} {found[0]}" if option else str(found[0])
+        raise UserError(f"{named}: exists: name another {what}, or add --overwrite")
 
 
 def refuse_inputs(out: str | Path, option: str, *inputs: str | Path | None) -> None:

@@ -43,23 +43,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     outputs, choice = outputs_of(args)
     source = find_images(args.input, outputs.pictures)
     writable_folder(outputs.folder, "--out")
-    if not args.overwrite:
-        outputs.refuse_to_overwrite()
+    outputs.check(args.overwrite)
     detector = OnnxDetector(args.model, args.rescorer)
     detector.check_score(args.score_by)
 
-    def predict(images: Sequence[Image], first: int) -> list[Record]:
-        return [_record(detector, image, number) for number, image in enumerate(images, first)]
+    def predict(images: Sequence[Image], numbers: Sequence[int]) -> list[Record]:
+        return [_record(detector, *pair) for pair in zip(images, numbers, strict=True)]
 
     settings = {
         "model": file_hash(args.model),
         "rescorer": None if args.rescorer is None else file_hash(args.rescorer),
         "inputs": source.fingerprint(),
     }
-    journal = begin(outputs, settings, args.overwrite)
-    predict_images(source, ImageReader(), predict, 1, journal)
     categories = detector.settings.categories
-    print_summary(outputs, finish(outputs, journal, categories, choice, detector.rescorer))
+    with begin(outputs, settings, args.overwrite) as journal:
+        predict_images(source, ImageReader(), predict, 1, journal)
+        summary = finish(outputs, journal, categories, choice, detector.rescorer)
+    print_summary(outputs, summary)
 
 
 def _record(detector: OnnxDetector, image: Image, number: int) -> Record:

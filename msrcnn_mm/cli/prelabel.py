@@ -24,7 +24,6 @@ import numpy as np
 from msrcnn_mm.coco.annotations import AnnotationFile, load_annotations
 from msrcnn_mm.coco.json_files import write_json
 from msrcnn_mm.coco.prelabels import instances
-from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.evaluation.protocol import SCORES, words
 from msrcnn_mm.evaluation.summaries import percent, text_table
 from msrcnn_mm.report.figures.promise import draw_promises
@@ -39,8 +38,9 @@ from msrcnn_mm.rescoring.promises.promise import Promise, PromiseSearch, Terms
 from msrcnn_mm.rescoring.promises.review import expected_gains, review_queue
 from msrcnn_mm.rescoring.rescorer import read_rescorer
 
-from .arguments import OneLineParser, unit_number
-from .output_paths import refuse_inputs, writable_folder
+from .arguments import OneLineParser, seconds, unit_number
+from .output_paths import add_overwrite, refuse_existing, refuse_inputs, writable_folder
+from .results import read_results
 
 FILES = ("accepted.json", "review.json", "queue.json", "promise.json", "promise.png")
 
@@ -92,7 +92,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=Path,
         help="re-scorer for both results, fitted on other labelled images",
     )
-    add("--seconds", type=float, default=5.0, help="time of a look at one mask [5]")
+    add("--seconds", type=seconds, default=5.0, help="time of a look at one mask [5]")
+    add_overwrite(parser, "the outputs of another run")
     return parser.parse_args(argv)
 
 
@@ -106,6 +107,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     for name in FILES:
         refuse_inputs(args.out / name, "--out", args.results, args.images, *args.labelled)
+    refuse_existing((args.out / name for name in FILES), args.overwrite, "folder", "--out")
     split = _read(args)
     score = choose_score(args.score_by, split.labelled, split.others)
     terms = Terms(args.share, args.mean_iou)
@@ -164,7 +166,7 @@ def describe(promise: Promise, score: str, terms: Terms, labelled: int, needed: 
     )
 
 
-def _table(promises: Mapping[str, Promise], score: str, seconds: float) -> str:
+def _table(promises: Mapping[str, Promise], score: str, time: float) -> str:
     """Returns a table of what each score accepts, the one that is used first."""
     rows = []
     for name in sorted(promises, key=lambda one: one != score):
@@ -175,12 +177,12 @@ def _table(promises: Mapping[str, Promise], score: str, seconds: float) -> str:
                 "-" if promise.cut is None else f"{promise.cut:.4f}",
                 f"{promise.accepted:,}",
                 f"{promise.left:,}",
-                str(timedelta(seconds=round(seconds * promise.left))),
+                str(timedelta(seconds=round(time * promise.left))),
                 percent(promise.share),
                 f"{promise.mean_iou:.3f}",
             ]
         )
-    left = f"at {seconds:g} s each"
+    left = f"at {time:g} s each"
     seen = ["% right in labelled images", "mean IoU"]
     return text_table(["score", "cut", "accepted", "left", left, *seen], rows)
 
@@ -191,7 +193,7 @@ def _read(args: argparse.Namespace) -> Split:
     file = AnnotationFile.read(args.images)
     file.warn_of_notes()
     images = file.coco()
-    split = Split(load_results(results, truth), truth, load_results(args.results, images), images)
+    split = Split(read_results(results, truth), truth, read_results(args.results, images), images)
     check_split(split)
     if args.rescorer is None:
         return split

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msrcnn_mm.coco.annotations import load_annotations
-from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.protocol import coco_protocol
@@ -23,6 +22,7 @@ from msrcnn_mm.report.write import write_report
 
 from .arguments import OneLineParser, add_inputs, number
 from .output_paths import writable_folder
+from .results import read_results
 
 TITLE = "Do the mask scores mean what they say?"
 
@@ -101,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.images is not None:
         check_file_names(coco, args.annotations, args.images)
     protocol = coco_protocol(coco, args.max_dets)
-    results = [load_results(path, coco) for path in paths]
+    results = [read_results(path, coco) for path in paths]
     for path, detections in zip(paths, results, strict=True):
         if not len(detections):
             raise UserError(f"{path} has no detections: there is nothing to report")

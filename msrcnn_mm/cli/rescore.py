@@ -22,7 +22,7 @@ from pathlib import Path
 
 from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.detections import SCORE_ENTRIES, Detections
-from msrcnn_mm.coco.results_file import load_results, write_results
+from msrcnn_mm.coco.results_file import write_results
 from msrcnn_mm.errors import UserError, warn
 from msrcnn_mm.evaluation.average_precision import curves
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
@@ -52,12 +52,12 @@ from msrcnn_mm.rescoring.rescorer_fit import (
     fit_rescorer,
     matched_by,
     targets_of,
-    warn_of_odd_results,
 )
 from msrcnn_mm.rescoring.trees.cross_fitting import MOST_DETECTIONS
 
 from .arguments import OneLineParser, add_inputs
-from .output_paths import refuse_inputs
+from .output_paths import add_overwrite, refuse_existing, refuse_inputs
+from .results import read_results
 from .view_arguments import add_views, load_views, warn_of_replaced
 
 FEW = 100
@@ -115,6 +115,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         command.add_argument(
             "--out", required=True, metavar="OUT.json", type=Path, help=f"{what} to write"
         )
+        add_overwrite(command, "OUT.json")
     for command in (attempt, fit, apply):
         command.add_argument(
             "--max-dets",
@@ -156,7 +157,7 @@ def _naming(results: Path) -> Iterator[None]:
 def attempt(args: argparse.Namespace) -> None:
     """Prints AP by the scores that there are and by re-scorers that did not see the image."""
     coco = load_annotations(args.annotations)
-    detections = load_results(args.results, coco)
+    detections = read_results(args.results, coco)
     protocol = coco_protocol(coco, args.max_dets)
     views = load_views(args)
     with _naming(args.results):
@@ -167,7 +168,6 @@ def attempt(args: argparse.Namespace) -> None:
             warn_of_duplicates(detections, str(args.results))
         overlaps = find_overlaps(coco, detections, protocol)
         targets = targets_of(overlaps, detections, protocol)
-        warn_of_odd_results(coco, detections, targets)
         if args.method == TREES:
             check_enough(coco, detections, targets)
             _attempt_trees(overlaps, detections, targets, protocol)
@@ -209,8 +209,9 @@ def _attempt_trees(
 def fit(args: argparse.Namespace) -> None:
     """Fits a re-scorer and writes it."""
     refuse_inputs(args.out, "--out", args.results, args.annotations, *args.flipped, *args.scaled)
+    refuse_existing([args.out], args.overwrite, "file", "--out")
     coco = load_annotations(args.annotations)
-    detections = load_results(args.results, coco)
+    detections = read_results(args.results, coco)
     views = load_views(args)
     protocol = coco_protocol(coco, args.max_dets)
     with _naming(args.results):
@@ -240,9 +241,10 @@ def apply(args: argparse.Namespace) -> None:
     """Writes the results with re-scored scores, and evaluates them where there are annotations."""
     inputs = [path for path in (args.results, args.annotations, args.rescorer) if path]
     refuse_inputs(args.out, "--out", *inputs, *args.flipped, *args.scaled)
+    refuse_existing([args.out], args.overwrite, "file", "--out")
     coco = args.annotations and load_annotations(args.annotations)
     rescorer = read_rescorer(args.rescorer)
-    detections = load_results(args.results, coco)
+    detections = read_results(args.results, coco)
     views = load_views(args)
     if coco:
         with _naming(args.annotations):

@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 
 from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.errors import UserError, warn
 from msrcnn_mm.rescoring.features.agreement import kinds_in
 from msrcnn_mm.rescoring.features.views import View
 
 from .arguments import split_pair
+from .results import read_results
 
 
 def add_views(parser: argparse.ArgumentParser) -> None:
@@ -58,8 +58,8 @@ def load_views(args: argparse.Namespace) -> list[View]:
     twice = [one for index, one in enumerate(swapped) if one in swapped[:index]]
     if twice:
         raise UserError(f"--swap: category {twice[0]} is given twice: pair each with one other")
-    views = [View(str(path), load_results(path), True, dict(args.swap)) for path in args.flipped]
-    return views + [View(str(path), load_results(path)) for path in args.scaled]
+    views = [View(str(path), read_results(path), True, dict(args.swap)) for path in args.flipped]
+    return views + [View(str(path), read_results(path)) for path in args.scaled]
 
 
 def warn_of_replaced(args: argparse.Namespace, detections: Detections) -> None:

@@ -115,13 +115,16 @@ def _touched(
         size = size.clamp(min=1)
     size = size / bins
     counts = torch.full_like(size, sampling_ratio)
+    most = sampling_ratio
     if sampling_ratio <= 0:
         counts = size.ceil().clamp(min=0)
-    bin_ = torch.arange(bins, dtype=ends.dtype)
-    sample = torch.arange(max(1, int(counts.max())), dtype=ends.dtype)
-    starts = low + bin_ * size
-    at = starts[..., None] + ((sample + 0.5) * size / counts.clamp(min=1))[:, None]
-    counted = (sample < counts)[:, None] & (at >= -1) & (at <= length)
+        most = int(counts.max().clamp(1, 2 * length + 5))  # on the map: steps are longer than 1/2
+    starts = low + torch.arange(bins, dtype=ends.dtype) * size
+    steps = (size / counts.clamp(min=1)).clamp(min=0.5)
+    before = ((-1 - starts) / steps - 1).floor().clamp(min=0)  # samples left of the map
+    sample = before[..., None] + torch.arange(most, dtype=ends.dtype)
+    at = starts[..., None] + (sample + 0.5) * size[..., None] / counts[..., None].clamp(min=1)
+    counted = (sample < counts[..., None]) & (at >= -1) & (at <= length)
     at = torch.where(counted, at, at[..., :1]).clamp(0, length - 1)
     first = at.amin(dim=-1).floor()
     span = int((at.amax(dim=-1) - first).max()) + 2

@@ -38,8 +38,6 @@ from .rescorer import FEWEST_IMAGES, Rescorer
 from .trees.cross_fitting import FOLDS, cross_fit, image_turns
 from .trees.tree_score import TreeScore
 
-_FEW_FOUND = 0.05  # share of instances below which results hardly belong to the annotations
-
 
 @dataclass(frozen=True)
 class Targets:
@@ -104,26 +102,6 @@ def check_enough(coco: COCO, detections: Detections, targets: Targets) -> None:
         )
 
 
-def warn_of_odd_results(coco: COCO, detections: Detections, targets: Targets) -> None:
-    """Warns of results that find few of the instances, or that list a detection twice."""
-    masks = [rle["counts"] for rle in detections.masks or ()]
-    ids = detections.image_ids, detections.category_ids
-    distinct = len(set(zip(*ids, detections.class_scores.tolist(), masks, strict=True)))
-    if distinct < len(detections):
-        warn(
-            f"{len(detections) - distinct:,} of {len(detections):,} detections are the same as"
-            " another one and count as duplicates: give each once"
-        )
-    found = int((np.nan_to_num(targets.correct) > 0).sum())
-    instances = coco.loadAnns(coco.getAnnIds(imgIds=sorted(coco.imgs), iscrowd=False))
-    most = min(len(instances), len(detections))
-    if found < _FEW_FOUND * most:
-        warn(
-            f"only {found:,} of {len(instances):,} instances are found at IoU 0.5 by"
-            f" {len(detections):,} detections: check that results and annotations belong together"
-        )
-
-
 def fit_rescorer(
     detections: Detections,
     coco: COCO,
@@ -138,8 +116,8 @@ def fit_rescorer(
 
     The curves of expected IoU and precision are fitted to the scores; those of trees are by trees
     that did not see the image. The other methods' score is an expected IoU itself.
-    Warns of what is odd in the results, of classes without a detection to fit to, whose detections
-    are scored as those of the other classes, and of classes without an instance.
+    Warns of classes without a detection to fit to, whose detections are scored as those of the
+    other classes, and of classes without an instance.
 
     Args:
         detections: D detections with masks.
@@ -160,7 +138,6 @@ def fit_rescorer(
     protocol = protocol or coco_protocol(coco)
     overlaps = find_overlaps(coco, detections, protocol)
     targets = targets_of(overlaps, detections, protocol)
-    warn_of_odd_results(coco, detections, targets)
     fitted: Method
     if method == TREES:
         check_enough(coco, detections, targets)

@@ -57,6 +57,12 @@ class OnnxDetector:
         if self.rescorer is not None:
             self.scores.append(RESCORED_SCORE)
             try:
+                if self.rescorer.method.views:
+                    raise UserError(
+                        "the re-scorer was fitted with views, which an exported model does not"
+                        " compare: fit one on results without views, as predict writes them with"
+                        " this model"
+                    )
                 self.rescorer.check_model(self.settings.classes)
                 self.rescorer.check_threshold(self.settings.score_threshold)
                 self.rescorer.score(self._example())

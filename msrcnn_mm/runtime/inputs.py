@@ -3,7 +3,7 @@
 import glob
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -67,8 +67,8 @@ class Source(Protocol):
     def fingerprint(self) -> str:
         """Returns a text that is another one for other images."""
 
-    def read(self, reader: Reader, start: int) -> Iterator[Image]:
-        """Reads the images from number ``start`` on, counted from 0."""
+    def read(self, reader: Reader, done: Container[int] = ()) -> Iterator[tuple[int, Image]]:
+        """Reads the images but those of some numbers, counted from 1; yields number and image."""
 
 
 class ImageFiles:
@@ -94,13 +94,15 @@ class ImageFiles:
         ]
         return text_hash(json.dumps(sizes))
 
-    def read(self, reader: Reader, start: int) -> Iterator[Image]:
-        """Reads the images from number ``start`` on."""
-        for name, file in zip(self.names[start:], self.files[start:], strict=True):
+    def read(self, reader: Reader, done: Container[int] = ()) -> Iterator[tuple[int, Image]]:
+        """Reads the images but those of some numbers."""
+        for number, (name, file) in enumerate(zip(self.names, self.files, strict=True), 1):
+            if number in done:
+                continue
             if Path(file).is_file():
-                yield reader.read(name, file)
+                yield number, reader.read(name, file)
             else:
-                yield Image(name, None, f"there is no file {file}")
+                yield number, Image(name, None, f"there is no file {file}")
 
 
 class Video:
@@ -126,21 +128,24 @@ class Video:
         """Returns a hash of the file's name and size."""
         return text_hash(json.dumps([self.path.name, self.path.stat().st_size]))
 
-    def read(self, reader: Reader, start: int) -> Iterator[Image]:
-        """Reads the frames from number ``start`` on; warns if the video ends before its end."""
+    def read(self, reader: Reader, done: Container[int] = ()) -> Iterator[tuple[int, Image]]:
+        """Reads the frames but those of some numbers; warns if the video ends before its end."""
         capture = self._open()
         number = 0
         try:
             while capture.grab():  # seeking is not exact in many formats
                 number += 1
-                if number <= start:
+                if number in done:
                     continue
                 is_read, pixels = capture.retrieve()
                 name = f"{self.path.name}/{number:06}.jpg"
                 if is_read:
-                    yield reader.check(Image(name, pixels))
+                    yield number, reader.check(Image(name, pixels))
                 else:
-                    yield Image(name, None, f"frame {number} of {self.path} cannot be decoded")
+                    yield (
+                        number,
+                        Image(name, None, f"frame {number} of {self.path} cannot be decoded"),
+                    )
         finally:
             capture.release()
         if number < self._frames:

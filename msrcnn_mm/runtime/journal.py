@@ -3,63 +3,110 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterator, KeysView, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, BinaryIO
 
-from msrcnn_mm.errors import UserError
+import msgspec
+
+from msrcnn_mm.errors import UserError, warn
+
+if sys.platform != "win32":
+    import fcntl
 
 Record = dict[str, Any]
 """A finished image: ``id``, ``file_name`` and either ``width``, ``height``, ``notes`` and
 ``detections``, rows of a results file, or ``skipped``, the reason."""
 
 
-class Journal:
-    """A file to which each finished image is appended as a line of JSON.
+class _Line(msgspec.Struct):
+    """The types of a record."""
 
-    Its first line holds the settings of the run. A line that a kill cut off is dropped.
+    id: int
+    file_name: str
+    skipped: str | None = None
+    width: int = 0
+    height: int = 0
+    notes: list[str] | None = None
+    detections: list[dict[str, Any]] | None = None
+
+
+class Journal:
+    """A file to which each finished image is appended as a line of JSON; one process has it open.
+
+    Its first line holds the settings of the run. A line that a kill cut off is dropped; of others
+    that cannot be read a warning has the number, and their images are not finished. Of several
+    lines of an image the first counts. The file is locked until it is closed, which a kill does
+    too; Windows and some network drives have no such lock.
+
+    It is a context manager, which closes the file and removes it where no image is finished.
 
     Args:
-        path: The file. It is made with the first images.
+        path: The file.
         settings: All on which predictions and pictures depend, by the name for messages.
         overwrite: Whether to start anew where the file exists.
 
     Attributes:
         path: As given.
-        done: The number of finished images.
+        is_new: Whether there was no file, or one of no run, or it is overwritten.
 
     Raises:
-        UserError: The file exists and is another run's or cannot be read.
+        UserError: Another process has the file open, or the file is another run's or cannot be read
+            or made.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any], overwrite: bool = False) -> None:
         self.path = path
-        self._header = json.dumps({"settings": settings}) + "\n"
-        self.done = 0
-        if overwrite:
-            path.unlink(missing_ok=True)
-        if path.exists():
+        self.is_new = False
+        self._header = (json.dumps({"settings": settings}) + "\n").encode()
+        self._places: dict[int, int] = {}
+        self._file = _locked(path)
+        try:
+            if overwrite:
+                self._file.truncate(0)
             self._continue(settings)
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def done(self) -> KeysView[int]:
+        """The ids of the finished images."""
+        return self._places.keys()
 
     def _continue(self, settings: Mapping[str, Any]) -> None:
+        unread = 0
         try:
-            with self.path.open("rb+") as file:
-                first = file.readline()
-                if not first.endswith(b"\n"):  # killed as it began
-                    file.truncate(0)
-                    return
-                self._compare(json.loads(first)["settings"], settings)
-                end = file.tell()
-                for line in file:
-                    if line.endswith(b"\n"):
-                        end += len(line)
-                        self.done += 1
-                file.truncate(end)
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            self._file.seek(0)
+            first = self._file.readline()
+            if not first.endswith(b"\n"):  # new, or killed as it began
+                self.is_new = True
+                self._file.truncate(0)
+                return
+            self._compare(json.loads(first)["settings"], settings)
+            end = self._file.tell()
+            for line in self._file:
+                if not line.endswith(b"\n"):
+                    break
+                number = _id_of(line)
+                if number is None:
+                    unread += 1
+                else:
+                    self._places.setdefault(number, end)
+                end += len(line)
+            self._file.truncate(end)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise UserError(
                 f"{self.path}: cannot be read as the images of an unfinished run: start anew with"
                 " --overwrite"
             ) from error
+        if unread:
+            warn(
+                f"{self.path}: lines that cannot be read: {unread}; they are left out, and their"
+                " images predicted again"
+            )
 
     def _compare(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
@@ -71,35 +118,91 @@ class Journal:
             )
 
     def append(self, records: Sequence[Record]) -> None:
-        """Appends finished images, in the order of the inputs.
+        """Appends finished images.
 
         Raises:
             UserError: The file cannot be written.
         """
+        places = {}
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                if not file.tell():
-                    file.write(self._header)
-                file.writelines(json.dumps(record) + "\n" for record in records)
-                file.flush()
-                os.fsync(file.fileno())
+            if not self._file.seek(0, os.SEEK_END):
+                self._file.write(self._header)
+            for record in records:
+                places[record["id"]] = self._file.tell()
+                self._file.write((json.dumps(record) + "\n").encode())
+            self._file.flush()
+            os.fsync(self._file.fileno())
         except OSError as error:
             raise UserError(f"cannot write {self.path}: {error.strerror}") from error
-        self.done += len(records)
+        self._places |= places
 
     def __iter__(self) -> Iterator[Record]:
-        """Yields the finished images."""
-        if not self.done:
-            return
-        with self.path.open(encoding="utf-8") as file:
-            next(file)
-            for line in file:
-                yield json.loads(line)
+        """Yields the finished images in the order of their ids."""
+        for number in sorted(self._places):
+            self._file.seek(self._places[number])
+            yield json.loads(self._file.readline())
+
+    def __enter__(self) -> "Journal":
+        """Returns itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Closes the file, and removes one that has no finished image."""
+        if not self._file.closed and not self._places:
+            self.remove()
+        self._file.close()
 
     def remove(self) -> None:
-        """Removes the file."""
+        """Removes the file, and closes it."""
         self.path.unlink(missing_ok=True)
+        self._file.close()
+
+
+def _locked(path: Path) -> BinaryIO:
+    """Opens a file, which is made where it is none, and locks it until it is closed.
+
+    Raises:
+        UserError: Another process has locked it, or it cannot be opened.
+    """
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+b")
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror}") from error
+        if sys.platform == "win32":
+            return file
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.close()
+            raise UserError(
+                f"{path}: another process is predicting into this folder: wait for its end, or name"
+                " another folder by --out"
+            ) from error
+        except OSError:  # a file system without locks
+            return file
+        try:
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except FileNotFoundError:
+            pass
+        file.close()  # the other process has removed it since it was opened
+
+
+def _id_of(line: bytes) -> int | None:
+    """Returns the id of a line's record; None where the line is no record."""
+    try:
+        found = msgspec.convert(json.loads(line), _Line)
+    except ValueError:
+        return None
+    predicted = found.width and found.height and None not in (found.notes, found.detections)
+    return found.id if predicted or found.skipped is not None else None
 
 
 def file_hash(path: str) -> str:

@@ -56,16 +56,32 @@ class Outputs(NamedTuple):
         names = {"images": "images.json", "polygons": "polygons.json", "csv": "counts.csv"}
         return {"results": self.results, **{key: self.folder / n for key, n in names.items()}}
 
-    def refuse_to_overwrite(self) -> None:
-        """Checks that no output of another run is there, unless that run is unfinished.
+    def check(self, overwrite: bool = False) -> None:
+        """Checks that nothing is in the way of the outputs.
+
+        Args:
+            overwrite: Whether to replace those of another run; those of one that is unfinished are
+                always allowed.
 
         Raises:
-            UserError: One is.
+            UserError: There is an output of another run, or a folder in place of a file or the
+                reverse.
         """
-        if self.journal.exists():
+        files = [*self.files().values()]
+        has_pictures = self.draw and self.pictures.exists()
+        blocked = [path for path in (self.journal, *files) if path.is_dir()]
+        blocked += [self.pictures] if has_pictures and not self.pictures.is_dir() else []
+        if blocked:
+            kinds = "a file", "a folder"
+            there, needed = kinds if blocked[0] == self.pictures else kinds[::-1]
+            raise UserError(
+                f"{blocked[0]}: is {there}, and {needed} is to be written there: remove it, or name"
+                " another folder by --out"
+            )
+        if overwrite or (self.journal.exists() and self.journal.stat().st_size):
             return
-        found = [path for path in self.files().values() if path.exists()]
-        if self.draw and self.pictures.is_dir() and any(self.pictures.iterdir()):
+        found = [path for path in files if path.exists()]
+        if has_pictures and any(self.pictures.iterdir()):
             found.append(self.pictures)
         if found:
             raise UserError(f"{found[0]}: exists: name another folder by --out, or add --overwrite")

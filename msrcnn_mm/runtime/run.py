@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -20,23 +21,27 @@ from .outputs import Outputs, Summary, write_outputs
 _LOGGED = 30  # seconds between two lines of progress in a file
 
 
-def begin(outputs: Outputs, settings: Mapping[str, Any], overwrite: bool) -> Journal:
-    """Returns the finished images of an unfinished run of the same settings, or none.
+@contextmanager
+def begin(
+    outputs: Outputs, settings: Mapping[str, Any], overwrite: bool = False
+) -> Iterator[Journal]:
+    """Opens the finished images of an unfinished run of the same settings, or none.
 
     Args:
-        outputs: The files to write, which :meth:`.Outputs.refuse_to_overwrite` allows.
+        outputs: The files to write.
         settings: All on which predictions and pictures depend, by the name for messages.
         overwrite: Whether to replace the outputs of another run, finished or not.
 
     Raises:
-        UserError: An unfinished run has other settings, or its file cannot be read.
+        UserError: See :class:`.journal.Journal` and :meth:`.Outputs.check`.
     """
-    journal = Journal(outputs.journal, settings, overwrite)
-    if overwrite:
-        outputs.remove()
-    if journal.done:
-        print(f"{journal.done} images of an unfinished run are not predicted again")
-    return journal
+    with Journal(outputs.journal, settings, overwrite) as journal:
+        if journal.is_new:  # another run may have ended since the start of this one
+            outputs.check(overwrite)
+            outputs.remove()
+        if journal.done:
+            print(f"{len(journal.done)} images of an unfinished run are not predicted again")
+        yield journal
 
 
 def record_of(image: Image, number: int, detections: Detections | None) -> Record:
@@ -58,7 +63,7 @@ def record_of(image: Image, number: int, detections: Detections | None) -> Recor
 def predict_images(
     source: Source,
     reader: Reader,
-    predict: Callable[[Sequence[Image], int], list[Record]],
+    predict: Callable[[Sequence[Image], Sequence[int]], list[Record]],
     batch_size: int,
     journal: Journal,
 ) -> None:
@@ -67,32 +72,32 @@ def predict_images(
     Args:
         source: The images.
         reader: Reads them.
-        predict: Returns a record of each of some images, the first of which has the given id.
+        predict: Returns a record of each of some images, which have the given ids.
         batch_size: Images that are predicted at once.
         journal: The finished images, to which the others are added.
 
     Raises:
         UserError: The file of finished images cannot be written, or what ``predict`` raises.
     """
-    images: Iterator[Image] = source.read(reader, journal.done)
+    images = source.read(reader, journal.done)
     progress = tqdm(
         desc="predict",
         unit="image",
         total=len(source) or None,
-        initial=journal.done,
+        initial=len(journal.done),
         mininterval=0.1 if sys.stderr.isatty() else _LOGGED,
     )
     try:
         with progress:
             while batch := [*islice(images, batch_size)]:
-                records = predict(batch, journal.done + 1)
+                records = predict([image for _, image in batch], [number for number, _ in batch])
                 progress.update(len(batch))
                 journal.append(records)
                 for record in records:
                     if "skipped" in record:
                         warn(f"{record['skipped']}: skipped")
     except KeyboardInterrupt:
-        print(f"{journal.path} keeps {journal.done} images: the same command goes on")
+        print(f"{journal.path} keeps {len(journal.done)} images: the same command goes on")
         raise
 
 

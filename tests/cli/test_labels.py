@@ -59,6 +59,10 @@ def test_suspects_are_written_and_drawn(capsys: pytest.CaptureFixture[str]) -> N
     said = capsys.readouterr()
     assert "missed object" in said.out and "out: labels.json, labels.html" in said.out
     assert "found.json has masks of 11 of 12 images: the labels of" in said.err
+    Path("images", "0.png").unlink()  # of the first suspect
+    with pytest.raises(UserError, match=r"0\.png"):
+        labels.main(["found.json", "gt.json", "new", "--images", "images"])
+    assert not Path("new", "labels.json").exists()
     for name in ("labels.json", "labels.html"):
         with pytest.raises(UserError, match=rf"^out/{name}: exists: name another OUT_FOLDER, or"):
             labels.main(["found.json", "gt.json", "out"])

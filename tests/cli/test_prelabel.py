@@ -1,6 +1,7 @@
 """Tests the command prelabel on files: what it writes, says and refuses."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
+def _inside(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes a copy of the folder the current one."""
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path, dirs_exist_ok=True))
 
 
 def read(name: str) -> Any:
@@ -91,6 +93,10 @@ def test_accepted_and_left_masks_are_written(capsys: pytest.CaptureFixture[str])
     assert Path("out/promise.png").read_bytes().startswith(b"\x89PNG")
     said = capsys.readouterr().out
     assert "class score (used)" in said and "with 95% confidence at least 70% are of" in said
+    with pytest.raises(UserError, match=r"^--out out/accepted\.json: exists: name another folder"):
+        prelabel.main(words())
+    prelabel.main(words("--overwrite"))
+    assert read("out/promise.json")["promised"]["share"] == 0.95
 
 
 def test_too_few_images_promise_nothing_and_say_how_many_are_needed(
@@ -109,7 +115,11 @@ def test_a_rescorer_of_other_images_is_applied() -> None:
     prelabel.main(words("--share", "0.7", "--rescorer", "r.json"))
     assert read("out/promise.json")["score"] == "rescored_score"
     with pytest.raises(UserError, match=r"fitted on 40 of the 40 labelled images, fit/\d+\.png"):
-        prelabel.main(words("--rescorer", "r.json", labelled="fit"))
+        prelabel.main(words("--rescorer", "r.json", "--overwrite", labelled="fit"))
+    with pytest.raises(UserError, match="fitted on 40 of the 40 images to label and is too good"):
+        prelabel.main(
+            ["fit.json", "fit_gt.json", *words("--rescorer", "r.json", "--overwrite")[2:]]
+        )
 
 
 def changed(name: str, change: Any) -> str:
@@ -154,6 +164,8 @@ def test_inputs_that_do_not_fit_are_refused(file: str, change: Any, message: str
         (["--share", "95"], r"--share: must be a number in \[0, 1\], not 95"),
         (["--score-thr", "-0.1"], r"--score-thr: must be a number in \[0, 1\], not -0.1"),
         (["--mean-iou", "x"], "--mean-iou: must be a number"),
+        (["--seconds", "-1"], "--seconds: must be a number >= 0, not -1"),
+        (["--seconds", "inf"], "--seconds: must be a number >= 0, not inf"),
         (["--score-by", "consensus"], "not all masks have a consensus"),
     ],
 )

@@ -1,6 +1,7 @@
 """Tests the commands agree and rescore on files."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
+def _inside(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes a copy of the folder the current one."""
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path, dirs_exist_ok=True))
 
 
 def flipped(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -89,6 +91,11 @@ def test_fit_and_apply(capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--rescorer", "r.json", "--out", "new.json", "--flipped", "other_f.json"]
     rescore.main(["apply", "old.json", *options])
     assert read("new.json") == written
+    for line in (["apply", "old.json", *options], ["fit", "fit.json", "fit_gt.json", *options[2:]]):
+        with pytest.raises(UserError, match=r"^--out new\.json: exists: name another file, or add"):
+            rescore.main(line)
+    rescore.main(["apply", "other.json", *options, "--overwrite"])
+    assert read("new.json") == written
 
 
 def test_the_simplest_methods(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,13 +103,13 @@ def test_the_simplest_methods(capsys: pytest.CaptureFixture[str]) -> None:
     coco = load_annotations("other_gt.json")
     for score in ("maskness", "consensus"):
         views = ["--flipped", "fit_f.json"] if score == "consensus" else []
-        options = ["--method", "exponents", "--score", score, *views]
+        options = ["--method", "exponents", "--score", score, *views, "--overwrite"]
         rescore.main(["fit", "fit.json", "fit_gt.json", "--out", "e.json", *options])
         assert f"of the {score}, fitted on" in capsys.readouterr().out
         assert read("e.json")["score"] == score
         views = ["--flipped", "other_f.json"] if score == "consensus" else []
         line = ["apply", "other.json", "other_gt.json", "--rescorer", "e.json", "--out", "o.json"]
-        rescore.main([*line, *views])
+        rescore.main([*line, *views, "--overwrite"])
         table = score_table(evaluate_scores(coco, load_results("o.json", coco)))
         assert "rescored score" in table and table in capsys.readouterr().out
     for results in ("fit.json", "few.json"):  # fit takes few images too
@@ -114,7 +121,7 @@ def test_the_simplest_methods(capsys: pytest.CaptureFixture[str]) -> None:
 def test_fit_says_that_trees_take_some_of_many_detections(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = ["fit", "fit.json", "fit_gt.json", "--out", "m.json"]
+    command = ["fit", "fit.json", "fit_gt.json", "--out", "m.json", "--overwrite"]
     for module in (rescore, cross_fitting):
         monkeypatch.setattr(module, "MOST_DETECTIONS", 20)
     for options, says in (([], True), (["--method", "isotonic"], False)):
@@ -157,7 +164,7 @@ def test_only_images_with_results_count_as_fitted_on() -> None:
         rows = [row for row in FIT[1] if row["image_id"] % 2 == part]
         Path(f"half{part}.json").write_text(json.dumps(rows))
     rescore.main(["fit", "half0.json", "fit_gt.json", "--out", "half_r.json"])
-    rest = ["fit_gt.json", "--rescorer", "half_r.json", "--out", "half_out.json"]
+    rest = ["fit_gt.json", "--rescorer", "half_r.json", "--out", "half_out.json", "--overwrite"]
     rescore.main(["apply", "half1.json", *rest])
     assert len(read("half_out.json")) == len(read("half1.json"))
     for results, count in (("half0.json", "12 of the 12"), ("fit.json", "12 of the 26")):

@@ -176,21 +176,6 @@ def test_what_cannot_be_fitted_to() -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_annotations_of_other_images_are_noticed(capsys: pytest.CaptureFixture[str]) -> None:
-    coco, detections = scene(0)
-    fit_rescorer(detections, coco, "gt.json")
-    assert "belong together" not in capsys.readouterr().err
-    found_one = int(np.flatnonzero(found_targets(coco, detections).correct > 0)[0])
-    rows = scene(77)[1].to_rows()[::4] + detections.take([found_one]).to_rows()
-    mostly_others = Detections.from_rows(rows)
-    found = int(np.nansum(found_targets(coco, mostly_others).correct))
-    instances = len(coco.getAnnIds(iscrowd=False))
-    assert 0 < found < instances / 20
-    fit_rescorer(mostly_others, coco, "gt.json")
-    warning = capsys.readouterr().err
-    assert f"only {found} of {instances} instances are found at IoU 0.5" in warning
-
-
 def test_categories_of_other_names_are_refused(fitted: Rescorer) -> None:
     coco, _ = scene(1)
     fitted.refuse_other_names(coco)
@@ -244,10 +229,6 @@ def test_a_class_missing_from_the_fit_is_named(capsys: pytest.CaptureFixture[str
     fit_rescorer(detections, bare, "gt.json", method="isotonic")
     warning = capsys.readouterr().err
     assert f"1 of {len(coco.cats)} classes have detections and no instance ({name}): all" in warning
-    assert "are the same as" not in warning
-    fit_rescorer(Detections.concatenate([detections] * 2), coco, "gt.json", method="isotonic")
-    many = len(detections)
-    assert f"{many} of {2 * many} detections are the same as another" in capsys.readouterr().err
 
 
 def test_files_of_before(fitted: Rescorer, tmp_path: Path) -> None:

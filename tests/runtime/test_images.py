@@ -75,7 +75,7 @@ def test_images_as_they_come(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "text.jpg").write_text("no image")
     source = find_images(str(tmp_path), tmp_path / "out")
-    found = {image.name: image for image in source.read(ImageReader(), 0)}
+    found = {image.name: image for _, image in source.read(ImageReader())}
     assert [*found] == ["deep.png", "empty.jpg", "grey.png", "moving.gif", "sub/a.PNG", "text.jpg"]
     assert (found["sub/a.PNG"].pixels == pixels).all()
     assert found["grey.png"].pixels.shape == (4, 6, 3)
@@ -95,9 +95,9 @@ def test_frames_of_a_video(tmp_path: Path) -> None:
     for shade in (0, 100, 200):
         writer.write(np.full((24, 32, 3), shade, np.uint8))
     writer.release()
-    found = [*find_images(str(path), tmp_path / "out").read(ImageReader(), 1)]
-    assert [image.name for image in found] == ["film.avi/000002.jpg", "film.avi/000003.jpg"]
-    assert abs(int(found[1].pixels[0, 0, 0]) - 200) < 5
+    found = [*find_images(str(path), tmp_path / "out").read(ImageReader(), {1})]
+    assert [image.name for _, image in found] == ["film.avi/000002.jpg", "film.avi/000003.jpg"]
+    assert abs(int(found[1][1].pixels[0, 0, 0]) - 200) < 5
 
 
 def test_what_cannot_be_prepared_is_one_line() -> None:

@@ -1,5 +1,6 @@
 """Images of folders, patterns, lists and videos, as they come."""
 
+from collections.abc import Container
 from pathlib import Path
 
 import cv2
@@ -29,8 +30,8 @@ def put(path: Path, shade: int = 9) -> Path:
     return path
 
 
-def read(source: Source, loader: Loader, start: int = 0) -> list[Image]:
-    return list(source.read(PipelineReader(loader), start))
+def read(source: Source, loader: Loader, done: Container[int] = ()) -> list[Image]:
+    return [image for _, image in source.read(PipelineReader(loader), done)]
 
 
 def names(text: object, pictures: Path = Path("nowhere")) -> list[str]:
@@ -47,7 +48,7 @@ def test_a_folder_with_its_subfolders(
     assert capsys.readouterr().err == (
         f"warning: {tmp_path}: 1 files are no images by their names (.md) and are left out\n"
     )
-    found = read(source, loader, 1)
+    found = read(source, loader, {1})
     assert [image.name for image in found] == ["cam1/a.JPG", "cam2/a.jpg"] and len(source) == 3
     before = source.fingerprint()
     (tmp_path / "b.png").write_bytes(b"")
@@ -152,7 +153,7 @@ def test_frames_of_a_video(tmp_path: Path, loader: Loader, capsys: pytest.Captur
     writer.release()
     source = find_images(path, tmp_path / "out")
     assert len(source) == 10
-    found = read(source, loader, 7)
+    found = read(source, loader, range(1, 8))
     assert [image.name for image in found] == [f"v.avi/{n:06}.jpg" for n in (8, 9, 10)]
     assert [int(i.pixels.mean().round()) for i in found] == pytest.approx([155, 170, 185], abs=3)
     assert capsys.readouterr().err == ""

@@ -24,6 +24,9 @@ _OF_SEVERAL_SIZES = {
     "OHEMloss_by_feat_single": "to match target batch_size",
 }
 
+# the text of an OSError, also inside the message of a worker that raised it
+_LOST = re.compile(r"\[Errno \d+\] ([^:]+): '([^']+)'")
+
 # in what torch makes of an exception of a data loader's process: its message behind its traceback
 _FROM_WORKER = "in DataLoader worker process"
 
@@ -106,6 +109,12 @@ def _at_any_time(error: Exception, text: str) -> str | None:
         )
     if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT):
         return f"no space left on the disk of the work folder: {text}"
+    lost = _LOST.search(text)
+    if isinstance(error, OSError) and lost:
+        return (
+            f"{lost[2]}: {lost[1]}: bring the file or its disk back; a training goes on with "
+            "--resume"
+        )
     return None
 
 

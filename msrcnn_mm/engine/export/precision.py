@@ -15,6 +15,7 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
+from msrcnn_mm.errors import UserError, warn
 from msrcnn_mm.runtime.images import prepare, read_image
 from msrcnn_mm.runtime.model_file import ModelSettings
 
@@ -78,6 +79,29 @@ def in_int8(
             nodes_to_exclude=_last_layers(model.graph),
         )
         return onnx.load(target)
+
+
+def usable_images(images: Sequence[str | Path], settings: ModelSettings) -> list[str | Path]:
+    """Returns the images that the model takes; warns of each other.
+
+    Args:
+        images: Images on which int8 measures ranges.
+        settings: Those of the model.
+
+    Raises:
+        UserError: It takes none of them.
+    """
+    usable = []
+    for path in images:
+        try:
+            prepare(read_image(path), settings)
+        except UserError as error:
+            warn(f"{path} is left out: {error}")
+        else:
+            usable.append(path)
+    if not usable:
+        raise UserError(f"none of {len(images)} images can be used to measure ranges of values")
+    return usable
 
 
 class _Images(CalibrationDataReader):

@@ -27,7 +27,7 @@ from ..config.errors import StartedHook, config_mistakes_as_user_errors
 from ..predict.predictor import categories_of
 from .network import DetectorNetwork
 from .operators import TRANSLATIONS
-from .precision import in_fp16, in_int8
+from .precision import in_fp16, in_int8, usable_images
 from .supported import check_supported, resizing_of
 
 OPSET = 18
@@ -63,6 +63,7 @@ def export(
         UserError: The config or the checkpoint has a mistake, the detector is none that can be
             exported, or the file cannot be written.
     """
+    print(f"load {checkpoint}", flush=True)
     with config_mistakes_as_user_errors(name, options, StartedHook()):
         init_default_scope(config.get("default_scope") or "mmdet")
         check_thresholds(config.model)
@@ -90,10 +91,13 @@ def export(
         score_threshold=float(detector.test_cfg.rcnn.score_thr),
         most=int(detector.test_cfg.rcnn.max_per_img),
     )
+    images = usable_images(images, settings) if precision == "int8" else ()
+    print("translate the network into ONNX, which takes a minute or two", flush=True)
     model = to_onnx(detector, settings.divisor)
     if precision == "fp16":
         model = in_fp16(model)
     elif precision == "int8":
+        print(f"measure ranges of values on {len(images)} images for int8", flush=True)
         model = in_int8(model, settings, images)
     settings = replace(settings, precision=precision)
     write_model(with_settings(model, settings), out)

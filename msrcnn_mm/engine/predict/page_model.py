@@ -57,7 +57,7 @@ class PageModel:
             self._predictor = Predictor(config, checkpoint, device, choice, None)
             channels = self._predictor.loader.channels
             shape = (64, 64, channels.start if channels else 3)
-            self._predictor.predict([Image("a grey image", np.full(shape, 127, np.uint8))], 1)
+            self._predictor.predict([Image("a grey image", np.full(shape, 127, np.uint8))], [1])
         self.name = f"{Path(name).stem}, {Path(checkpoint).name}"
         self.categories: Sequence[Mapping[str, Any]] = self._predictor.categories
 
@@ -72,7 +72,7 @@ class PageModel:
             UserError: The image cannot be read, or the pipeline fails on it.
         """
         image = PipelineReader(self._predictor.loader).read(name, str(file))
-        (record,) = self._predictor.predict([image], 1)
+        (record,) = self._predictor.predict([image], [1])
         if image.pixels is None or "skipped" in record:
             raise UserError(record["skipped"].replace(str(file), name))
         notes = [NOTES[note] for note in image.notes]

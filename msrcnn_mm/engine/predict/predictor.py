@@ -111,12 +111,12 @@ class Predictor:
         self._visualizer = MaskScoreVisualizer(name="predict")
         self._visualizer.dataset_meta = self.inferencer.model.dataset_meta
 
-    def predict(self, images: Sequence[Image], first: int) -> list[Record]:
+    def predict(self, images: Sequence[Image], numbers: Sequence[int]) -> list[Record]:
         """Predicts images in batches of their tiles, and draws them.
 
         Args:
-            images: In the order of the inputs.
-            first: The id of the first.
+            images: The images.
+            numbers: The id of each.
 
         Returns:
             A record of each.
@@ -136,12 +136,12 @@ class Predictor:
             inputs = [(pixels, data) for _, pixels, data in batch]
             samples = self.inferencer.forward(self.inferencer.collate_fn(inputs)[1])
             for (place, _, _), sample in zip(batch, samples, strict=True):
-                parts[place].append(self._detections(sample, first + place))
+                parts[place].append(self._detections(sample, numbers[place]))
         return [
             record_of(image, number, None)
             if image.pixels is None
             else self._record(image, number, own)
-            for number, (image, own) in enumerate(zip(images, parts, strict=True), first)
+            for number, image, own in zip(numbers, images, parts, strict=True)
         ]
 
     def _crops(self, images: list[Image]) -> Iterator[tuple[int, Any, Any]]:

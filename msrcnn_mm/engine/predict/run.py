@@ -74,8 +74,7 @@ def predict(run: Run, source: Source, outputs: Outputs, overwrite: bool = False)
         UserError: The config, the checkpoint or all images have a mistake, an output is there
             already or cannot be written, or an unfinished run has other settings.
     """
-    if not overwrite:
-        outputs.refuse_to_overwrite()
+    outputs.check(overwrite)
     start = StartedHook()
     with config_mistakes_as_user_errors(run.name, run.options, start):
         init_default_scope(run.config.get("default_scope") or "mmdet")
@@ -88,17 +87,17 @@ def predict(run: Run, source: Source, outputs: Outputs, overwrite: bool = False)
         if isinstance(model, MultiView):
             model.swapped_labels()
         settings = run.settings(source, outputs, predictor.categories)
-        journal = begin(outputs, settings, overwrite)
-        reader = PipelineReader(predictor.loader)
 
-        def started(images: Sequence[Image], first: int) -> list[Record]:
-            records = predictor.predict(images, first)
-            start.started = True
-            return records
+    def started(images: Sequence[Image], numbers: Sequence[int]) -> list[Record]:
+        records = predictor.predict(images, numbers)
+        start.started = True
+        return records
 
-        predict_images(source, reader, started, run.batch_size, journal)
-    rescorer = predictor.inferencer.rescorer
-    summary = finish(outputs, journal, predictor.categories, run.choice, rescorer)
+    reader, rescorer = PipelineReader(predictor.loader), predictor.inferencer.rescorer
+    with begin(outputs, settings, overwrite) as journal:
+        with config_mistakes_as_user_errors(run.name, run.options, start):
+            predict_images(source, reader, started, run.batch_size, journal)
+        summary = finish(outputs, journal, predictor.categories, run.choice, rescorer)
     if isinstance(model, MultiView):
         warning = model.tally.swap_warning(model.dataset_meta["classes"])
         if warning is not None:

@@ -54,11 +54,18 @@ def check_split(split: Split) -> None:
 
 
 def check_rescorer(rescorer: Rescorer, split: Split) -> None:
-    """Checks that a re-scorer was fitted on other images than those that it is checked on.
+    """Checks that a re-scorer was fitted on other images than those that it scores.
 
     Raises:
-        UserError: One of the labelled images is among those that it was fitted on.
+        UserError: One of the labelled images or of the images to label is among those that it was
+            fitted on.
     """
+    known = set(rescorer.images) & set(result_fingerprints(split.others))
+    if known:
+        raise UserError(
+            f"the re-scorer was fitted on {len(known)} of the {len(split.images.imgs)} images to"
+            " label and is too good there: they have labels, so leave them out of the predictions"
+        )
     prints = annotation_fingerprints(split.truth, split.truth.imgs)
     common = set(rescorer.annotated) & prints.keys()
     many = len(common) or len(set(rescorer.images) & set(result_fingerprints(split.labelled)))

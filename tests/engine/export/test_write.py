@@ -166,6 +166,7 @@ def test_rescorers_that_do_not_fit_are_refused_at_the_start(
 ) -> None:
     command = import_module("msrcnn_mm.cli.predict_onnx").main
     low = replace(rescorer.detector, score_quantiles=[0.0001 * k for k in range(21)])
+    viewed = replace(rescorer, method=replace(rescorer.method, views=["mirrored"]))
     for name, other, says in (
         ("plain", rescorer, "the results lack mask_iou, which the re-scorer was fitted with: fit"),
         ("tiny", replace(rescorer, classes=["cat"]), "not fitted on the model's disk, box, star"),
@@ -174,6 +175,7 @@ def test_rescorers_that_do_not_fit_are_refused_at_the_start(
             replace(rescorer, detector=low),
             "no class scores up to 0.01, which 100% of",
         ),
+        ("tiny", viewed, "with views, which an exported model does not compare: fit one on"),
     ):
         other.write(tmp_path / "r.json")
         words = [str(root / "in"), str(root / f"{name}.onnx"), "--out", str(tmp_path / "out")]
@@ -248,6 +250,21 @@ def test_other_precisions(root: Path, tmp_path: Path) -> None:
         assert path.stat().st_size < 0.9 * (root / "tiny.onnx").stat().st_size
     kinds = {node.op_type for node in model.graph.node}
     assert "QuantizeLinear" in kinds and "QLinearConv" not in kinds
+
+
+def test_int8_leaves_out_images_that_the_model_does_not_take(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    usable = import_module("msrcnn_mm.engine.export.precision").usable_images
+    settings = OnnxDetector(root / "tiny.onnx").settings
+    images = [tmp_path / "broken.png", root / "in" / "1.png", tmp_path / "thin.png"]
+    images[0].write_text("")
+    cv2.imwrite(str(images[2]), np.zeros((1, 10000, 3), np.uint8))
+    assert usable(images, settings) == images[1:2]
+    broken, thin = capsys.readouterr().err.splitlines()
+    assert "broken.png is left out: the image" in broken and "thin.png is left out: an" in thin
+    with pytest.raises(UserError, match="none of 1 images can be used to measure ranges"):
+        usable(images[:1], settings)
 
 
 def test_the_file_has_standard_operators_alone(root: Path) -> None:

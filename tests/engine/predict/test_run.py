@@ -25,6 +25,7 @@ from msrcnn_mm.runtime.chosen import Choice
 from msrcnn_mm.runtime.inputs import Image, find_images
 from msrcnn_mm.runtime.journal import Record
 from msrcnn_mm.runtime.outputs import Outputs, Summary
+from msrcnn_mm.runtime.run import begin
 from tests.support import tiny
 from tests.support.coco_files import write_data_set
 from tests.support.small_runs import CLASSES, small_config
@@ -118,11 +119,11 @@ def test_a_killed_run_goes_on_where_it_was(
     seen: list[str] = []
     original = Predictor.predict
 
-    def spy(self: Predictor, images: Sequence[Image], first: int) -> list[Record]:
+    def spy(self: Predictor, images: Sequence[Image], numbers: Sequence[int]) -> list[Record]:
         if len(seen) == 4:
             raise KeyboardInterrupt
         seen.extend(image.name for image in images)
-        return original(self, images, first)
+        return original(self, images, numbers)
 
     monkeypatch.setattr(Predictor, "predict", spy)
     outputs = outputs_of(tmp_path)
@@ -148,6 +149,9 @@ def test_outputs_are_replaced_only_where_asked(root: Path, tmp_path: Path) -> No
     start(root, outputs_of(tmp_path, csv=True))
     with pytest.raises(UserError, match=r"results\.json: exists: name another folder"):
         start(root, outputs_of(tmp_path, polygons=True))
+    running, message = begin(outputs_of(tmp_path), {}, True), "another process is predicting into"
+    with running, pytest.raises(UserError, match=message):
+        start(root, outputs_of(tmp_path, polygons=True), overwrite=True)
     start(root, outputs_of(tmp_path, polygons=True), overwrite=True)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"pictures", "results.json", "images.json", "polygons.json"}

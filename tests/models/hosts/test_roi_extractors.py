@@ -22,7 +22,11 @@ def boxes(count: int) -> torch.Tensor:
     return torch.cat([torch.zeros(count, 1), corners, corners + sides], dim=1)
 
 
-COORDINATE = st.one_of(st.floats(-60, 200, width=32), st.integers(-8, 25).map(lambda k: 8.0 * k))
+COORDINATE = st.one_of(
+    st.floats(-60, 200, width=32),
+    st.integers(-8, 25).map(lambda k: 8.0 * k),
+    st.sampled_from([-5000.0, 3000.0]),
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -63,6 +67,12 @@ def test_many_boxes_are_pooled_in_parts(monkeypatch: pytest.MonkeyPatch) -> None
     whole = pooled_by_lookups(features, rois, 1 / 8, (7, 7), 0, True)
     monkeypatch.setattr("msrcnn_mm.models.roi_align._AT_ONCE", 5000)
     assert torch.equal(pooled_by_lookups(features, rois, 1 / 8, (7, 7), 0, True), whole)
+
+
+def test_a_box_of_any_size_takes_little_memory() -> None:
+    features = torch.randn(1, 4, 5, 5)
+    rois = torch.tensor([[0, -1e30, -1e30, 1e30, 1e30], [0, -1e9, 2, 1e9, 9]])
+    assert pooled_by_lookups(features, rois, 1, (7, 7), 0, True).isfinite().all()
 
 
 def test_no_boxes_and_boxes_that_are_no_numbers() -> None:
