@@ -67,8 +67,14 @@ def test_findings_are_printed_and_written(capsys: pytest.CaptureFixture[str]) ->
     assert train["left"] == {"near-duplicate": 1, "self-crossing polygon": 1}
     assert val["before_and_after"]["images"] == [3, 2]
     assert Path("train.json").read_bytes() == before
-    with pytest.raises(UserError, match=r"^--fix: fixed/train\.json exists: name another folder$"):
+    existing = r"^--fix fixed/train\.json: exists: name another folder, or add --overwrite$"
+    with pytest.raises(UserError, match=existing):
         check.main([*BOTH, "--fix", "fixed"])
+    check.main([*BOTH, "--fix", "fixed", "--json", "all.json", "--overwrite"])
+    assert read("all.json") == found
+    for option, name in (("--fix", "."), ("--out", "val.json")):
+        with pytest.raises(UserError, match="is read as well and would be lost"):
+            check.main([*BOTH, option, name, "--overwrite"])
 
 
 def test_names_are_escaped_on_the_page() -> None:
