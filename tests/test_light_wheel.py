@@ -81,6 +81,7 @@ def test_the_wheel_holds_all_configs(venv):
     ("command", "written"),
     [
         ("report results.json annotations.json report --images images", "report/report.html"),
+        ("check --annotations annotations.json --images images --out check.html", "check.html"),
         ("correlate results.json annotations.json correlation", "correlation/correlation.json"),
         ("draw results.json annotations.json images scores.png", "scores.png"),
         ("calibrate fit results.json annotations.json calibration.json", "calibration.json"),
@@ -98,6 +99,7 @@ def test_a_command(venv, files, command, written):
     ("command", "remedy"),
     [
         ("train config.py", "msrcnn_mm[mmdet]"),
+        ("check config.py", "msrcnn_mm[mmdet]"),
         ("demo-data data", "pip install opencv-python"),
         ("predict images model.onnx", "msrcnn_mm[onnx]"),
     ],

@@ -22,7 +22,7 @@ from msrcnn_mm.registration import require_mmdetection
 from msrcnn_mm.report.check_page import FindingExample, render_check
 
 from .arguments import OneLineParser
-from .output_paths import refuse_inputs, writable_folder
+from .output_paths import add_overwrite, refuse_existing, refuse_inputs, writable_folder
 
 FIXES = "fixes.json"
 _PICTURES = 12  # of a kind, on the page
@@ -62,6 +62,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=Path,
         help="write cleaned copies of the annotation files there, and fixes.json, what was done",
     )
+    add_overwrite(parser, "the outputs of another check")
     return parser.parse_args(argv)
 
 
@@ -74,11 +75,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     args = parse_args(argv)
     sets = _data_sets(args)
+    inputs = [args.config, *(one.annotations for one in sets)]
     for option in ("json", "out"):
         path = getattr(args, option)
         if path is not None:
-            refuse_inputs(path, f"--{option}", args.config, *(one.annotations for one in sets))
+            _check_output(path, f"--{option}", args.overwrite, inputs)
     copies = [] if args.fix is None else _copies(args.fix, sets)
+    for path in copies:
+        _check_output(path, "--fix", args.overwrite, inputs)
     found = inspect_data(sets)
     data = {str(one.data.annotations): one for one in found}
     findings = [finding for one in found for finding in one.findings]
@@ -114,6 +118,9 @@ def _data_sets(args: argparse.Namespace) -> list[DataSet]:
         from msrcnn_mm.engine.checks.data_sets import data_sets_of
 
         return data_sets_of(args.config)
+    twice = [str(one) for one, times in Counter(args.annotations).items() if times > 1]
+    if twice:
+        raise UserError(f"--annotations: {twice[0]} is named twice: name it once")
     if len(args.images) not in (0, 1, len(args.annotations)):
         raise UserError(
             f"--images: give one folder, or one for each of the {len(args.annotations)} annotation"
@@ -127,18 +134,24 @@ def _data_sets(args: argparse.Namespace) -> list[DataSet]:
     return [DataSet(*pair) for pair in zip(args.annotations, folders, strict=True)]
 
 
+def _check_output(
+    path: Path, option: str, overwrite: bool, inputs: Sequence[str | Path | None]
+) -> None:
+    """Checks that a file can be written, and replaces none that is read."""
+    refuse_inputs(path, option, *inputs)
+    writable_folder(path.parent, option)
+    if path.is_dir():
+        raise UserError(f"{option} {path}: is a folder; name a file")
+    refuse_existing([path], overwrite, "folder" if option == "--fix" else "file", option)
+
+
 def _copies(folder: Path, sets: Sequence[DataSet]) -> list[Path]:
-    """Returns the files that ``--fix`` writes, the list last; none of them exists."""
-    folder = writable_folder(folder, "--fix")
-    names = [one.annotations.name for one in sets]
-    twice = [name for name, times in Counter([*names, FIXES]).items() if times > 1]
+    """Returns the files that ``--fix`` writes, the list last."""
+    names = [*(one.annotations.name for one in sets), FIXES]
+    twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         raise UserError(f"--fix: two files are named {twice[0]}: check them one by one")
-    copies = [folder / name for name in (*names, FIXES)]
-    for path in copies:
-        if path.exists():
-            raise UserError(f"--fix: {path} exists: name another folder")
-    return copies
+    return [folder / name for name in names]
 
 
 def _about(one: Inspected) -> str:

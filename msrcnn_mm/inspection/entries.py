@@ -172,7 +172,7 @@ def _read_annotations(entries: Entries) -> None:
         if type(whole(copy["id"])) is int:
             numbers_of[whole(copy["id"])].append((number, image))
         if copy["iscrowd"]:
-            find(CROWD, name)
+            find(CROWD, f"{name} in {content['images'][image].get('file_name')}")
         used.add(found["category"])
         entries.annotations[image].append((number, copy))
     for identity, numbers in numbers_of.items():

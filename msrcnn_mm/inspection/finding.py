@@ -22,6 +22,7 @@ class Kind:
 MISSING_IMAGE = "missing image"
 OUTSIDE_FOLDER = "image outside the folder"
 UNREADABLE_IMAGE = "unreadable image"
+UNOPENED_IMAGE = "unopened image"
 OTHER_SIZE = "other size"
 ROTATED = "EXIF rotation"
 OTHER_MODE = "other mode"
@@ -46,7 +47,10 @@ KINDS = {
     OUTSIDE_FOLDER: Kind(
         "file_name leads out of the folder of images; the file is not opened", IMAGE_REMOVED
     ),
-    UNREADABLE_IMAGE: Kind("the file is truncated, damaged or no image", IMAGE_REMOVED),
+    UNREADABLE_IMAGE: Kind("the file is empty, truncated or damaged", IMAGE_REMOVED),
+    UNOPENED_IMAGE: Kind(
+        "Pillow does not know the file, or finds it too large; a loader may open it"
+    ),
     OTHER_SIZE: Kind(
         "width and height are not the image's, so masks are off their objects", IMAGE_REMOVED
     ),

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from msrcnn_mm.report.pictures.image_files import path_inside, to_8_bits
-from msrcnn_mm.runtime.image_files import Header, read_header
+from msrcnn_mm.runtime.image_files import Header, other_name, read_header
 
 from .duplicates import Thumbnail, thumbnail
 from .finding import (
@@ -20,10 +20,12 @@ from .finding import (
     OUTSIDE_FOLDER,
     ROTATED,
     SEVERAL_PAGES,
+    UNOPENED_IMAGE,
     UNREADABLE_ENTRY,
     UNREADABLE_IMAGE,
 )
 
+_UNKNOWN = (UnidentifiedImageError, Image.DecompressionBombError)
 _TURNED = 5  # EXIF orientations from here on change width for height
 
 
@@ -49,14 +51,15 @@ def inspect_image(
         find(OUTSIDE_FOLDER, name)
         return None
     if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file can raise OSError
-        find(MISSING_IMAGE, name)
+        find(MISSING_IMAGE, name + other_name(path))
         return None
     try:
         found = thumbnail(open_upright(path))
     except Exception as error:  # Pillow's readers raise anything on a file that is damaged
         reason = " ".join(str(error).replace(path, name).split())
         size = os.path.getsize(path)  # noqa: PTH202
-        find(UNREADABLE_IMAGE, f"{name}: {reason or type(error).__name__} ({size:,} bytes)")
+        kind = UNOPENED_IMAGE if size and isinstance(error, _UNKNOWN) else UNREADABLE_IMAGE
+        find(kind, f"{name}: {reason or type(error).__name__} ({size:,} bytes)")
         return None
     header = read_header(path)
     if header is not None:

@@ -18,6 +18,7 @@ from .inspect import Inspected
 
 _SIDE = 320  # pixels of a picture
 _AROUND = 1.4  # sides of the view, in those of what it shows
+_GAP = 4  # pixels between two
 _LEAST = 48  # pixels of the image along a side of the view
 _OUTLINE, _BOX = "#d55e00", "#56b4e9"
 _QUALITY = 85
@@ -42,11 +43,12 @@ def draw_finding(finding: Finding, data: Mapping[str, Inspected]) -> bytes | Non
         images = [_draw_annotation(images[0], data[finding.file], finding)]
     for image in images:
         image.thumbnail((_SIDE, _SIDE))
-    picture = Image.new("RGB", (sum(i.width for i in images), max(i.height for i in images)))
+    width = sum(image.width + _GAP for image in images) - _GAP
+    picture = Image.new("RGB", (width, max(image.height for image in images)), "white")
     left = 0
     for image in images:
         picture.paste(image, (left, 0))
-        left += image.width
+        left += image.width + _GAP
     file = io.BytesIO()
     picture.save(file, "jpeg", quality=_QUALITY)
     return file.getvalue()

@@ -1,9 +1,12 @@
-"""Finds what is special about an image file: its pages, its orientation, values that are lost."""
+"""Finds what is special about an image file: its name, pages, orientation, values that are lost."""
 
+import os
+import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,6 +60,37 @@ def read_header(path: Any) -> Header | None:
                 return Header(kind, image.size, orientation, pages)
     except Exception:  # Pillow's readers raise anything on a file that they do not know
         return None
+
+
+def other_name(missing: str) -> str:
+    """Returns how a missing path is to be written, as the end of a message; empty if unknown."""
+    if "\\" in missing and os.sep == "/":
+        return ": write / instead of \\, which separates folders on Windows alone"
+    found, form = Path(), ""
+    for name in Path(missing).parts:
+        if not (found / name).exists():
+            same = unicodedata.normalize("NFC", name)
+            names = [n for n in _names(found) if unicodedata.normalize("NFC", n) == same]
+            if not names:
+                return ""
+            form = "NFC" if names[0] == same else "NFD"
+            found /= names[0]
+        else:
+            found /= name
+    if not form:  # it is there, and empty or no file
+        return ""
+    return (
+        f": it is there under a name that looks the same, in Unicode's form {form}: write it in "
+        f"that form, as unicodedata.normalize({form!r}, name) of Python gives"
+    )
+
+
+def _names(folder: Path) -> list[str]:
+    """Returns the names in a folder; none if it cannot be listed."""
+    try:
+        return [path.name for path in folder.iterdir()]
+    except OSError:
+        return []
 
 
 def lost_range(pixels: NDArray[Any], path: Any) -> str | None:

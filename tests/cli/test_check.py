@@ -67,8 +67,14 @@ def test_findings_are_printed_and_written(capsys: pytest.CaptureFixture[str]) ->
     assert train["left"] == {"near-duplicate": 1, "self-crossing polygon": 1}
     assert val["before_and_after"]["images"] == [3, 2]
     assert Path("train.json").read_bytes() == before
-    with pytest.raises(UserError, match=r"^--fix: fixed/train\.json exists: name another folder$"):
+    existing = r"^--fix fixed/train\.json: exists: name another folder, or add --overwrite$"
+    with pytest.raises(UserError, match=existing):
         check.main([*BOTH, "--fix", "fixed"])
+    check.main([*BOTH, "--fix", "fixed", "--json", "all.json", "--overwrite"])
+    assert read("all.json") == found
+    for option, name in (("--fix", "."), ("--out", "val.json")):
+        with pytest.raises(UserError, match="is read as well and would be lost"):
+            check.main([*BOTH, option, name, "--overwrite"])
 
 
 def test_names_are_escaped_on_the_page() -> None:
@@ -102,9 +108,12 @@ def test_without_images_annotations_alone_are_checked(
 def test_the_data_of_a_config_is_checked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make_config(tmp_path, ("disk", "star")).dump("config.py")
+    config = make_config(tmp_path, ("disk", "star"))
+    config.test_dataloader.dataset.data_prefix.img = "other"
+    config.dump("config.py")
     check.main(["config.py", "--json", "of_config.json"])
-    said = capsys.readouterr().out
+    said, warned = capsys.readouterr()
+    assert "test_dataloader.dataset: " in warned and f"not {tmp_path / 'other'}" in warned
     assert said.count("val.json: 3 images in") == 1  # of val and of test
     found = read("of_config.json")["counts"]
     check.main([*BOTH, "--json", "of_files.json"])
@@ -123,6 +132,9 @@ def test_the_data_of_a_config_is_checked(
         (["--annotations", "val.json", "--images", "nowhere"], "there is no folder nowhere"),
         (["--annotations", "val.json", "--json", "val.json"], "--json val.json: is read as well"),
         (["--annotations", "val.json", "train/../val.json", "--fix", "f"], "two files are named"),
+        (["--annotations", "val.json", "./val.json"], "--annotations: val.json is named twice"),
+        (["--annotations", "val.json", "--out", "val"], "--out val: is a folder; name a file"),
+        (["--annotations", "val.json", "--json", "val.json/x"], "--json val.json: a file is in"),
     ],
 )
 def test_what_does_not_fit_is_refused(words: list[str], message: str) -> None:

@@ -14,7 +14,9 @@ from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.json_files import write_json
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.inspection.cleaned import clean
+from msrcnn_mm.inspection.finding import KINDS
 from msrcnn_mm.inspection.inspect import DataSet, inspect_data
+from tests.support.processes import ROOT
 
 WIDTH, HEIGHT = 60, 40
 CLASSES = ["disk", "box"]
@@ -102,6 +104,10 @@ def save_pages(path: Path) -> None:
     scene(0).save(path, "tiff", save_all=True, append_images=[scene(1)])
 
 
+def save_too_large(path: Path) -> None:
+    Image.new("1", (20_000, 10_000)).save(path, "png")
+
+
 SAVED: list[tuple[Callable[[Path], Any], list[tuple[str, str]]]] = [
     (save_cmyk, [("other mode", "train0.png: JPEG of mode CMYK (CMYK;I)")]),
     (save_turned, [("EXIF rotation", "train0.png: orientation 6, annotated upright")]),
@@ -112,7 +118,8 @@ SAVED: list[tuple[Callable[[Path], Any], list[tuple[str, str]]]] = [
     (save_truncated, [("unreadable image", "train0.png: image file is truncated")]),
     (save_truncated_png, [("unreadable image", "train0.png: ")]),
     (lambda path: path.write_bytes(b""), [("unreadable image", "(0 bytes)")]),
-    (lambda path: path.write_text("<html>"), [("unreadable image", "cannot identify")]),
+    (lambda path: path.write_text("<html>"), [("unopened image", "(6 bytes)")]),
+    (save_too_large, [("unopened image", "exceeds limit")]),
     (Path.unlink, [("missing image", "train0.png")]),
     (save_pages, [("several pages", "train0.png")]),
     (
@@ -139,6 +146,20 @@ def test_image_files(save: Any, expected: list[tuple[str, str]], tmp_path: Path)
     assert len(copy.content["images"]) == (1 if removed else 2)
     assert {a["image_id"] for a in copy.content["annotations"]} == ({2} if removed else {1, 2})
     assert (len(copy.fixed), copy.left.total()) == ((1, 0) if removed else (0, 1))
+
+
+def test_a_name_in_another_form_of_unicode_is_said(tmp_path: Path) -> None:
+    data = write(tmp_path, "train", range(1))
+    (tmp_path / "train" / "train0.png").rename(tmp_path / "train" / "u\u0308.png")
+    data["images"][0]["file_name"] = "\u00fc.png"
+    found = inspect(tmp_path, ("train", data))
+    assert kinds(found) == ["missing image"] and "Unicode's form NFD" in found.findings[0].text
+
+
+def test_every_kind_is_documented() -> None:
+    page = (ROOT / "docs" / "check.md").read_text()
+    for name, kind in KINDS.items():
+        assert f"| {name} | {kind.meaning} | {kind.fix or '-'} |" in page
 
 
 def test_images_outside_the_folder_are_not_opened(tmp_path: Path) -> None:

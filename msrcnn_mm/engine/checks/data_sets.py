@@ -24,7 +24,7 @@ def data_sets_of(name: str) -> list[DataSet]:
     """
     config = load_config(name, None, None, "none")
     init_default_scope(config.get("default_scope") or "mmdet")
-    found: dict[tuple[Path, Path | None], DataSet] = {}
+    found: dict[Path, DataSet] = {}
     for split in ("train", "val", "test"):
         loader = config.get(f"{split}_dataloader")
         if loader is None:
@@ -42,8 +42,10 @@ def data_sets_of(name: str) -> list[DataSet]:
             if not is_local(folder, dataset.get("backend_args")):
                 warn(f"{where}: the images are not on this machine's disk, so they are not checked")
                 folder = None
-            images = None if folder is None else Path(folder)
-            found.setdefault((Path(files.path), images), DataSet(Path(files.path), images, classes))
+            path, images = Path(files.path), None if folder is None else Path(folder)
+            one = found.setdefault(path, DataSet(path, images, classes))
+            if one.images != images:
+                warn(f"{where}: {path} is checked with the images in {one.images}, not {images}")
     if not found:
         raise UserError(f"{name}: names no data set in COCO's format on this machine's disk")
     return list(found.values())

@@ -10,11 +10,11 @@ from mmdet.datasets import CocoDataset
 
 from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError, warn
-from msrcnn_mm.runtime.image_files import Header, lost_range, read_header
+from msrcnn_mm.runtime.image_files import Header, lost_range, other_name, read_header
 
 from ..config.walk import is_local, loading_step
 from .loaded_images import COLOR_TYPES, IN_COLOR, Loader, channels_of, size_of
-from .missing_images import other_name, present_images
+from .missing_images import present_images
 
 # Opening takes some 0.1 ms on a disk and ten times that on a network; more would hold up COCO.
 _OPENED = 2000

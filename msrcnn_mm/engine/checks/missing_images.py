@@ -1,12 +1,11 @@
 """Finds the images of a data set that are missing or empty."""
 
 import os
-import unicodedata
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from msrcnn_mm.errors import UserError, warn
+from msrcnn_mm.runtime.image_files import other_name
 
 
 def present_images(
@@ -54,34 +53,3 @@ def _file_sizes(folder: str) -> dict[str, int]:
             return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
     except OSError:
         return {}
-
-
-def other_name(missing: str) -> str:
-    """Returns how a missing path is to be written, as the end of a message; empty if unknown."""
-    if "\\" in missing and os.sep == "/":
-        return ": write / instead of \\, which separates folders on Windows alone"
-    found, form = Path(), ""
-    for name in Path(missing).parts:
-        if not (found / name).exists():
-            same = unicodedata.normalize("NFC", name)
-            names = [n for n in _names(found) if unicodedata.normalize("NFC", n) == same]
-            if not names:
-                return ""
-            form = "NFC" if names[0] == same else "NFD"
-            found /= names[0]
-        else:
-            found /= name
-    if not form:  # it is there, and empty or no file
-        return ""
-    return (
-        f": it is there under a name that looks the same, in Unicode's form {form}: write it in "
-        f"that form, as unicodedata.normalize({form!r}, name) of Python gives"
-    )
-
-
-def _names(folder: Path) -> list[str]:
-    """Returns the names in a folder; none if it cannot be listed."""
-    try:
-        return [path.name for path in folder.iterdir()]
-    except OSError:
-        return []
