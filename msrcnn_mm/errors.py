@@ -38,4 +38,12 @@ def first_names(
 
 def warn(message: str) -> None:
     """Prints a warning on stderr about something that is allowed and perhaps not meant."""
-    print(f"warning: {message}", file=sys.stderr, flush=True)
+    print(f"warning: {one_line(message)}", file=sys.stderr, flush=True)
+
+
+def one_line(message: str) -> str:
+    """Returns a message with line breaks and control characters, as names in files have, escaped.
+
+    A terminal obeys control characters.
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     check_device(args.device)
     setup_cache_size_limit_of_dynamo()
-    config = load_config(args.config, args.cfg_options, None, "none")
+    config = load_config(args.config, args.cfg_options, None, "none", args.safe)
     require_file(args.checkpoint)
     set_scores(config, args)
     options = args.cfg_options or ()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from msrcnn_mm.errors import UnrecognizedError, UserError
+from msrcnn_mm.errors import UnrecognizedError, UserError, one_line
 
 
 def command_line() -> list[str]:
@@ -106,7 +106,7 @@ def one_line_errors() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
         sys.exit(141)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
         if isinstance(error, UnrecognizedError):
             traceback.print_exception(error.__cause__)
         sys.exit(2)

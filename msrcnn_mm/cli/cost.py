@@ -21,6 +21,7 @@ from msrcnn_mm.engine.cost.random_run import build
 from msrcnn_mm.engine.cost.timing import Timing, time_in_turns
 
 from .arguments import OneLineParser
+from .run_arguments import SAFE
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -32,6 +33,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="CONFIG",
         help="config file, or one of MMDetection's: mmdet::FOLDER/NAME.py",
     )
+    parser.add_argument("--safe", action="store_true", help=SAFE)
     parser.add_argument(
         "--shape",
         nargs=2,
@@ -62,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     args = parse_args(argv)
     shape = (args.shape[0], args.shape[1])
-    configs = [(name, load_config(name, None, None, "none")) for name in args.configs]
+    configs = [(name, load_config(name, None, None, "none", args.safe)) for name in args.configs]
     for name, config in configs:
         progress(f"counting {name}")
         cost = count_cost(config, name, shape)

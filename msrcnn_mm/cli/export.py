@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError("--precision int8 and --images FOLDER go together: give both or none")
     from msrcnn_mm.engine.export.write import export  # of packages that may be missing
 
-    config = load_config(args.config, args.cfg_options, None, "none")
+    config = load_config(args.config, args.cfg_options, None, "none", args.safe)
     require_file(args.checkpoint)
     refuse_inputs(args.model, "MODEL.onnx", args.config, args.checkpoint)
     images = [] if args.images is None else images_of_folder(Path(args.images).expanduser())

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError(f"--tiles must be an integer >= {_LEAST_TILE}, not {args.tiles}")
     check_device(args.device)
     setup_cache_size_limit_of_dynamo()
-    config = load_config(args.config, args.cfg_options, None, "none")
+    config = load_config(args.config, args.cfg_options, None, "none", args.safe)
     require_file(args.checkpoint)
     set_scores(config, args)
     source = find_images(args.input, outputs.pictures)

@@ -14,6 +14,8 @@ from msrcnn_mm.errors import UserError
 
 from .arguments import OneLineParser, split_pair
 
+SAFE = "read the config as data: refuse one that would run code, as a stranger's may"
+
 
 class RunArgumentParser(OneLineParser):
     """A parser with MMDetection's common arguments.
@@ -30,6 +32,7 @@ class RunArgumentParser(OneLineParser):
         self.add_argument(
             "config", help="config file, or one of MMDetection's: mmdet::FOLDER/NAME.py"
         )
+        self.add_argument("--safe", action="store_true", help=SAFE)
 
     def add_common_arguments(self) -> None:
         """Adds the arguments that train and test take, after their own."""

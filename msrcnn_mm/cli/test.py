@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     args = parse_args(argv)
     setup_cache_size_limit_of_dynamo()
-    config = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+    config = load_config(args.config, args.cfg_options, args.work_dir, args.launcher, args.safe)
     require_file(args.checkpoint)
     config.load_from = args.checkpoint
     config.resume = False

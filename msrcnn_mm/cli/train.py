@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     args = parse_args(argv)
     setup_cache_size_limit_of_dynamo()
-    config = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+    config = load_config(args.config, args.cfg_options, args.work_dir, args.launcher, args.safe)
     if args.amp:
         line = use_mixed_precision(config)
         if is_first_process(config):

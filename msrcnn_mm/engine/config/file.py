@@ -7,8 +7,10 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from msrcnn_mm.compat.named_objects import build_registered_classes_only
 from msrcnn_mm.errors import UserError
 
+from .literal import read_literal_config
 from .options import override_settings
 
 # the variable in which each launcher gives a process its number among all
@@ -17,7 +19,9 @@ _RANKS = {"pytorch": "RANK", "slurm": "SLURM_PROCID", "mpi": "OMPI_COMM_WORLD_RA
 LAUNCHERS = ("none", *_RANKS)
 
 
-def load_config(name: str, options: dict | None, work_dir: str | None, launcher: str) -> Config:
+def load_config(
+    name: str, options: dict | None, work_dir: str | None, launcher: str, safe: bool = False
+) -> Config:
     """Reads a config and applies the command line's overrides.
 
     Args:
@@ -25,6 +29,8 @@ def load_config(name: str, options: dict | None, work_dir: str | None, launcher:
         options: Settings to override, by dotted keys.
         work_dir: The run's folder; the config's own or ``work_dirs/NAME`` without.
         launcher: How the processes of a distributed run are started.
+        safe: Whether a config that is not literal is refused instead of run; for the rest of the
+            process, configs then build registered classes only.
 
     Raises:
         UserError: There is no such file, it cannot be read, an option names no setting, or the
@@ -32,17 +38,7 @@ def load_config(name: str, options: dict | None, work_dir: str | None, launcher:
     """
     path = _config_path(name)
     _check_launcher(launcher)
-    try:
-        config = Config.fromfile(path)
-    except FileNotFoundError as error:
-        absent = error.filename or str(error)
-        raise UserError(
-            f"{name}: cannot be read: there is no {absent}; _base_ is relative to the folder of "
-            "the file that names it"
-        ) from error
-    except Exception as error:  # a config is Python, so anything may come of a mistake in it
-        reason = " ".join(str(error).split())
-        raise UserError(f"{name}: cannot be read: {type(error).__name__}: {reason}") from error
+    config = _read_safely(path) if safe else _read(name, path)
     if "model" not in config:
         raise UserError(f"{name}: defines no model, so it is only a base for other configs")
     _check_scorer(name, config)
@@ -54,6 +50,27 @@ def load_config(name: str, options: dict | None, work_dir: str | None, launcher:
     elif config.get("work_dir") is None:
         config.work_dir = str(Path("work_dirs") / path.stem)
     return config
+
+
+def _read_safely(path: Path) -> Config:
+    """Reads a literal config, and keeps the registries from importing what it names."""
+    build_registered_classes_only()
+    return read_literal_config(path)
+
+
+def _read(name: str, path: Path) -> Config:
+    """Runs a config, which is Python."""
+    try:
+        return Config.fromfile(path)
+    except FileNotFoundError as error:
+        absent = error.filename or str(error)
+        raise UserError(
+            f"{name}: cannot be read: there is no {absent}; _base_ is relative to the folder of "
+            "the file that names it"
+        ) from error
+    except Exception as error:  # a config is Python, so anything may come of a mistake in it
+        reason = " ".join(str(error).split())
+        raise UserError(f"{name}: cannot be read: {type(error).__name__}: {reason}") from error
 
 
 def _check_scorer(name: str, config: Config) -> None:

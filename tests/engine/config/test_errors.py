@@ -6,7 +6,7 @@ import pytest
 
 from msrcnn_mm.cli.arguments import one_line_errors
 from msrcnn_mm.engine.config.errors import StartedHook, config_mistakes_as_user_errors
-from msrcnn_mm.errors import UnrecognizedError, UserError
+from msrcnn_mm.errors import UnrecognizedError, UserError, warn
 from tests.support import tiny, tiny_yolact
 
 
@@ -86,3 +86,13 @@ def test_a_file_that_is_lost_in_a_run_is_one_line(text: str) -> None:
         config_mistakes_as_user_errors("c.py", (), start),
     ):
         raise FileNotFoundError(text)
+
+
+def test_control_characters_of_names_in_files_do_not_reach_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit), one_line_errors():
+        raise UserError("image a\n\x1b[2Jb\ud800 in é.json")
+    warn("of\r\x07")
+    out = capsys.readouterr().err
+    assert out == "error: image a\\n\\x1b[2Jb\\ud800 in é.json\nwarning: of\\r\\x07\n"
