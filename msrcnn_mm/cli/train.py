@@ -67,11 +67,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_length(config)
     place = CheckpointPlace.of_config(config)
     with checked_run(config, args.config, args.cfg_options or (), ("train", "val")) as runner:
-        older = place.newest()
+        first = is_first_process(config)
+        older = place.newest() if first else None
         try:
             runner.train()
         except (KeyboardInterrupt, Terminated) as stop:
-            print(f"\nstopped: {how_to_resume(place, older, resumes)}", file=sys.stderr)
+            if first:
+                print(f"\nstopped: {how_to_resume(place, older, resumes)}", file=sys.stderr)
             sys.exit(stop.code if isinstance(stop, Terminated) else 130)
 
 

@@ -4,6 +4,7 @@ mmengine keeps the absolute path of the last checkpoint in the file ``last_check
 from that path: of a moved folder it does not exist, of a copied one it is another training's.
 """
 
+import lzma
 import os
 import re
 import zipfile
@@ -145,5 +146,8 @@ def _is_whole(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError):
+    except (
+        *(OSError, EOFError, ValueError, RuntimeError),
+        *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    ):
         return False

@@ -10,19 +10,19 @@ from msrcnn_mm.errors import CheckpointWriteError
 
 
 class AtomicLocalBackend(LocalBackend):
-    """Writes bytes, those of checkpoints above all, so that no kill leaves a part of a file.
+    """Writes checkpoints so that no kill leaves a part of a file.
 
     mmengine saves checkpoints through the backend of the name ``local``.
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Writes a file beside ``filepath``, has the disk store it, and renames it.
+        """Writes a ``.pth`` file beside its place, has the disk store it, and renames it.
 
         Raises:
             CheckpointWriteError: It cannot be written. What was there before is whole.
         """
         path = Path(filepath)
-        if path.exists() and not path.is_file():  # a pipe or a device
+        if path.suffix != ".pth" or (path.exists() and not path.is_file()):  # a pipe, a device
             super().put(obj, filepath)
             return
         path = path.resolve()  # a link stays one
@@ -38,8 +38,9 @@ class AtomicLocalBackend(LocalBackend):
             with suppress(OSError):
                 part.unlink(missing_ok=True)
             raise CheckpointWriteError(
-                f"{filepath}: cannot be written ({error.strerror}): make room on the disk, or the "
-                "folder writable; earlier checkpoints are whole, and --resume goes on from the last"
+                f"{filepath}: cannot be written ({error.strerror}): make room on the disk, or "
+                "make the folder writable; earlier checkpoints are whole, and --resume goes on from "
+                "the last"
             ) from error
 
 

@@ -24,8 +24,8 @@ _OF_SEVERAL_SIZES = {
     "OHEMloss_by_feat_single": "to match target batch_size",
 }
 
-# the text of an OSError, also inside the message of a worker that raised it
-_LOST = re.compile(r"\[Errno \d+\] ([^:]+): '([^']+)'")
+# the text of an OSError (ENOENT, EIO, ENOTCONN, ESTALE), also in the message of a worker's
+_LOST = re.compile(r"\[Errno (?:2|5|107|116)\] ([^:]+): '([^']+)'")
 
 # in what torch makes of an exception of a data loader's process: its message behind its traceback
 _FROM_WORKER = "in DataLoader worker process"

@@ -1,4 +1,4 @@
-"""Trainings that go on after an interruption as if there had been none."""
+"""Exact resuming of trainings: what follows is what an uninterrupted training computes."""
 
 import logging
 from typing import Any
@@ -11,6 +11,8 @@ from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 from torch.utils.data import DataLoader
+
+from msrcnn_mm.errors import UserError
 
 from ..adapters.predictions import bare_model
 from .seeded_batches import SeededBatches, seed_random_numbers, seeded_loader
@@ -40,6 +42,15 @@ class ExactResumeHook(Hook):
         self._done = 0  # batches of this epoch
         self._validated = -1  # the iteration of the last validation
         self._resumed: dict[str, Any] = {}  # entries of the checkpoint
+
+    def before_run(self, runner: Runner) -> None:
+        """Checks that the runner has the hook once; two would each skip the batches.
+
+        Raises:
+            UserError: It has it twice.
+        """
+        if sum(isinstance(hook, ExactResumeHook) for hook in runner.hooks) > 1:
+            raise UserError("ExactResumeHook is there twice: name it in default_hooks alone")
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keeps the entries of the checkpoint from which a training resumes."""
@@ -94,7 +105,7 @@ class ExactResumeHook(Hook):
         self._done = batch_idx + 1
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Begins to count anew."""
+        """Resets the count of batches."""
         self._done = 0
         vars(runner.train_loop).pop("run_iter", None)
 
@@ -109,7 +120,10 @@ class ExactResumeHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Adds the position, and gradients that the optimizer has not used yet."""
-        checkpoint[POSITION] = dict(done=self._done, validated=self._validated, **_shape(runner))
+        if self._batches is not None:
+            checkpoint[POSITION] = dict(
+                done=self._done, validated=self._validated, **_shape(runner)
+            )
         wrapper = runner.optim_wrapper
         if getattr(wrapper, "_accumulative_counts", 1) > 1 and not wrapper.should_update():
             checkpoint[GRADIENTS] = {

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from mmengine.dist import is_main_process
+from mmengine.dist import all_reduce, barrier, is_distributed
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
@@ -20,7 +20,8 @@ class FiniteLossHook(Hook):
     """Ends a training before a loss that is NaN or infinite changes its weights.
 
     It writes ``nonfinite_iter_N.pth``, the state before iteration N. A training that resumes from
-    it loads the same images and draws the same random numbers. ``last_checkpoint`` stays.
+    it loads the same images and draws the same random numbers. Statistics of batch normalisation,
+    where they are trained, are those after the pass. ``last_checkpoint`` stays.
 
     With a loss scaler (fp16) one such loss warns, because the scaler leaves its step out; the
     second in a row ends the training.
@@ -34,7 +35,7 @@ class FiniteLossHook(Hook):
         self._place = CheckpointPlace.of_runner(runner)
 
     def before_train(self, runner: Runner) -> None:
-        """Looks at each output of the model."""
+        """Checks each output of the model from now on."""
         self._runner = runner
         self._images = self._images_before = "none"
         self._last_skipped = -2
@@ -45,18 +46,19 @@ class FiniteLossHook(Hook):
         self._images_before, self._images = self._images, _names(data_batch)
 
     def after_train(self, runner: Runner) -> None:
-        """Looks no longer."""
+        """Ends the checks."""
         self._handle.remove()
 
     def _check(self, model: Any, args: Any, losses: Any) -> None:
         if not (model.training and isinstance(losses, Mapping)):
             return
         sums = {name: _sum(value) for name, value in losses.items() if "loss" in name}
-        if not sums or torch.isfinite(_sum([*sums.values()])):  # the one wait for the GPU
+        if not sums or self._is_finite(_sum([*sums.values()])):
             return
         runner, names = self._runner, self._images
         wrong = [f"{n} {float(v)}" for n, v in sums.items() if not torch.isfinite(v)]
-        what = f"iteration {runner.iter + 1}: not finite: {first_names(wrong)}"
+        where = first_names(wrong) if wrong else "losses of another process"
+        what = f"iteration {runner.iter + 1}: not finite: {where}"
         if not all(torch.isfinite(p).all() for p in bare_model(runner.model).parameters()):
             raise UserError(
                 f"{what}, because weights are not finite since the step before, on the images "
@@ -70,14 +72,20 @@ class FiniteLossHook(Hook):
             return
         raise UserError(f"{what}, on the images {names}{self._saved()}")
 
+    def _is_finite(self, loss: torch.Tensor) -> bool:
+        """Returns whether the loss of each process is finite; the one wait for the GPU."""
+        finite = torch.isfinite(loss).float()
+        if is_distributed():
+            all_reduce(finite, op="min")
+        return bool(finite)
+
     def _saved(self) -> str:
-        """Saves the state before the iteration, in the first process, and says so."""
+        """Saves the state before the iteration, and says how to compute it again."""
         runner = self._runner
         name = f"nonfinite_iter_{runner.iter + 1}.pth"
-        if not is_main_process():
-            return ""
         meta = dict(epoch=runner.epoch, iter=runner.iter)
         runner.save_checkpoint(self._place.folder, name, meta=meta, by_epoch=False)
+        barrier()  # a launcher ends all processes when one has failed
         return f"; --resume {self._place.file(name)} computes that iteration again"
 
 

@@ -17,11 +17,13 @@ class LateRemovalHook(Hook):
 
     priority = "LOWEST"  # after CheckpointHook
 
+    def __init__(self) -> None:
+        self._removals: list[_Removals] = []
+
     def before_train(self, runner: Runner) -> None:
-        """Stands between the hooks and what removes their files."""
-        self._removals = []
+        """Defers the removal of checkpoint files."""
         for hook in runner.hooks:
-            if isinstance(hook, CheckpointHook):
+            if isinstance(hook, CheckpointHook) and not isinstance(hook.file_backend, _Removals):
                 hook.file_backend = _Removals(hook)
                 self._removals.append(hook.file_backend)
 

@@ -23,7 +23,9 @@ def seed_random_numbers(
         *key: Non-negative integers; other integers give unrelated random numbers.
         seed_torch: Takes the seed of torch; by default that of the CPU's generator.
     """
-    python, numpy, of_torch = map(int, np.random.SeedSequence(key).generate_state(3))
+    # keys of other lengths must differ too, though numpy fills them up with zeros
+    sequence = np.random.SeedSequence([len(key), *key])
+    python, numpy, of_torch = map(int, sequence.generate_state(3))
     random.seed(python)
     np.random.seed(numpy)
     seed_torch(of_torch)
@@ -119,7 +121,7 @@ class SeededBatches(Sampler):
 
 
 class _Kept:
-    """Stands for an object that ``copy.deepcopy`` returns in its place, without a copy of it."""
+    """Holds an object that ``copy.deepcopy`` of it returns without a copy."""
 
     def __init__(self, value: Any) -> None:
         self._value = value

@@ -1,12 +1,14 @@
 """Saving and stopping at SIGTERM, which a scheduler sends before it takes a machine away."""
 
+import atexit
 import signal
 import threading
-from functools import partial
+from functools import cache, partial
+from multiprocessing import active_children
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, is_distributed, is_main_process
+from mmengine.dist import all_reduce, barrier, is_distributed, is_main_process
 from mmengine.hooks import EMAHook, Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
@@ -31,7 +33,7 @@ class TerminationHook(Hook):
 
     The checkpoint is :data:`NAME` in the folder of the others, and ``--resume`` takes it. A
     validation is cut short, and runs again after ``ExactResumeHook`` resumes. A second SIGTERM ends
-    the run at once.
+    the run at once, unless it has several processes: a launcher sends each of them more than one.
 
     Raises:
         Terminated: After the checkpoint is written.
@@ -45,18 +47,18 @@ class TerminationHook(Hook):
         self._place = CheckpointPlace.of_runner(runner)
 
     def before_train(self, runner: Runner) -> None:
-        """Takes SIGTERM, in the main thread, which alone may."""
+        """Handles SIGTERM from now on, if this is the main thread: others cannot."""
         outlive_sigterm(runner.train_dataloader)
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGTERM, self._receive)
 
     def after_train(self, runner: Runner) -> None:
-        """Gives SIGTERM back."""
+        """Restores the handler before."""
         if signal.getsignal(signal.SIGTERM) == self._receive:
             signal.signal(signal.SIGTERM, self._before)
 
     def before_val(self, runner: Runner) -> None:
-        """Keeps the workers of the validation."""
+        """Lets the workers of the validation outlive SIGTERM."""
         outlive_sigterm(runner.val_dataloader)
 
     def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
@@ -65,8 +67,11 @@ class TerminationHook(Hook):
             self._end(runner, runner.iter + 1)
 
     def after_val_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
-        """Saves and ends if SIGTERM has arrived in a validation of a training."""
-        if self._is_over():
+        """Saves and ends if SIGTERM has arrived in a validation of a training.
+
+        Several processes end after the next step: their validations may differ in length.
+        """
+        if not is_distributed() and self._is_over():
             for hook in runner.hooks:
                 if isinstance(hook, EMAHook):
                     hook._swap_ema_parameters()  # back, as after the validation
@@ -74,7 +79,8 @@ class TerminationHook(Hook):
 
     def _receive(self, *_: Any) -> None:
         self._received = True
-        signal.signal(signal.SIGTERM, self._before)
+        if not is_distributed():
+            signal.signal(signal.SIGTERM, self._before)
 
     def _is_over(self) -> bool:
         """Returns whether any process has received it."""
@@ -90,17 +96,31 @@ class TerminationHook(Hook):
         if is_main_process():
             self._place.record(self._place.file(NAME))
             runner.logger.info(f"SIGTERM: saved {self._place.file(NAME)}")
+        barrier()  # a launcher ends all processes when the first is gone
         raise Terminated
 
 
 def outlive_sigterm(loader: DataLoader) -> None:
     """Has the workers of a loader ignore SIGTERM, which schedulers send to all processes.
 
-    A worker that dies would end the run before it is saved. Workers end with their process.
+    A worker that dies would end the run before it is saved.
     """
+    _kill_workers_at_exit()
     start = loader.worker_init_fn
     if getattr(start, "func", None) is not _start_worker:
         loader.worker_init_fn = partial(_start_worker, start)
+
+
+@cache
+def _kill_workers_at_exit() -> None:
+    """Registers the end of workers, which Python would end by SIGTERM and then wait for."""
+
+    def kill() -> None:
+        for process in active_children():
+            if process.daemon:
+                process.kill()
+
+    atexit.register(kill)
 
 
 def _start_worker(start: Any, worker: int) -> None:

@@ -3,6 +3,8 @@
 Shape shorthand: D detections, n cells of all their boxes, S statistics.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,8 @@ NAMES = (
     "rim_mean",
 )
 """Columns of :func:`mask_statistics`, and their entries in ``mask_statistics`` of results files."""
+
+_AT_ONCE = 2**20  # cells that are summed at once, in all sums: 8 MB
 
 
 def mask_statistics(probs: Tensor, foreground: Tensor, cells: BoxCells) -> Tensor:
@@ -48,25 +52,27 @@ def mask_statistics(probs: Tensor, foreground: Tensor, cells: BoxCells) -> Tenso
     if not len(cells.lengths):
         return probs.new_zeros((0, len(NAMES)), dtype=torch.float32)
     p = probs.float()
-    summed = {
-        "foreground": foreground,
-        "p": p,
-        "p_foreground": p * foreground,
-        "uncertain": (p > 0.2) & (p < 0.8),
-        "from_0.1": p >= 0.1,
-        "from_0.3": p >= 0.3,
-        "from_0.7": p >= 0.7,
-        "from_0.9": p >= 0.9,
-        "entropy": torch.special.entr(p) + torch.special.entr(1 - p),
-        "rim": cells.rim,
-        "p_rim": p * cells.rim,
+    summed: dict[str, Callable[[], Tensor]] = {
+        "foreground": lambda: foreground,
+        "p": lambda: p,
+        "p_foreground": lambda: p * foreground,
+        "uncertain": lambda: (p > 0.2) & (p < 0.8),
+        "from_0.1": lambda: p >= 0.1,
+        "from_0.3": lambda: p >= 0.3,
+        "from_0.7": lambda: p >= 0.7,
+        "from_0.9": lambda: p >= 0.9,
+        "entropy": lambda: torch.special.entr(p) + torch.special.entr(1 - p),
+        "rim": lambda: cells.rim,
+        "p_rim": lambda: p * cells.rim,
     }
-    # in double precision: it adds one cell after the other, of which a box may have a million. On a
-    # GPU a sum takes as long as all together.
-    values = torch.stack([of_cells.double() for of_cells in summed.values()])
-    lengths = cells.lengths.expand(len(values), -1)
-    totals = torch.segment_reduce(values, "sum", lengths=lengths, axis=1)
-    total = dict(zip(summed, totals, strict=True))
+    total: dict[str, Tensor] = {}
+    names, at_once = [*summed], max(1, _AT_ONCE // len(p))  # on a GPU all take as long as one
+    for some in (names[i : i + at_once] for i in range(0, len(names), at_once)):
+        # in double precision: it adds one cell after the other, of which a box may have a million
+        values = torch.stack([summed[name]().double() for name in some])
+        lengths = cells.lengths.expand(len(some), -1)
+        totals = torch.segment_reduce(values, "sum", lengths=lengths, axis=1)
+        total.update(zip(some, totals, strict=True))
     many, area = cells.lengths, total["foreground"]
     sums, on, entropy = total["p"], total["p_foreground"], total["entropy"]
     columns = {

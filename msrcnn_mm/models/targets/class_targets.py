@@ -79,5 +79,5 @@ def _others_inside(
     rois, others = (same_image & (labels[:, None] != gt_labels)).nonzero(as_tuple=True)
     ys, xs = boxes[rois, 1::2, None].double(), boxes[rois, None, ::2].double()
     areas = gt_tables.area_above_left(others[:, None, None], ys, xs).diff(dim=1).diff(dim=2)
-    inside = areas.flatten() > ROUNDING
+    inside = (areas.flatten() > ROUNDING).nonzero()[:, 0]
     return rois[inside], others[inside]
