@@ -39,8 +39,8 @@ class AtomicLocalBackend(LocalBackend):
                 part.unlink(missing_ok=True)
             raise CheckpointWriteError(
                 f"{filepath}: cannot be written ({error.strerror}): make room on the disk, or "
-                "make the folder writable; earlier checkpoints are whole, and --resume goes on from "
-                "the last"
+                "make the folder writable; earlier checkpoints are whole, and --resume goes on "
+                "from the last"
             ) from error
 
 

@@ -66,7 +66,10 @@ def mask_statistics(probs: Tensor, foreground: Tensor, cells: BoxCells) -> Tenso
         "p_rim": lambda: p * cells.rim,
     }
     total: dict[str, Tensor] = {}
-    names, at_once = [*summed], max(1, _AT_ONCE // len(p))  # on a GPU all take as long as one
+    names, at_once = (
+        [*summed],
+        max(1, _AT_ONCE // max(1, len(p))),
+    )  # on a GPU all take as long as one
     for some in (names[i : i + at_once] for i in range(0, len(names), at_once)):
         # in double precision: it adds one cell after the other, of which a box may have a million
         values = torch.stack([summed[name]().double() for name in some])
