@@ -116,6 +116,7 @@ def _kill_workers_at_exit() -> None:
     """Registers the end of workers, which Python would end by SIGTERM and then wait for."""
 
     def kill() -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler takes it for a failure
         for process in active_children():
             if process.daemon:
                 process.kill()

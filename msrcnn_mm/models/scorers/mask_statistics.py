@@ -23,7 +23,7 @@ NAMES = (
 )
 """Columns of :func:`mask_statistics`, and their entries in ``mask_statistics`` of results files."""
 
-_AT_ONCE = 2**20  # cells that are summed at once, in all sums: 8 MB
+_AT_ONCE = 2**20  # cells of sums that are made at once, 8 MB; on a GPU many take as long as one
 
 
 def mask_statistics(probs: Tensor, foreground: Tensor, cells: BoxCells) -> Tensor:
@@ -66,10 +66,7 @@ def mask_statistics(probs: Tensor, foreground: Tensor, cells: BoxCells) -> Tenso
         "p_rim": lambda: p * cells.rim,
     }
     total: dict[str, Tensor] = {}
-    names, at_once = (
-        [*summed],
-        max(1, _AT_ONCE // max(1, len(p))),
-    )  # on a GPU all take as long as one
+    names, at_once = [*summed], max(1, _AT_ONCE // max(1, len(p)))
     for some in (names[i : i + at_once] for i in range(0, len(names), at_once)):
         # in double precision: it adds one cell after the other, of which a box may have a million
         values = torch.stack([summed[name]().double() for name in some])

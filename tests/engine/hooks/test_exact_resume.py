@@ -1,14 +1,19 @@
 """A resumed training ends with the weights of one that was never interrupted, bit for bit."""
 
+import random
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
 from msrcnn_mm.engine.hooks import exact_resume
+from msrcnn_mm.engine.hooks.exact_resume import ExactResumeHook
+from msrcnn_mm.engine.hooks.seeded_batches import SeededBatch, seed_random_numbers
+from msrcnn_mm.errors import UserError
 from tests.support.exact_runs import BATCH, IMAGES, ITERATIONS, digest, train
 
 LAST = f"iter_{ITERATIONS}.pth"
@@ -91,3 +96,25 @@ def test_a_loader_that_is_no_config_warns(monkeypatch: pytest.MonkeyPatch) -> No
         exact_resume.ExactResumeHook().before_train(runner)
     assert len(said) == 2
     assert "cannot be resumed exactly" in said[0]
+
+
+def test_twice_it_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="ExactResumeHook is there twice: name it in default_hooks"):
+        train(tmp_path, hooks=[ExactResumeHook()])
+
+
+def test_random_numbers_differ_by_each_part_of_the_key() -> None:
+    drawn = set()
+    for key in ((1,), (1, 0), (1, 0, 0), (1, 2), (1, 2, 0), (1, 2, 1), (1, 0, 2)):
+        seed_random_numbers(*key)
+        drawn.add((random.random(), np.random.random(), float(torch.rand(()))))
+    assert len(drawn) == 7
+
+
+def test_images_have_the_same_random_numbers_in_any_number_of_processes() -> None:
+    def numbers(batches: list[SeededBatch]) -> dict[int, float]:
+        return {index: random.random() for batch in batches for index in batch}
+
+    one = numbers([SeededBatch([4, 7, 2, 9], 1, 5, 0, 1)])
+    two = numbers([SeededBatch([4, 2], 1, 5, 0, 2), SeededBatch([7, 9], 1, 5, 1, 2)])
+    assert one == two and len({*one.values()}) == 4

@@ -18,6 +18,7 @@ from msrcnn_mm.engine.checkpoints.writing import register_atomic_backend
 from msrcnn_mm.engine.hooks.late_removal import LateRemovalHook
 from msrcnn_mm.engine.hooks.termination import TerminationHook
 from tests.support.exact_runs import ITERATIONS, digest, train
+from tests.support.processes import run_python
 from tests.support.toy_runs import read_checkpoint
 
 KILLS = 20
@@ -156,3 +157,46 @@ def test_workers_outlive_sigterm_and_a_second_one_ends_the_run(tmp_path: Path) -
         signal.signal(signal.SIGTERM, before)
     assert received == [1]
     assert (tmp_path / "interrupted.pth").is_file()
+
+
+RUN = """
+import os, signal, sys, time
+from pathlib import Path
+from mmengine.hooks import Hook
+from torch import distributed
+from msrcnn_mm.engine.hooks.termination import TerminationHook
+from tests.support.exact_runs import train
+
+class Terminates(Hook):
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == 7 and os.environ.get("RANK") == "1":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def before_save_checkpoint(self, runner, checkpoint):
+        time.sleep(0.5 * (runner.iter >= 7))
+
+if "RANK" in os.environ:
+    distributed.init_process_group("gloo")
+train(
+    Path(sys.argv[1]),
+    workers=1,
+    loader=dict(persistent_workers=True),
+    hooks=[TerminationHook(), Terminates()],
+    checkpoint=dict(interval=99),
+)
+"""
+
+
+def test_a_training_with_workers_that_outlive_sigterm_ends(tmp_path: Path) -> None:
+    (tmp_path / "run.py").write_text(RUN)
+    done = run_python(tmp_path / "run.py", tmp_path / "run", timeout=300)
+    assert not done.returncode, done.stderr[-2000:]
+
+
+def test_sigterm_of_one_process_saves_before_any_of_them_ends(tmp_path: Path) -> None:
+    (tmp_path / "run.py").write_text(RUN)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2]
+    done = run_python(*launcher, tmp_path / "run.py", tmp_path / "run", timeout=300)
+    assert done.returncode
+    assert (tmp_path / "run" / "last_checkpoint").read_text().endswith("interrupted.pth")
+    assert read_checkpoint(tmp_path / "run" / "interrupted.pth")["meta"]["iter"] == 8

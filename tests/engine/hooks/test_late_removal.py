@@ -1,6 +1,7 @@
 """An old checkpoint stays until its successor is written."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mmengine.runner import Runner
@@ -25,6 +26,10 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint(
         with pytest.raises(OSError, match="No space"):
             train(folder, hooks=hooks, checkpoint=dict(max_keep_ckpts=1))
         assert [path.name for path in folder.glob("*.pth")] == left
+
+
+def test_a_runner_that_only_validates() -> None:
+    LateRemovalHook().after_val_epoch(SimpleNamespace())
 
 
 def test_as_many_checkpoints_stay_as_without_the_hook(tmp_path: Path) -> None:
