@@ -1,6 +1,7 @@
 """Compares the time and memory of `python -m msrcnn_mm report` with those of evaluators of AP.
 
     python -m benchmarks.evaluation [--images 5000] [--against hotcoco pycocotools]
+    python -m benchmarks.evaluation --images 100 1000 10000 --against --out FIGURE.png
 
 Writes annotations and results like those of COCO's val2017, then runs each evaluator on the files
 in a process of its own, in turns. Ours writes the whole report: all rankings, both gaps,
@@ -11,12 +12,15 @@ import argparse
 import importlib.util
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import matplotlib.pyplot as plt
 
 from .coco_like import write_files
 from .evaluators import MODULES, OURS
@@ -26,7 +30,8 @@ _INTERVAL = 0.1  # seconds between two looks at the memory
 
 
 def run(name: str, files: tuple[Path, Path], out: Path) -> dict[str, Any]:
-    """Runs an evaluator; returns its seconds by phase, its AP and its peak memory in GB."""
+    """Runs an evaluator; returns its seconds by phase and of processors, its AP, its peak GB."""
+    before = _processor_seconds()
     command = [sys.executable, "-m", "benchmarks.evaluators", name, *map(str, files), str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     peak = 0.0
@@ -37,7 +42,14 @@ def run(name: str, files: tuple[Path, Path], out: Path) -> dict[str, Any]:
     lines = process.stdout.read().splitlines()
     if process.returncode:
         raise SystemExit(f"{name} failed")
-    return {**json.loads(lines[-1]), "gigabytes": peak}
+    found = {"processor_seconds": _processor_seconds() - before, "gigabytes": peak}
+    return {**json.loads(lines[-1]), **found}
+
+
+def _processor_seconds() -> float:
+    """Returns what all processes that have ended took."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
 
 
 def _family(process: int) -> list[int]:
@@ -73,8 +85,14 @@ def measure(images: int, detections: int, against: list[str], turns: int, folder
         peak = max(one["gigabytes"] for one in of_name)
         best = min(of_name, key=lambda one: sum(one["seconds"].values()))["seconds"]
         phases = ", ".join(f"{phase} {seconds:.1f}" for phase, seconds in best.items())
-        print(f"{name}: {taken[row].min() / 1000:.1f} s ({phases}), {peak:.2f} GB at most")
+        processors = min(one["processor_seconds"] for one in of_name)
+        print(
+            f"{name}: {taken[row].min() / 1000:.1f} s ({phases}), {processors:.1f} s of "
+            f"processors, {peak:.2f} GB at most",
+            flush=True,
+        )
         figures[name] = {"ms": taken[row].tolist(), "gigabytes": peak, "seconds": best}
+        figures[name]["processor_seconds"] = processors
         figures[name]["ap"] = of_name[0]["ap"]
         if name != OURS:
             figures[name]["ratio"] = ratio(taken[0], taken[row])
@@ -82,6 +100,17 @@ def measure(images: int, detections: int, against: list[str], turns: int, folder
             same = "equal" if figures[name]["ap"] == figures[OURS]["ap"] else "DIFFERENT"
             print(f"  the APs are {same}: {figures[name]['ap']:.6f}", flush=True)
     return figures
+
+
+def draw(figures: dict[int, Any], path: Path) -> None:
+    """Draws what the report takes against the number of images."""
+    figure, ax = plt.subplots(figsize=(5.4, 3.6), layout="constrained")
+    for key, label in (("processor_seconds", "processor seconds"), ("gigabytes", "GB")):
+        ax.loglog([*figures], [of[OURS][key] for of in figures.values()], marker="o", label=label)
+    ax.set_xlabel("images")
+    ax.grid(True, which="both", alpha=0.2)
+    ax.legend(frameon=False)
+    figure.savefig(path, dpi=110)
 
 
 def main() -> None:
@@ -97,6 +126,7 @@ def main() -> None:
         help="those of them that are installed are measured",
     )
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--out", type=Path, help="picture of the growth")
     parser.add_argument("--json", type=Path, help="file for the figures")
     args = parser.parse_args()
     installed = [
@@ -107,6 +137,8 @@ def main() -> None:
     for images in args.images:
         with tempfile.TemporaryDirectory() as folder:
             figures[images] = measure(images, args.detections, installed, args.turns, Path(folder))
+    if args.out:
+        draw(figures, args.out)
     add_to_json(args.json, "evaluation", "cpu", figures)
 
 

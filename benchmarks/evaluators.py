@@ -25,7 +25,7 @@ MODULES = {
 
 OURS = "report"
 
-_PHASES = ("load_annotations", "load_results", "evaluate_scores", "write_report")
+_PHASES = ("load_annotations", "read_results", "evaluate_scores", "write_report")
 
 
 def report(results: str, annotations: str, out: str) -> tuple[dict[str, float], float]:

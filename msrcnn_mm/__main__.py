@@ -31,6 +31,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "check": Command("check", "check annotations and images before a training"),
     "report": Command("report", "write an HTML page on the scores of results"),
     "correlate": Command("correlate", "compare the scores of masks with their true IoU"),
     "agree": Command("agree", "compare masks with those of the mirrored or resized image"),

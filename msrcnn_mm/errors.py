@@ -20,6 +20,10 @@ class MissingCheckpointError(CheckpointError, FileNotFoundError):
     """A checkpoint file that does not exist."""
 
 
+class CheckpointWriteError(CheckpointError, OSError):
+    """A checkpoint that cannot be written."""
+
+
 class UnrecognizedError(UserError):
     """A failure of unknown cause; the commands print its traceback below the line."""
 

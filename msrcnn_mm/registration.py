@@ -11,6 +11,9 @@ _MODULES = (
     "mmdet.models",  # first, so that our classes replace its, not the reverse
     "msrcnn_mm.engine.hooks.channels_last",
     "msrcnn_mm.engine.hooks.checkpoint_fit",
+    "msrcnn_mm.engine.hooks.exact_resume",
+    "msrcnn_mm.engine.hooks.finite_loss",
+    "msrcnn_mm.engine.hooks.late_removal",
     "msrcnn_mm.engine.hooks.mask_encoding",
     "msrcnn_mm.engine.hooks.compile_heads",
     "msrcnn_mm.engine.hooks.multi_view",
@@ -19,6 +22,7 @@ _MODULES = (
     "msrcnn_mm.engine.hooks.rescorer",
     "msrcnn_mm.engine.hooks.resume",
     "msrcnn_mm.engine.hooks.run_checks",
+    "msrcnn_mm.engine.hooks.termination",
     "msrcnn_mm.engine.hooks.visualization",
     "msrcnn_mm.engine.adapters.dump",
     "msrcnn_mm.engine.adapters.inferencer",
@@ -84,6 +88,8 @@ def register_all() -> None:
         import_module(name)
     from .compat import apply_patches
     from .engine.checkpoints.loading import register_safe_loaders
+    from .engine.checkpoints.writing import register_atomic_backend
 
     apply_patches()
     register_safe_loaders()
+    register_atomic_backend()

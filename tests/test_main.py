@@ -16,6 +16,7 @@ from tests.support.processes import ROOT, run_python
 
 TOOLS = ROOT / "tools"
 LIGHT = (
+    "check",
     "report",
     "correlate",
     "calibrate",

@@ -8,6 +8,14 @@ run_hooks = dict(
     checkpoint_fit=dict(type="CheckpointFitHook"),
     # Resumes from the work folder's own checkpoint, with the schedule of the config.
     resume=dict(type="ResumeHook"),
+    # Has a resumed training compute what it would have without the interruption.
+    exact_resume=dict(type="ExactResumeHook"),
+    # Removes an old checkpoint after the next one is written.
+    late_removal=dict(type="LateRemovalHook"),
+    # Saves and ends at SIGTERM.
+    termination=dict(type="TerminationHook"),
+    # Ends a training at a loss that is NaN or infinite, with the images and a state.
+    finite_loss=dict(type="FiniteLossHook"),
     # Refuses to write pictures over the images that are read.
     overwrite_guard=dict(type="OverwriteGuardHook"),
     # Says what the views of a MultiViewDetector cost.

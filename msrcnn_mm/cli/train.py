@@ -9,6 +9,7 @@ from mmdet.utils import setup_cache_size_limit_of_dynamo
 
 from msrcnn_mm.engine.checkpoints.place import CheckpointPlace
 from msrcnn_mm.engine.config.file import is_first_process, load_config
+from msrcnn_mm.engine.hooks.termination import Terminated
 from msrcnn_mm.engine.runs.mixed_precision import use_mixed_precision
 from msrcnn_mm.engine.runs.runner import checked_run
 from msrcnn_mm.engine.runs.training import (
@@ -69,9 +70,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         older = place.newest()
         try:
             runner.train()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Terminated) as stop:
             print(f"\nstopped: {how_to_resume(place, older, resumes)}", file=sys.stderr)
-            sys.exit(130)
+            sys.exit(stop.code if isinstance(stop, Terminated) else 130)
 
 
 def how_to_resume(place: CheckpointPlace, older: tuple[str, int] | None, resumed: bool) -> str:

@@ -16,6 +16,10 @@ Entry = dict[str, Any]
 
 _FEW = 12  # numbers of a polygon
 
+_MISFIT = 0.5
+"""IoU of an annotated box with the box around its mask below which the two contradict each other.
+"""
+
 
 def complete_masks(
     path: str,
@@ -145,6 +149,27 @@ def _covers_pixels(polygon: Sequence[float], height: int, width: int) -> bool:
     if max(min(xs), 0) >= min(max(xs), width) or max(min(ys), 0) >= min(max(ys), height):
         return False
     return len(set(zip(xs, ys, strict=True))) > 2
+
+
+def box_fits(annotation: Mapping[str, Any]) -> bool:
+    """Returns whether the annotated box is roughly the box around the mask."""
+    mask = annotation["segmentation"]
+    if isinstance(mask, list):
+        xs = [value for polygon in mask for value in polygon[::2]]
+        ys = [value for polygon in mask for value in polygon[1::2]]
+        around = (min(xs), min(ys), max(xs), max(ys))
+    else:
+        left, top, across, down = mask_utils.toBbox(as_rle(mask, *mask["size"])).tolist()
+        around = (left, top, left + across, top + down)
+    x, y, width, height = annotation["bbox"]
+    wide = min(x + width, around[2]) - max(x, around[0])
+    high = min(y + height, around[3]) - max(y, around[1])
+    overlap = max(wide, 0) * max(high, 0)
+    sides = (around[2] - around[0]) * (around[3] - around[1])
+    if sides == 0:
+        return True  # a mask that covers no pixel, which the reader notes
+    # small ones are rounded to another size, and some tools box crowds in another way
+    return bool(overlap >= _MISFIT * (width * height + sides - overlap) or min(width, height) < 4)
 
 
 def _lacks_area(annotation: Entry) -> bool:

@@ -108,7 +108,7 @@ class AnnotationFile:
         if where and Path(path).stat().st_size > _BIG:
             print(f"reading {path} ({Path(path).stat().st_size / 1e6:.0f} MB)", flush=True)
         try:
-            return cls(str(path), _lists(Path(path)))
+            return cls(str(path), read_lists(Path(path)))
         except UserError as error:
             raise UserError(f"{prefix}{error}") from error
 
@@ -176,8 +176,12 @@ class AnnotationFile:
             )
 
 
-def _lists(path: Path) -> dict[str, Any]:
-    """Reads the lists of a COCO annotation file."""
+def read_lists(path: Path) -> dict[str, Any]:
+    """Reads the lists of a COCO annotation file, whose entries are not looked at.
+
+    Raises:
+        UserError: The file cannot be read or is not a COCO annotation file.
+    """
     content = read_json(path)
     if isinstance(content, list) and content and isinstance(content[0], dict):
         hint = ": it is a results file, which a command takes before the annotations"

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .detections import Rle
-from .runs import Ints, Segments, encode_segments
+from .rle import Ints
+from .runs import Segments, encode_segments
 
 Floats = NDArray[np.float32]
 Sampler = Callable[[Ints, Floats, Floats], NDArray[np.bool_]]

@@ -12,6 +12,8 @@ from pycocotools.coco import COCO
 
 from msrcnn_mm.errors import UserError
 
+from .packed_rles import PackedRles
+
 Rle = dict[str, Any]
 """A COCO run-length encoding: ``size`` ([height, width]) and ``counts`` (compressed, a ``str``)."""
 
@@ -33,9 +35,10 @@ SCORE_ENTRIES = {
 RENAMED_ENTRIES = {"calibrated_score": "rescored_score"}
 """Old name of an entry -> its name."""
 
-_ENTRIES = frozenset(
+ENTRIES = frozenset(
     ("image_id", "category_id", "segmentation", "bbox", "score", *SCORE_ENTRIES.values())
 )
+"""Entries of a row that are columns; the others are extras."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Detections:
         masks: D compressed RLEs of the whole image; None if the results hold no masks.
         boxes: (D, 4), x, y, width, height in pixels, NaN for a detection without a box; None if no
             detection has one.
+        areas: (D,), pixels of the masks, NaN where the reader of the results did not measure them;
+            None if of no detection.
         mask_ious: (D,), s_iou in [0, 1], as the results have it; None if no detection has one.
         mask_scores: (D,), s_cls * s_iou; None if no detection has one.
         foreground_probs: (D,), mean probability of the mask's foreground, in [0, 1]; None if no
@@ -71,8 +76,9 @@ class Detections:
     image_ids: list[Any]
     category_ids: list[Any]
     class_scores: Column
-    masks: list[Rle] | None = None
+    masks: Sequence[Rle] | None = None
     boxes: NDArray[np.float64] | None = None
+    areas: Column | None = None
     mask_ious: Column | None = None
     mask_scores: Column | None = None
     foreground_probs: Column | None = None
@@ -109,8 +115,8 @@ class Detections:
         """
         entries = set().union(*rows)
         extras = None
-        if not entries <= _ENTRIES:
-            extras = [{k: row[k] for k in row if k not in _ENTRIES} for row in rows]
+        if not entries <= ENTRIES:
+            extras = [{k: row[k] for k in row if k not in ENTRIES} for row in rows]
         masks = [row["segmentation"] for row in rows if "segmentation" in row]
         boxes = None
         if "bbox" in entries:
@@ -167,7 +173,9 @@ class Detections:
         for name in (field.name for field in fields(cls)):
             columns = [(part, getattr(part, name)) for part in parts]
             present = [column for _, column in columns if column is not None]
-            if present and isinstance(present[0], list):
+            if present and all(isinstance(column, PackedRles) for _, column in columns):
+                joined[name] = PackedRles.join(present)
+            elif present and isinstance(present[0], Sequence):
                 absent: list[Any] = [{}] if name == "extras" else []
                 lists = [absent * len(part) if c is None else c for part, c in columns]
                 joined[name] = list(chain.from_iterable(lists))
@@ -186,7 +194,7 @@ class Detections:
         taken: dict[str, Any] = {}
         for name in (field.name for field in fields(self)):
             column = getattr(self, name)
-            if isinstance(column, list):
+            if isinstance(column, Sequence):
                 taken[name] = [column[index] for index in indices]
             elif column is not None:
                 taken[name] = column[np.array(indices, int)]
@@ -243,7 +251,7 @@ class Detections:
                 f"detection {index} is of image {self.image_ids[index]!r}, which the annotations do"
                 " not have"
             )
-        found = [rle["size"] for rle in self.masks or ()]
+        found = mask_sizes(self.masks or ())
         if found != [sizes[i] for i in self.image_ids[: len(found)]]:
             for index, (image_id, size) in enumerate(zip(self.image_ids, found, strict=False)):
                 if list(size) != sizes[image_id]:
@@ -251,6 +259,14 @@ class Detections:
                         f"detection {index} has a mask of height, width {list(size)}, but its image"
                         f" {image_id} is {sizes[image_id]}"
                     )
+
+
+def mask_sizes(masks: Sequence[Rle]) -> list[list[int]]:
+    """Returns height and width of each mask."""
+    if isinstance(masks, PackedRles):
+        sizes: list[list[int]] = masks.sizes.tolist()
+        return sizes
+    return [rle["size"] for rle in masks]
 
 
 def ratio(products: Column, factors: Column) -> Column:

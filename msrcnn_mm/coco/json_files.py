@@ -13,8 +13,24 @@ import msgspec
 
 from msrcnn_mm.errors import UserError
 
-UNREAD = (ValueError, RecursionError)
-"""Raised by msgspec at what it does not read. The json module reads some of it, such as NaN."""
+_ANY = msgspec.json.Decoder()
+
+
+class UnreadError(Exception):
+    """JSON that :func:`parse` does not read."""
+
+
+def parse(raw: bytes, decoder: msgspec.json.Decoder[Any] = _ANY) -> Any:
+    """Parses JSON fast.
+
+    Raises:
+        UnreadError: It is damaged, nests too deeply, is not what the decoder reads, or has what
+            :func:`read_json` alone can read, such as NaN.
+    """
+    try:
+        return decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadError(str(error)) from error
 
 
 def read_bytes(path: Path) -> bytes:
@@ -42,13 +58,17 @@ def read_json(path: Path) -> Any:
         UserError: As :func:`read_bytes`, and the file is not JSON.
     """
     raw = read_bytes(path)
-    with suppress(*UNREAD):
-        return msgspec.json.decode(raw)
+    with suppress(UnreadError):
+        return parse(raw)
     try:
         text = raw.decode(json.detect_encoding(raw), "surrogatepass")
         del raw  # as large as the text
         return json.loads(text)
-    except ValueError as error:  # not JSON, or not text at all
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not valid JSON: it is not text, but perhaps an image"
+        ) from error
+    except ValueError as error:
         raise UserError(f"{path} is not valid JSON: {error}") from error
     except RecursionError as error:
         raise UserError(f"{path} nests brackets too deeply for this program") from error

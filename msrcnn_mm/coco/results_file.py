@@ -1,11 +1,11 @@
 """Reads and writes results files in COCO's format, whatever framework made them."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from pycocotools.coco import COCO
 
@@ -13,12 +13,14 @@ from msrcnn_mm.errors import UserError, warn
 from msrcnn_mm.processes import in_processes
 
 from .detections import SCORE_ENTRIES, Detections
-from .json_files import UNREAD, read_bytes, read_json, write_json
-from .results_rows import RowReader
+from .json_files import UnreadError, read_bytes, read_json, write_json
+from .results_rows import RowError, RowReader
 
 _FEW = 0.5  # share of the annotated images; results of fewer are perhaps of another test
 
-_AT_ONCE = 250  # rows that are objects of Python at the same time
+_AT_ONCE = 1 << 20  # bytes of a file that a process reads at once
+
+_WEIGHT = 20  # images whose detections these are, more or less
 
 
 def load_results(path: str | Path, coco: COCO | None = None, partial: bool = False) -> Detections:
@@ -43,11 +45,11 @@ def load_results(path: str | Path, coco: COCO | None = None, partial: bool = Fal
             that ``coco`` does not know.
     """
     path = Path(path)
-    reader = RowReader(str(path), coco)
+    reader = RowReader(coco)
     try:
-        detections, read = _read(reader, _raw_rows(path))
-    except UNREAD:
-        detections, read = _read(reader, _rows(path))
+        detections, read = _read(path, reader, _parts(path))
+    except UnreadError:
+        detections, read = _read(path, reader, [_rows(path)])
     for what, count in read.items():
         warn(f"{path}: in {count} of {len(detections)} detections {what}")
     for name, entry in {"class_scores": "score", **SCORE_ENTRIES}.items():
@@ -84,17 +86,26 @@ def write_results(detections: Detections, path: str | Path) -> None:
     write_json(detections.to_rows(), Path(path))
 
 
-def _raw_rows(path: Path) -> list[msgspec.Raw]:
-    """Returns the rows of a results file, each as its JSON, which needs less memory than objects.
+def _parts(path: Path) -> list[memoryview]:
+    """Cuts a results file into lists of rows, each as JSON.
+
+    The file is cut where an object begins as the first row does. Where that is within a row, the
+    parts are not JSON; where all are, their rows are those of the file.
 
     Raises:
         UserError: The file cannot be read.
-        ValueError: Or another of UNREAD: it is no list of masks, or :func:`_rows` must read it.
+        UnreadError: It is no list of masks, or :func:`_rows` must read it.
     """
-    raw = read_bytes(path)
-    if b'"segmentation"' not in raw:
-        raise ValueError("no masks")
-    return msgspec.json.decode(raw, type=list[msgspec.Raw])
+    raw = read_bytes(path).rstrip()
+    begin = re.match(rb'\s*\[\s*(\{\s*"[^"]*")', raw)
+    if not begin or not raw.endswith(b"]") or b'"segmentation"' not in raw:
+        raise UnreadError
+    between = re.compile(rb"\}\s*(,)\s*" + re.escape(begin[1]))
+    view, parts, start = memoryview(raw), [], begin.start(1)
+    while cut := between.search(raw, start + _AT_ONCE):
+        parts.append(view[start : cut.start(1)])
+        start = cut.end(1)
+    return [*parts, view[start:-1]]
 
 
 def _rows(path: Path) -> list[Any]:
@@ -113,21 +124,26 @@ def _rows(path: Path) -> list[Any]:
     return rows
 
 
-def _read(reader: RowReader, rows: Sequence[Any]) -> tuple[Detections, Counter[str]]:
-    """Reads the rows of a file, each as its JSON or as a value; values are changed.
+def _read(
+    path: Path, reader: RowReader, parts: Sequence[memoryview | list[Any]]
+) -> tuple[Detections, Counter[str]]:
+    """Reads the parts of a file, each as JSON or as values, which are changed.
 
     Raises:
         UserError: A row cannot be read.
-        ValueError: Or another of UNREAD: :func:`_rows` must read the file.
+        UnreadError: :func:`_rows` must read the file.
     """
 
-    def read(first: int) -> tuple[Detections, Counter[str]]:
-        some = rows[first : first + _AT_ONCE]
-        values = [msgspec.json.decode(r) if isinstance(r, msgspec.Raw) else r for r in some]
-        return reader.read(values, first)
+    def read(part: memoryview | list[Any]) -> tuple[Detections, Counter[str]]:
+        return reader.read(part if isinstance(part, list) else b"".join((b"[", part, b"]")))
 
-    parts, counts = [], Counter[str]()
-    for part, of_part in in_processes(read, range(0, len(rows), _AT_ONCE), "detections"):
-        parts.append(part)
-        counts += of_part
-    return Detections.concatenate(parts), counts
+    found, counts = [], Counter[str]()
+    try:
+        for detections, of_part in in_processes(read, parts, "detections", _WEIGHT):
+            found.append(detections)
+            counts += of_part
+    except RowError as error:
+        number, problem = error.args
+        number += sum(map(len, found))
+        raise UserError(f"{path}: detection {number} {problem}") from error
+    return Detections.concatenate(found), counts

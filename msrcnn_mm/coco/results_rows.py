@@ -1,143 +1,165 @@
-"""Reads the rows of a results file: all at once where they are alike, else one by one."""
+"""Reads rows of a results file: all at once where none needs a change, else one by one."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from dataclasses import replace
+from math import nan
+from operator import attrgetter
 from pathlib import PurePath
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import pycocotools.mask as mask_utils
 from pycocotools.coco import COCO
 
-from msrcnn_mm.errors import UserError, first_names
+from msrcnn_mm.errors import first_names
 
-from .detections import RENAMED_ENTRIES, SCORE_ENTRIES, Detections
+from .detections import ENTRIES, RENAMED_ENTRIES, SCORE_ENTRIES, Column, Detections
+from .json_files import UnreadError, parse
 from .json_values import is_box, is_id, is_number, whole
-from .rle import are_complete
+from .packed_rles import PackedRles
+from .rle import Counts, measure
 from .segmentations import SegmentationError, as_rle, is_rle, read_segmentation
 
 _FIELDS = ("image_id", "category_id", "segmentation", "score")
-_RLE = frozenset(("size", "counts"))
+
+_Side = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Rle(msgspec.Struct, gc=False):
+    size: tuple[_Side, _Side]
+    counts: str
+
+
+class _Fields(msgspec.Struct, gc=False):
+    image_id: int | str
+    category_id: int | str
+    segmentation: _Rle
+    score: float
+    bbox: tuple[float, float, float, float] | None = None
+
+
+_SCORES = [(entry, float, nan) for entry in SCORE_ENTRIES.values()]
+_Row = msgspec.defstruct("_Row", _SCORES, bases=(_Fields,), gc=False)
+_NamedRow = msgspec.defstruct("_NamedRow", [], bases=(_Row,), forbid_unknown_fields=True, gc=False)
+_NAMED_ROWS = msgspec.json.Decoder(list[_NamedRow])  # type: ignore[valid-type]
+"""Reads rows that have no entry but those that :class:`Detections` has columns for."""
+
+_NO_BOX = (nan,) * 4
+
+
+class RowError(Exception):
+    """A row that cannot be read: its number, and the problem, to follow "detection N"."""
 
 
 class RowReader:
     """Reads rows of a results file and checks them.
 
     Args:
-        path: The file, for messages.
         coco: The annotations that the rows should belong to; None for any.
     """
 
-    def __init__(self, path: str, coco: COCO | None) -> None:
-        self._path = path
+    def __init__(self, coco: COCO | None) -> None:
         self._coco = coco
         self._ids = None if coco is None else _Ids(coco)
 
-    def read(self, rows: Sequence[Any], first: int) -> tuple[Detections, Counter[str]]:
-        """Reads rows; changes them.
+    def read(self, given: bytes | list[Any]) -> tuple[Detections, Counter[str]]:
+        """Reads rows.
 
         Args:
-            rows: Some of the file's, each as its JSON.
-            first: Number of the first in the file.
+            given: The rows as a list in JSON, or as values, which are changed.
 
         Returns:
             The detections, with compressed RLEs; what was read in another way than it is written,
             with the number of rows.
 
         Raises:
-            UserError: A row cannot be read.
+            RowError: A row cannot be read.
+            UnreadError: The JSON cannot be read.
         """
         read: Counter[str] = Counter()
-        alike = self._are_alike(rows)
-        if not alike:
-            for index, row in enumerate(rows, first):
-                problem = (
-                    _problem(row, read)
-                    or (self._ids and self._ids.problem(row, read))
-                    or _read_mask(row, self._coco, read)
-                )
-                if problem:
-                    raise UserError(f"{self._path}: detection {index} {problem}")
-        masks = [row["segmentation"] for row in rows]
-        pixels = [mask["size"][0] * mask["size"][1] for mask in masks]
-        complete = are_complete([mask["counts"] for mask in masks], pixels)
-        if not complete.all():
-            place = int(complete.argmin())
-            raise UserError(
-                f"{self._path}: detection {first + place} has a damaged run-length encoding: its"
-                f" runs do not add up to {masks[place]['size']} pixels"
+        if isinstance(given, bytes):
+            found = self._at_once(given)
+            return (self._one_by_one(parse(given), read) if found is None else found), read
+        return self._one_by_one(given, read), read
+
+    def _at_once(self, raw: bytes) -> Detections | None:
+        """Reads rows if none needs a change; returns None otherwise."""
+        extras = None
+        try:
+            rows = parse(raw, _NAMED_ROWS)
+        except UnreadError:
+            values = parse(raw)
+            try:
+                rows = msgspec.convert(values, list[_Row])  # type: ignore[valid-type]
+            except msgspec.ValidationError:
+                return None
+            extras = [{k: row[k] for k in row if k not in ENTRIES} for row in values]
+            if not all(map(RENAMED_ENTRIES.keys().isdisjoint, extras)):
+                return None
+        ids = {field: list(map(attrgetter(field), rows)) for field in ("image_id", "category_id")}
+        if self._ids and not all(set(ids[field]) <= self._ids.listed[field] for field in ids):
+            return None
+        boxes = np.array([row.bbox or _NO_BOX for row in rows], float)
+        if (boxes[:, 2:] <= 0).any():
+            return None
+        sizes = [row.segmentation.size for row in rows]
+        counts = [row.segmentation.counts for row in rows]
+        areas = _areas(counts, sizes)
+        columns = {
+            name: np.array(list(map(attrgetter(entry), rows)), float)
+            for name, entry in SCORE_ENTRIES.items()
+        }
+        return Detections(
+            image_ids=ids["image_id"],
+            category_ids=ids["category_id"],
+            class_scores=np.array([row.score for row in rows], float),
+            masks=PackedRles.pack(counts, sizes),
+            areas=areas,
+            boxes=None if np.isnan(boxes).all() else boxes,
+            **{name: column for name, column in columns.items() if not np.isnan(column).all()},
+            extras=extras,
+        )
+
+    def _one_by_one(self, rows: list[Any], read: Counter[str]) -> Detections:
+        """Reads rows and changes them; counts what is read in another way than it is written."""
+        for number, row in enumerate(rows):
+            problem = (
+                _problem(row, read)
+                or (self._ids and self._ids.problem(row, read))
+                or _read_mask(row, self._coco, read)
             )
-        if not alike:
-            for row in rows:
-                mask = row["segmentation"] = as_rle(
-                    row["segmentation"], *row["segmentation"]["size"]
-                )
-                if "bbox" in row and not (row["bbox"][2] > 0 and row["bbox"][3] > 0):
-                    row["bbox"] = mask_utils.toBbox(mask).tolist()
-                    read["bbox has no area: the box of the mask is taken"] += 1
-        sizes: dict[tuple[int, int], list[int]] = {}
-        for row in rows:  # one list for all masks of a size saves memory
-            mask = row["segmentation"]
-            mask["size"] = sizes.setdefault(tuple(mask["size"]), mask["size"])
-        return Detections.from_rows(rows), read
+            if problem:
+                raise RowError(number, problem)
+        masks = [row["segmentation"] for row in rows]
+        areas = _areas([mask["counts"] for mask in masks], [mask["size"] for mask in masks])
+        for row in rows:
+            mask = row["segmentation"] = as_rle(row["segmentation"], *row["segmentation"]["size"])
+            if "bbox" in row and not (row["bbox"][2] > 0 and row["bbox"][3] > 0):
+                row["bbox"] = mask_utils.toBbox(mask).tolist()
+                read["bbox has no area: the box of the mask is taken"] += 1
+        found = Detections.from_rows(rows)
+        masks = [row["segmentation"] for row in rows]
+        packed = PackedRles.pack([m["counts"] for m in masks], [m["size"] for m in masks])
+        return replace(found, masks=packed, areas=areas)
 
-    def _are_alike(self, rows: Sequence[Any]) -> bool:
-        """Returns whether all rows have the same entries, none of which has to be changed.
 
-        Column by column this takes a tenth of the time that it takes row by row.
-        """
-        if set(map(type, rows)) != {dict} or len(layouts := set(map(tuple, rows))) > 1:
-            return False
-        (layout,) = layouts
-        if not set(_FIELDS) <= set(layout) or not RENAMED_ENTRIES.keys().isdisjoint(layout):
-            return False
-        columns = {entry: [row[entry] for row in rows] for entry in layout}
-        scores = (columns[e] for e in ("score", *SCORE_ENTRIES.values()) if e in columns)
-        return (
-            all(map(_are_numbers, scores))
-            and ("bbox" not in columns or _are_boxes(columns["bbox"]))
-            and all(self._are_ids(field, columns[field]) for field in ("image_id", "category_id"))
-            and _are_compressed(columns["segmentation"])
+def _areas(counts: Sequence[Counts], sizes: Sequence[Sequence[int]]) -> Column:
+    """Returns the (D,) areas of RLEs in pixels.
+
+    Raises:
+        RowError: One is not complete.
+    """
+    areas = measure(counts, [height * width for height, width in sizes])
+    if areas.min(initial=0) < 0:
+        number = int(areas.argmin())
+        raise RowError(
+            number,
+            "has a damaged run-length encoding: its runs do not add up to "
+            f"{[*sizes[number]]} pixels",
         )
-
-    def _are_ids(self, field: str, values: Sequence[Any]) -> bool:
-        return set(map(type, values)) in ({int}, {str}) and (
-            self._ids is None or set(values) <= self._ids.listed[field]
-        )
-
-
-def _are_numbers(values: Sequence[Any]) -> bool:
-    """Returns whether all values are finite numbers."""
-    try:
-        return set(map(type, values)) <= {int, float} and bool(
-            np.isfinite(np.array(values, float)).all()
-        )
-    except OverflowError:  # an integer beyond double precision
-        return False
-
-
-def _are_boxes(values: Sequence[Any]) -> bool:
-    """Returns whether all values are boxes with an area."""
-    if set(map(type, values)) != {list} or set(map(len, values)) != {4}:
-        return False
-    return _are_numbers(list(chain.from_iterable(values))) and all(
-        width > 0 and height > 0 for _, _, width, height in values
-    )
-
-
-def _are_compressed(values: Sequence[Any]) -> bool:
-    """Returns whether all values have the structure of a compressed RLE."""
-    if set(map(type, values)) != {dict} or {frozenset(v) for v in values} != {_RLE}:
-        return False
-    sizes = [value["size"] for value in values]
-    return (
-        {type(value["counts"]) for value in values} == {str}
-        and set(map(type, sizes)) == {list}
-        and set(map(len, sizes)) == {2}
-        and set(map(type, chain.from_iterable(sizes))) == {int}
-        and min(map(min, sizes)) >= 0
-    )
+    return areas.astype(float)
 
 
 def _problem(row: Any, read: Counter[str]) -> str | None:

@@ -1,9 +1,16 @@
-"""Checks that run-length encodings in COCO's format are complete.
+"""Checks run-length encodings in COCO's format and measures them, many at once.
 
 pycocotools decodes an encoding whose runs do not add up to the image without an error, into
 whatever the memory holds.
+
+Each character of a compressed encoding has five bits of a number, the lowest first, and a bit that
+is set if more follow. The number is a run; from the fourth run on it is the difference to the one
+before the last.
+
+Shape shorthand: D encodings, L runs of all of them.
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +19,13 @@ from numpy.typing import NDArray
 Counts = str | list[int]
 """The runs of an encoding: compressed, or as numbers."""
 
-_CHARACTERS = 1 << 14  # examined at once, few enough to stay in the processor's cache
+Ints = NDArray[np.int64]
+
+_AT_ONCE = 250  # encodings, whose runs stay in the processor's cache
+
+_SOUND = re.compile("(?:[P-o]{0,6}[0-O])+")  # 32 bits in fives
+
+_TOP = ((np.arange(32) ^ 16) - 16).astype(np.int8)  # last character of a number -> its signed bits
 
 
 def are_complete(counts: Sequence[Counts], pixels: Sequence[int]) -> NDArray[np.bool_]:
@@ -25,29 +38,7 @@ def are_complete(counts: Sequence[Counts], pixels: Sequence[int]) -> NDArray[np.
     Returns:
         (D,).
     """
-    complete = np.zeros(len(counts), bool)
-    texts: list[str] = []
-    places: list[int] = []
-    characters = 0
-
-    def flush() -> None:
-        complete[places] = _are_complete(texts, [pixels[place] for place in places])
-        texts.clear()
-        places.clear()
-
-    for index, runs in enumerate(counts):
-        if isinstance(runs, list):
-            valid = all(type(run) is int and 0 <= run < 1 << 32 for run in runs)
-            complete[index] = valid and bool(runs) and sum(runs) == pixels[index]
-            continue
-        texts.append(runs)
-        places.append(index)
-        characters += len(runs)
-        if characters >= _CHARACTERS:
-            flush()
-            characters = 0
-    flush()
-    return complete
+    return measure(counts, pixels) >= 0
 
 
 def is_complete(counts: Counts, height: int, width: int) -> bool:
@@ -55,57 +46,88 @@ def is_complete(counts: Counts, height: int, width: int) -> bool:
     return bool(are_complete([counts], [height * width])[0])
 
 
-def _are_complete(counts: Sequence[str], pixels: Sequence[int]) -> NDArray[np.bool_]:
-    """Returns which compressed encodings are complete.
-
-    Each character has five bits of a run, the lowest first, and a bit that is set if more follow;
-    from the fourth on a run is the difference to the one before the last.
-    """
-    encoded = [text.encode(errors="surrogatepass") for text in counts]
-    codes = np.frombuffer(b"".join(encoded), np.uint8) - np.uint8(48)  # less wraps to more
-    sizes = np.array([len(text) for text in encoded], np.int64)
-    last = sizes.cumsum() - 1
-    complete = sizes > 0
-    # a last character that promises more would take the next encoding's first
-    complete[complete] = codes[last[complete]] < 32
-    complete[np.searchsorted(last, np.flatnonzero(codes > 63))] = False
-    if not complete.all():
-        codes, sizes = codes[np.repeat(complete, sizes)], sizes[complete]
-    filled = np.zeros(len(counts), bool)
-    if codes.size:
-        filled[complete] = _sums(codes, sizes) == np.array(pixels)[complete]
-    return filled
-
-
-def _sums(codes: NDArray[np.uint8], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Returns the sum of the runs of each of D encodings; -1 where a run is not valid.
+def measure(counts: Sequence[Counts], pixels: Sequence[int]) -> Ints:
+    """Returns the (D,) areas of masks in pixels; -1 where the encoding is not complete.
 
     Args:
-        codes: The characters of all encodings less 48, below 64; each encoding's last is below 32.
-        sizes: (D,), how many characters each has, at least one.
+        counts: Of D encodings, each compressed or a list.
+        pixels: (D,), height x width of each mask.
     """
-    ends = np.flatnonzero(codes < 32)
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    lengths = ends - starts + 1
-    values = (codes[starts] & 31).astype(np.int64)
-    for place in range(1, min(int(lengths.max()), 7)):
-        longer = np.flatnonzero(lengths > place)
-        bits = codes[starts[longer] + place].astype(np.int64) & 31
-        values[longer] |= bits << 5 * place
-    values -= (codes[ends] & np.uint8(16)).astype(np.int64) << 5 * np.minimum(lengths, 7) - 4
+    found = np.full(len(counts), -1)
+    texts: list[tuple[int, str]] = []
+    for place, runs in enumerate(counts):
+        if isinstance(runs, str):
+            texts.append((place, runs))
+            continue
+        valid = all(type(run) is int and 0 <= run < 1 << 32 for run in runs)
+        if valid and runs and sum(runs) == pixels[place]:
+            found[place] = sum(runs[1::2])
+    for first in range(0, len(texts), _AT_ONCE):
+        places, some = zip(*texts[first : first + _AT_ONCE], strict=True)
+        if not _are_sound(some):
+            places = tuple(place for place in places if _SOUND.fullmatch(str(counts[place])))
+            some = tuple(str(counts[place]) for place in places)
+        if some:
+            background, foreground = _sums(*read_numbers(some))
+            whole = background + foreground == [pixels[place] for place in places]
+            found[list(places)] = np.where(whole & (background >= 0), foreground, -1)
+    return found
 
-    # Sums of every other value over all encodings, less those before the encoding's own values.
-    sums = np.empty_like(values)
-    sums[0::2], sums[1::2] = values[0::2].cumsum(), values[1::2].cumsum()
-    many = np.diff(np.searchsorted(ends, sizes.cumsum()), prepend=0)
-    first = many.cumsum() - many
-    second = np.minimum(first + 1, len(values) - 1)
-    index = np.arange(len(values)) - np.repeat(first, many)
-    runs = sums - np.where(
-        index & 1, np.repeat(sums[second] - values[second], many), np.repeat(sums[first], many)
-    )
-    runs[first] = values[first]
-    totals = np.add.reduceat(runs, first)
-    totals[np.minimum.reduceat(runs, first) < 0] = -1
-    totals[np.maximum.reduceat(lengths, first) > 7] = -1  # 32 bits in fives
-    return totals
+
+def read_numbers(counts: Sequence[str]) -> tuple[Ints, Ints]:
+    """Reads the numbers of D compressed encodings of valid numbers, none empty.
+
+    Returns:
+        (L,) numbers; (D + 1,) bounds, encoding d has those from ``bounds[d]`` to ``bounds[d + 1]``.
+    """
+    codes = np.frombuffer(("0" + "".join(counts)).encode(), np.uint8) - np.uint8(48)
+    ends = np.flatnonzero(codes < 32)
+    lengths, ends = np.diff(ends), ends[1:]  # the "0" in front gives the first a length
+    numbers = _TOP.take(codes.take(ends)).astype(np.int64)
+    longer = np.flatnonzero(lengths > 1)
+    for place in range(1, int(lengths.max(initial=1))):
+        longer = longer[lengths[longer] > place]
+        numbers[longer] = numbers[longer] << 5 | codes[ends[longer] - place] & 31
+    last = np.cumsum([len(text) for text in counts], dtype=np.int64)
+    return numbers, np.concatenate(([0], np.searchsorted(ends, last) + 1))
+
+
+def _are_sound(texts: Sequence[str]) -> bool:
+    """Returns whether compressed encodings consist of valid numbers."""
+    text = "".join(texts)
+    if not text.isascii() or not all(texts):
+        return False
+    codes = np.frombuffer(text.encode(), np.uint8) - np.uint8(48)  # less wraps to more
+    more = codes > 31
+    twos = more[1:] & more[:-1]
+    fours = twos[2:] & twos[:-2]
+    sevens = fours[3:] & fours[:-3]  # more than 32 bits in fives
+    last = np.cumsum([len(text) for text in texts]) - 1
+    return not (more[last].any() or sevens.any() or codes.max(initial=0) > 63)
+
+
+def _sums(numbers: Ints, bounds: Ints) -> tuple[Ints, Ints]:
+    """Returns (D,) pixels of the background, -1 where a run is negative, and of the foreground.
+
+    No run is computed by itself. The numbers at even places of the batch, and those at odd places,
+    are summed up from one encoding to the next: less the sum before an encoding, these are its runs
+    of background and of foreground, or the reverse. The first number, a run that no other refers
+    to, is added later.
+    """
+    numbers = np.append(numbers, (0, 0))
+    starts = bounds[:-1]
+    first = numbers[starts]
+    numbers[starts] = 0
+    totals, least = [], first
+    for parity in (0, 1):
+        sums = numbers[parity::2].cumsum()
+        edges = (bounds + 1 - parity) // 2
+        start, end = edges[:-1], edges[1:]
+        before = np.where(start > 0, sums[start - 1], 0)
+        pairs = np.stack((start, end), axis=1).ravel()
+        runs = end > start
+        totals.append(runs * (np.add.reduceat(sums, pairs)[::2] - before * (end - start)))
+        least = np.minimum(least, runs * (np.minimum.reduceat(sums, pairs)[::2] - before))
+    odd = starts & 1 == 1
+    background = first + np.where(odd, totals[1], totals[0])
+    return np.where(least < 0, -1, background), np.where(odd, totals[0], totals[1])

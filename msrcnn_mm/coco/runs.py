@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .detections import Rle
-
-Ints = NDArray[np.int64]
+from .rle import Ints, read_numbers
 
 AT_ONCE = 250
 """Number of masks whose segments stay in the cache."""
@@ -43,26 +42,11 @@ class Segments:
 def decode_runs(counts: Sequence[str]) -> tuple[Ints, Ints]:
     """Decodes the runs of D complete encodings, see :func:`.rle.are_complete`.
 
-    Args:
-        counts: Compressed, none empty. Each character has five bits of a run, the lowest first,
-            and a bit that is set if more follow; from the fourth on a run is the difference to the
-            one before the last.
-
     Returns:
         (L,) lengths; (D + 1,) bounds, mask d has the runs from ``bounds[d]`` to ``bounds[d + 1]``.
     """
-    codes = np.frombuffer("".join(counts).encode(), np.uint8) - np.uint8(48)
-    ends = np.flatnonzero(codes < 32)
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    characters = ends - starts + 1
-    values = (codes[starts] & 31).astype(np.int64)
-    for place in range(1, int(characters.max(initial=1))):
-        longer = np.flatnonzero(characters > place)
-        values[longer] |= (codes[starts[longer] + place].astype(np.int64) & 31) << 5 * place
-    values -= (codes[ends] & np.uint8(16)).astype(np.int64) << 5 * characters - 4
-    last = np.cumsum([len(text) for text in counts], dtype=np.int64) - 1
-    bounds = np.concatenate(([0], np.searchsorted(ends, last) + 1))
-    return _every_other_sum(values, bounds), bounds
+    numbers, bounds = read_numbers(counts)
+    return _every_other_sum(numbers, bounds), bounds
 
 
 def encode_runs(runs: Ints, bounds: Ints) -> list[str]:

@@ -5,7 +5,6 @@ detections that count.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,8 @@ from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.detections import Detections
 
-from .matching import match, ranks
-from .overlaps import Bools, Floats, Ints, Overlaps, find_overlaps
+from .matching import Candidates, Order
+from .overlaps import Floats, Ints, Overlaps, find_overlaps
 from .protocol import AREA_RANGES, RECALLS, Protocol
 
 UNDEFINED = -1.0
@@ -25,6 +24,9 @@ UNDEFINED = -1.0
 @dataclass(frozen=True)
 class Curves:
     """Precision and recall of one order, :data:`UNDEFINED` where there is no ground truth.
+
+    Those of small, medium and large instances are at the last of ``max_dets`` only, as COCO shows
+    them.
 
     Attributes:
         precision: (T, R, K, A, M), the best precision at each recall or beyond.
@@ -47,7 +49,7 @@ class Curves:
 
         Args:
             iou: At this IoU threshold; by default over all.
-            area: Number of the area range.
+            area: Number of the area range; above 0 at the last of ``max_dets`` only.
             max_dets: Which of the protocol's ``max_dets``.
             category: Number of the class; by default over all.
         """
@@ -95,27 +97,31 @@ def curves(overlaps: Overlaps, scores: Floats, protocol: Protocol) -> Curves:
     thresholds = np.asarray(protocol.iou_thrs, float)
     precision = np.full((len(thresholds), len(RECALLS), *shape), UNDEFINED)
     recall = np.full((len(thresholds), *shape), UNDEFINED)
-    places = ranks(overlaps, scores)
-    orders = [
-        start + np.argsort(-scores[start:end], kind="stable")
-        for start, end in pairwise(overlaps.bounds)
-    ]
+    order = Order.by(scores, overlaps)
+    candidates = Candidates(overlaps, order, thresholds, protocol.max_dets[-1])
+    # candidates of each class, and the other detections of the class down to each of them
+    bounds = np.searchsorted(candidates.positions, overlaps.bounds)
+    alone = np.ones(len(scores), bool)
+    alone[candidates.detections] = False
     for a, area_range in enumerate(AREA_RANGES):
-        matches = match(overlaps, places, thresholds, area_range, protocol.max_dets[-1])
+        matches = candidates.match(area_range)
         instances = count_instances(overlaps, area_range)
-        for k, order in enumerate(orders):
-            if not instances[k]:
+        for m, max_det in enumerate(protocol.max_dets):
+            if a and max_det < protocol.max_dets[-1]:
                 continue
-            best = places[order].max(initial=-1)
-            for m, max_det in enumerate(protocol.max_dets):
-                if m and best < protocol.max_dets[m - 1]:  # no image has more
-                    precision[:, :, k, a, m] = precision[:, :, k, a, m - 1]
-                    recall[:, k, a, m] = recall[:, k, a, m - 1]
-                    continue
-                counted = order[places[order] < max_det]
-                precision[:, :, k, a, m], recall[:, k, a, m] = _curve(
-                    matches.correct[:, counted], matches.ignored[:, counted], instances[k]
-                )
+            counts = order.places < max_det
+            others = np.cumsum((alone & counts & ~matches.outside)[order.detections])
+            others = np.append(others, 0)  # the 0 is above the first class
+            near = counts[candidates.detections]
+            correct = matches.correct & near
+            wrong = ~(matches.correct | matches.ignored) & near
+            for k in np.flatnonzero(instances):
+                own = slice(bounds[k], bounds[k + 1])
+                false = np.cumsum(wrong[:, own], axis=1)
+                false += others[candidates.positions[own]] - others[overlaps.bounds[k] - 1]
+                for t, right in enumerate(correct[:, own]):
+                    precision[t, :, k, a, m] = _precisions(false[t, right], instances[k])
+                    recall[t, k, a, m] = right.sum() / instances[k]
     return Curves(precision, recall, protocol)
 
 
@@ -153,28 +159,22 @@ def average_precisions(
     return curves(overlaps, np.asarray(scores, float)[overlaps.detections], protocol).columns()
 
 
-def _curve(correct: Bools, ignored: Bools, instances: int) -> tuple[Floats, Floats]:
-    """Returns (T, R) best precision at each recall or beyond, and (T,) the highest recall.
+def _precisions(false: Ints, instances: int) -> Floats:
+    """Returns the (R,) best precisions at each recall or beyond.
+
+    Between correct detections precision only falls, so it is the best at one of them.
 
     Args:
-        correct: (T, D), best-ranked detection first.
-        ignored: (T, D).
+        false: Number of false alarms down to each correct detection, best-ranked first.
         instances: Number of instances to find.
     """
-    precision = np.zeros((len(correct), len(RECALLS)))
-    if not correct.shape[1]:
-        return precision, np.zeros(len(correct))
-    true = np.cumsum(correct, axis=1, dtype=float)
-    false = np.cumsum(~(correct | ignored), axis=1, dtype=float)
-    recall = true / instances
+    true = np.arange(1.0, len(false) + 1)
     # pycocotools' operations in its order, so that rounding is the same
     raw = true / (false + true + np.spacing(1))
-    best = np.maximum.accumulate(raw[:, ::-1], axis=1)[:, ::-1]
-    for t, reached in enumerate(recall):
-        places = np.searchsorted(reached, RECALLS, side="left")
-        inside = places < len(reached)
-        precision[t, inside] = best[t, places[inside]]
-    return precision, recall[:, -1]
+    best = np.maximum.accumulate(raw[::-1])[::-1]
+    reached = np.searchsorted(true / instances, RECALLS)
+    precisions: Floats = np.append(best, 0.0)[reached]
+    return precisions
 
 
 def _mean_defined(values: Floats) -> float:

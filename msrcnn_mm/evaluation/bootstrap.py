@@ -12,27 +12,32 @@ Shape shorthand: B resamples, N images, D detections, U detections that find an 
 threshold, P at one threshold, T thresholds.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from .calibration_errors import LAECE_BINS, bin_numbers
-from .matching import Matches, match, ranks
-from .overlaps import Floats, Ints, Overlaps
+from .matching import Candidates, Order
+from .overlaps import Bools, Floats, Ints, Overlaps
 from .protocol import AREA_RANGES, RECALLS, Protocol
 
 RESAMPLES = 1000
 
+Draws = NDArray[np.floating[Any]]
+"""Numbers of times; float32, half the size, holds those up to 16 million exactly."""
+
 _SEED = 0
-_BLOCK = 256  # detections a step; more would leave the processor's cache
+_BLOCK = 256  # candidates a step; more would leave the processor's cache
 
 # 100 * recall is an integer where the recall is that of RECALLS, but some of these are rounded up
 _ROUNDED_UP = (np.arange(len(RECALLS)) / 100 < RECALLS).astype(float)
 
 
-def draw_images(images: int) -> Floats:
+def draw_images(images: int) -> Draws:
     """Returns (N, B): how often each of N images is drawn in each of B resamples.
 
     The same number of images gives the same draws, so that figures of several rankings or detectors
@@ -40,10 +45,10 @@ def draw_images(images: int) -> Floats:
     """
     drawn = np.random.default_rng(_SEED).integers(images, size=(RESAMPLES, images))
     counts = [np.bincount(one, minlength=images) for one in drawn]
-    return np.stack(counts, axis=1).astype(float)
+    return np.stack(counts, axis=1).astype(np.float32)
 
 
-def resampled_aps(overlaps: Overlaps, scores: Floats, protocol: Protocol, draws: Floats) -> Floats:
+def resampled_aps(overlaps: Overlaps, scores: Floats, protocol: Protocol, draws: Draws) -> Floats:
     """Returns (B,) APs of one ranking; NaN for a resample without ground truth.
 
     Args:
@@ -52,20 +57,31 @@ def resampled_aps(overlaps: Overlaps, scores: Floats, protocol: Protocol, draws:
         protocol: That of ``overlaps``.
         draws: (N, B), from :func:`draw_images`.
     """
-    places = ranks(overlaps, scores)
+    order = Order.by(scores, overlaps)
     thresholds = np.asarray(protocol.iou_thrs, float)
-    matches = match(overlaps, places, thresholds, AREA_RANGES[0], protocol.ap_max_dets)
+    candidates = Candidates(overlaps, order, thresholds, protocol.ap_max_dets)
+    matches = candidates.match(AREA_RANGES[0])
+    bounds = np.searchsorted(candidates.positions, overlaps.bounds)
+    images = overlaps.images[order.detections]
     total, classes = np.zeros(draws.shape[1]), np.zeros(draws.shape[1])
-    instances = _instances(overlaps, draws)
-    for (start, end), counts in zip(pairwise(overlaps.bounds), instances, strict=True):
-        order = start + np.argsort(-scores[start:end], kind="stable")
-        order = order[places[order] < protocol.ap_max_dets]
-        total += _class_aps(matches, order, overlaps.images[order], counts, draws)
-        classes += counts > 0
+    for k, instances in enumerate(_instances(overlaps, draws)):
+        own, of_class = slice(*bounds[k : k + 2]), slice(*overlaps.bounds[k : k + 2])
+        within = order.places[order.detections[of_class]] < protocol.ap_max_dets
+        places = np.cumsum(within)[candidates.positions[own] - of_class.start] - 1
+        with np.errstate(invalid="ignore"):  # 0 / 0 where nothing is drawn
+            total += _class_aps(
+                matches.correct[:, own],
+                matches.ignored[:, own],
+                places,
+                images[of_class][within],
+                instances,
+                draws,
+            )
+        classes += instances > 0
     return _mean(total, classes)
 
 
-def resampled_laeces(overlaps: Overlaps, scores: Floats, matched: Floats, draws: Floats) -> Floats:
+def resampled_laeces(overlaps: Overlaps, scores: Floats, matched: Floats, draws: Draws) -> Floats:
     """Returns (B,) LaECE_0 of one score, mean over classes; NaN for a resample without any.
 
     Args:
@@ -76,14 +92,15 @@ def resampled_laeces(overlaps: Overlaps, scores: Floats, matched: Floats, draws:
         draws: (N, B), from :func:`draw_images`.
     """
     total, classes = np.zeros(draws.shape[1]), np.zeros(draws.shape[1])
-    images = len(draws)
     instances = _instances(overlaps, draws)
     for (start, end), of_class in zip(pairwise(overlaps.bounds), instances, strict=True):
         own = start + np.flatnonzero(~np.isnan(matched[start:end]))
-        cells = bin_numbers(scores[own], LAECE_BINS) * images + overlaps.images[own]
-        errors = np.bincount(cells, scores[own] - matched[own], LAECE_BINS * images)
-        sums = errors.reshape(LAECE_BINS, images) @ draws
-        counts = np.bincount(overlaps.images[own], minlength=images) @ draws
+        images, number = np.unique(overlaps.images[own], return_inverse=True)
+        cells = bin_numbers(scores[own], LAECE_BINS) * len(images) + number
+        errors = np.bincount(cells, scores[own] - matched[own], LAECE_BINS * len(images))
+        drawn = draws[images].astype(float)
+        sums = errors.reshape(LAECE_BINS, -1) @ drawn
+        counts = np.bincount(number, minlength=len(images)) @ drawn
         known = (counts > 0) & (of_class > 0)
         total += np.where(known, np.abs(sums).sum(axis=0) / np.maximum(counts, 1), 0)
         classes += known
@@ -96,127 +113,132 @@ def _mean(total: Floats, classes: Floats) -> Floats:
     return mean
 
 
-def _instances(overlaps: Overlaps, draws: Floats) -> Floats:
+def _instances(overlaps: Overlaps, draws: Draws) -> Floats:
     """Returns (K, B) numbers of instances of each class."""
     own = ~overlaps.crowds
-    numbers: Floats = _tally(
+    numbers = _tally(
         overlaps.instance_classes[own],
         overlaps.instance_images[own],
         (len(overlaps.bounds) - 1, len(draws)),
     )
-    return numbers @ draws
+    return np.asarray(numbers @ draws, float)
 
 
 def _tally(rows: Ints, images: Ints, shape: tuple[int, int]) -> Any:
     """Returns the sparse matrix of how often each pair of a row and an image is given."""
-    return sparse.csr_array((np.ones(len(rows)), (rows, images)), shape=shape)
+    return sparse.csr_array((np.ones(len(rows), np.float32), (rows, images)), shape=shape)
 
 
 def _class_aps(
-    matches: Matches, order: Ints, images: Ints, instances: Floats, draws: Floats
+    correct: Bools,
+    ignored: Bools,
+    places: Ints,
+    images: Ints,
+    instances: Floats,
+    draws: Draws,
 ) -> Floats:
     """Returns (B,) APs of one class; 0 without ground truth.
 
-    Detections are taken in blocks, the last one first: the best precision at a recall or beyond is
+    Candidates are taken in blocks, the last one first: the best precision at a recall or beyond is
     then known when the recall comes.
 
     Args:
-        matches: Of all detections.
-        order: (D,), detections of the class, best-ranked first.
-        images: (D,), their images.
+        correct: (T, U), which candidates of the class are correct, best-ranked first.
+        ignored: (T, U), which count neither as correct nor as false alarms.
+        places: (U,), their places among the detections of the class.
+        images: (D,), images of these detections, best-ranked first.
         instances: (B,), numbers of instances to find.
         draws: (N, B).
     """
-    correct, ignored = matches.correct[:, order], matches.ignored[:, order]
-    found = np.flatnonzero(correct.any(axis=0))
-    correct, of_found = correct[:, found].astype(float), images[found]
-    blocks = [slice(start, start + _BLOCK) for start in range(0, len(found), _BLOCK)]
-    # numbers of correct detections down to the end of the block at hand
-    true_above = np.zeros((len(correct), draws.shape[1]))
-    for rows in blocks:
-        true_above += correct[:, rows] @ draws[of_found[rows]]
-    seen = _Counts(found, np.arange(len(order)), images, draws)
-    skipped = [
-        _Counts(found[one > 0], np.flatnonzero(no), images, draws) if no.any() else None
-        for one, no in zip(correct, ignored, strict=True)
-    ]
-    best = np.zeros((len(correct), draws.shape[1]))
-    aps = np.zeros(draws.shape[1])
-    for rows in reversed(blocks):
-        drawn = draws[of_found[rows]]
-        down_to = seen.take(len(drawn))
-        for t, of_block in enumerate(correct[:, rows] > 0):
-            if not of_block.any():
-                continue
-            counted, without = down_to[of_block], skipped[t]
-            if without is not None:
-                counted -= without.take(len(counted))
-            true = drawn[of_block]
-            true_above[t] -= true.sum(axis=0)
-            true[0] += true_above[t]
-            aps += _areas(_add_up(true), counted, np.maximum(instances, 1), best[t])
-    return np.where(instances > 0, aps / len(correct), 0)
+    used = np.flatnonzero((correct | ignored).any(axis=0))
+    correct, ignored, places = correct[:, used], ignored[:, used], places[used]
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(used), _BLOCK)]
+    # the detections between two candidates belong to the second one
+    rows = np.searchsorted(places, np.arange(len(images)))
+    above = rows < len(places)
+    parts = _tally(rows[above], images[above], (len(places), len(draws)))
+    # numbers down to the end of the block at hand
+    seen = (parts.sum(axis=0) @ draws).astype(float)
+    true, skipped = np.zeros((2, len(correct), draws.shape[1]))
+    for block in blocks:
+        drawn = draws[images[places[block]]]
+        true += correct[:, block].astype(drawn.dtype) @ drawn
+        skipped += ignored[:, block].astype(drawn.dtype) @ drawn
+    steps = _Steps(np.maximum(instances, 1))
+    best, aps = np.zeros_like(true), np.zeros(len(instances))
+    for block in reversed(blocks):
+        weights = list(draws[images[places[block]]].astype(float))
+        counts = _down_to(seen, list((parts[block] @ draws).astype(float)))
+        for t, (right, no) in enumerate(zip(correct[:, block], ignored[:, block], strict=True)):
+            own, out = np.flatnonzero(right), np.flatnonzero(no)
+            without = _down_to(skipped[t], [weights[row] for row in out])
+            if len(own):
+                found = _down_to(true[t], [weights[row] for row in own])
+                counted = counts[1:][own]
+                counted -= without[np.searchsorted(out, own)]
+                aps += _areas(found[1:], counted, steps, best[t])
+    aps += best.sum(axis=0)
+    return np.where(instances > 0, aps / (len(correct) * len(RECALLS)), 0)
 
 
-class _Counts:
-    """Counts some detections down to each of P places of a ranking, in resamples.
+def _down_to(last: Floats, weights: Sequence[Floats]) -> Floats:
+    """Returns (P + 1, B) sums of weights above and down to each of P places.
 
     Args:
-        places: (P,), ascending.
-        some: Places of the detections to count, ascending.
-        images: (D,), of the detections, best-ranked first.
-        draws: (N, B).
+        last: (B,), the sum down to the last place. Overwritten with that above the first.
+        weights: P weights (B,).
+    """
+    sums = np.empty((len(weights) + 1, len(last)))
+    sums[-1] = last
+    rows = list(sums)
+    for row in range(len(weights), 0, -1):  # np.cumsum is slow along this axis
+        np.subtract(rows[row], weights[row - 1], out=rows[row - 1])
+    last[:] = sums[0]
+    return sums
+
+
+class _Steps:
+    """Counts the recalls of COCO that are reached, but for recall 0, which always is.
+
+    Args:
+        instances: (B,), numbers of instances to find.
     """
 
-    def __init__(self, places: Ints, some: Ints, images: Ints, draws: Floats) -> None:
-        rows = np.searchsorted(places, some)
-        some, rows = images[some[rows < len(places)]], rows[rows < len(places)]
-        self._parts = _tally(rows, some, (len(places), len(draws)))
-        (self._above,) = _tally(np.zeros_like(rows), some, (1, len(draws))) @ draws
-        self._draws = draws
-        self._left = len(places)
+    def __init__(self, instances: Floats) -> None:
+        self._slopes = 100 / instances * (1 + 1e-12)  # no product falls short of an integer
+        # only where these numbers are multiples of 10 can a recall that is rounded up be met
+        self._special = np.flatnonzero(instances % 10 == 0)
+        self._instances = instances[self._special]
 
-    def take(self, many: int) -> Floats:
-        """Returns (many, B) counts of the last rows that were not taken before."""
-        counts: Floats = self._parts[self._left - many : self._left] @ self._draws
-        self._left -= many
-        self._above = self._above - counts.sum(axis=0)
-        counts[0] += self._above
-        return _add_up(counts)
-
-
-def _add_up(counts: Floats) -> Floats:
-    """Adds to each of (P, B) rows those above it, in place; np.cumsum is slow along this axis."""
-    for row in range(1, len(counts)):
-        counts[row] += counts[row - 1]
-    return counts
+    def reached(self, true: Floats) -> Floats:
+        """Returns (P, B) numbers of recalls that (P, B) correct detections reach."""
+        reached = true * self._slopes
+        np.floor(reached, out=reached)
+        recalls = 100 * true.take(self._special, axis=1) / self._instances
+        rows, columns = np.nonzero(recalls == np.floor(recalls))
+        off = _ROUNDED_UP[recalls[rows, columns].astype(np.int64)]
+        reached[rows, self._special[columns]] -= off
+        return reached
 
 
-def _areas(true: Floats, counted: Floats, instances: Floats, best_below: Floats) -> Floats:
-    """Returns (B,) parts of AP of P correct detections.
-
-    AP is the mean over COCO's 101 recalls of the best precision at each or beyond.
+def _areas(true: Floats, counted: Floats, steps: _Steps, best_below: Floats) -> Floats:
+    """Returns the (B,) sums over the recalls reached of the best precision at each or beyond.
 
     Args:
-        true: (P, B), number of correct detections down to each, best-ranked first. Overwritten.
+        true: (P, B), number of correct detections down to each, best-ranked first.
         counted: (P, B), number of detections down to each. Overwritten.
-        instances: (B,), number of instances to find.
+        steps: Of the class.
         best_below: (B,), best precision at the correct detections below; then with those here.
     """
-    counted += np.spacing(1)  # as in pycocotools
     best = np.divide(true, counted, out=counted)
     below = best_below.copy()
-    np.maximum(best[-1], best_below, out=best[-1])
-    for row in range(len(best) - 2, -1, -1):
-        np.maximum(best[row], best[row + 1], out=best[row])
+    rows = list(best)
+    np.fmax(rows[-1], below, out=rows[-1])  # of NaN and a number the number
+    for row in range(len(rows) - 2, -1, -1):
+        np.fmax(rows[row], rows[row + 1], out=rows[row])
     best_below[:] = best[0]
-    true *= 100
-    true /= instances
-    reached = np.floor(true)
-    whole = np.flatnonzero(true == reached)
-    reached += 1
-    reached.ravel()[whole] -= _ROUNDED_UP[true.ravel()[whole].astype(np.int64)]
+    reached = steps.reached(true)
     areas: Floats = np.einsum("pb,pb->b", best, reached)
     areas -= np.einsum("pb,pb->b", best[1:], reached[:-1])
     areas -= below * reached[-1]
-    return areas / len(RECALLS)
+    return areas

@@ -76,12 +76,13 @@ def evaluate_scores(
         found = in_processes(of_ranking, list(in_order), what, len(protocol.image_ids))
         return dict(zip(in_order, found, strict=True))
 
+    def parts_of(name: str) -> ScoreParts:
+        return ScoreParts(overlaps, in_order[name], *expected[name], protocol, instances)
+
     measured = measure(overlaps, "rankings")
-    parts = {
-        name: ScoreParts(overlaps, values, *expected[name], protocol, instances)
-        for name, values in in_order.items()
-        if name not in REFERENCES
-    }
+    scores = [name for name in in_order if name not in REFERENCES]
+    found = in_processes(parts_of, scores, "errors", len(protocol.image_ids))
+    parts = dict(zip(scores, found, strict=True))
     by_boundary = None
     if boundary:
         least = float(np.min(protocol.iou_thrs))

@@ -48,16 +48,17 @@ def resample(
     draws = draw_images(len(set(protocol.image_ids)))
     judged = [name for name in scores if name not in (ORACLE, TP_SHARE)]
 
-    def of_ranking(name: str) -> Floats:
-        return resampled_aps(overlaps, scores[name], protocol, draws)
+    def of_ranking(name: str) -> tuple[Floats, Floats | None]:
+        aps = resampled_aps(overlaps, scores[name], protocol, draws)
+        if name not in matched:
+            return aps, None
+        return aps, resampled_laeces(overlaps, *matched[name], draws)
 
-    aps = in_processes(of_ranking, judged, "intervals", len(draws))
+    found = in_processes(of_ranking, judged, "intervals", len(draws))
+    aps, laeces = zip(*found, strict=True)
     return Resamples(
         aps=dict(zip(judged, aps, strict=True)),
-        laeces={
-            name: resampled_laeces(overlaps, expected, own, draws)
-            for name, (expected, own) in matched.items()
-        },
+        laeces={n: own for n, own in zip(judged, laeces, strict=True) if own is not None},
     )
 
 

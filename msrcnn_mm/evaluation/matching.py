@@ -1,9 +1,10 @@
 """Matches detections with instances as COCO does, best-ranked detection first.
 
-pycocotools compares every detection with every instance at every threshold, in Python. Here the
-best-ranked detections of all images are matched together, then the second ones, and so on.
+pycocotools compares every detection with every instance at every threshold, in Python. Here only
+detections that overlap an instance enough are looked at: the best-ranked of all images together,
+then the second ones, and so on. All others find nothing.
 
-Shape shorthand: D detections, P pairs, T thresholds.
+Shape shorthand: D detections, U candidates, P pairs, T thresholds.
 """
 
 from dataclasses import dataclass
@@ -18,89 +19,120 @@ NONE = -1
 
 
 @dataclass(frozen=True)
-class Matches:
-    """Matches of detections taken in one order.
+class Order:
+    """One order of D detections.
 
     Attributes:
-        pairs: (T, D), the pair by which a detection found an instance; :data:`NONE` without one.
-        correct: (T, D), which detections found an instance that counts.
-        ignored: (T, D), which detections count neither as correct nor as false alarms: they found
+        detections: (D,), class after class, the best-ranked first.
+        places: (D,), place of each detection among those of its class and image, from 0.
+    """
+
+    detections: Ints
+    places: Ints
+
+    @classmethod
+    def by(cls, scores: Floats, overlaps: Overlaps) -> "Order":
+        """Returns the order by (D,) scores; of equal ones the first is better."""
+        detections = np.concatenate(
+            [np.zeros(0, np.int64)]
+            + [
+                start + np.argsort(-scores[start:end], kind="stable")
+                for start, end in pairwise(overlaps.bounds)
+            ]
+        )
+        places = np.empty(len(detections), np.int64)
+        places[detections] = _places(overlaps.groups[detections])
+        return cls(detections, places)
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Matches of U candidates, in the order in which they were taken.
+
+    Attributes:
+        pairs: (T, U), the pair by which a candidate found an instance; :data:`NONE` without one.
+        correct: (T, U), which candidates found an instance that counts.
+        ignored: (T, U), which candidates count neither as correct nor as false alarms: they found
             a crowd region or an instance of another size, or nothing and are of another size.
+        outside: (D,), which detections are of another size; those that are no candidates are
+            ignored, too.
     """
 
     pairs: Ints
     correct: Bools
     ignored: Bools
+    outside: Bools
 
 
-def ranks(overlaps: Overlaps, scores: Floats) -> Ints:
-    """Returns the (D,) places of detections among those of their class and image, from 0.
-
-    Args:
-        overlaps: Of D detections.
-        scores: (D,), to rank by; of equal ones the first is better.
-    """
-    order = np.lexsort((-scores, overlaps.groups))
-    places = np.empty(len(order), np.int64)
-    first = np.searchsorted(overlaps.groups, overlaps.groups)
-    places[order] = np.arange(len(order))
-    return places - first
-
-
-def match(
-    overlaps: Overlaps,
-    places: Ints,
-    thresholds: Floats,
-    area_range: tuple[float, float],
-    max_det: int,
-) -> Matches:
-    """Matches detections with instances.
-
-    At each threshold a detection takes the instance that overlaps most of those that are free and
-    count, or else of those that are ignored: crowd regions, which are never used up, and instances
-    of another size. Of equal overlaps the later instance wins.
+class Candidates:
+    """Detections that overlap an instance enough to be matched; the others are false alarms.
 
     Args:
         overlaps: Of D detections.
-        places: (D,), from :func:`ranks`.
+        order: Of these.
         thresholds: (T,), least IoU of a match; at 0 any overlap makes one.
-        area_range: Smallest and largest area in pixels of the instances that count.
         max_det: Number of best-ranked detections of a class in an image that count.
-    """
-    thresholds = np.minimum(thresholds, 1 - 1e-10)[:, None]  # as in pycocotools
-    counts = ~(overlaps.crowds | _outside(overlaps.instance_areas, area_range))
-    detection, instance = overlaps.pairs.T
-    near = np.flatnonzero((overlaps.ious >= thresholds.min()) & (places[detection] < max_det))
-    turns = _turns(overlaps.groups, places, detection[near])
-    # sorted so that a detection takes the last of its pairs that is possible
-    near = near[
-        np.lexsort(
-            (instance[near], overlaps.ious[near], counts[instance[near]], detection[near], turns)
-        )
-    ]
-    turns = np.sort(turns)
-    found = np.full((len(thresholds), len(overlaps.detections)), NONE)
-    taken = np.zeros((len(thresholds), len(counts)), bool)
-    reaches = overlaps.ious[near] >= thresholds
-    edges = np.searchsorted(turns, np.arange(turns.max(initial=-1) + 2))
-    for start, end in pairwise(edges):
-        now = near[start:end]
-        possible = reaches[:, start:end] & ~taken[:, instance[now]]
-        firsts = np.flatnonzero(np.diff(detection[now], prepend=-1))
-        best = np.maximum.reduceat(np.where(possible, np.arange(end - start), NONE), firsts, axis=1)
-        t, which = np.nonzero(best != NONE)
-        pair = now[best[t, which]]
-        found[t, detection[pair]] = pair
-        used = ~overlaps.crowds[instance[pair]]
-        taken[t[used], instance[pair[used]]] = True
 
-    matched = found != NONE
-    of_match = np.append(instance, 0)[found]  # the appended 0 is for those without a pair
-    known = matched & np.append(overlaps.findable, False)[of_match]
-    correct = known & np.append(counts, False)[of_match]
-    by_match = matched & ~np.append(counts, False)[of_match]
-    outside = _outside(overlaps.areas, area_range)
-    return Matches(found, correct, by_match | (~known & outside))
+    Attributes:
+        detections: (U,), in their order.
+        positions: (U,), their positions in the order.
+    """
+
+    def __init__(self, overlaps: Overlaps, order: Order, thresholds: Floats, max_det: int) -> None:
+        self._overlaps = overlaps
+        self._thresholds = np.minimum(thresholds, 1 - 1e-10)[:, None]  # as in pycocotools
+        pairs = overlaps.by_iou
+        detection = overlaps.pairs[pairs, 0]
+        near = overlaps.ious[pairs] >= self._thresholds.min()
+        near &= order.places[detection] < max_det
+        pairs, detection = pairs[near], detection[near]
+        number = np.zeros(len(order.detections), np.int64)
+        number[detection] = 1
+        self.positions = np.flatnonzero(number[order.detections])
+        self.detections = order.detections[self.positions]
+        number[self.detections] = np.arange(len(self.detections))
+        turns = _places(overlaps.groups[self.detections])
+        by_turn = np.argsort(turns[number[detection]], kind="stable")
+        self._pairs, self._candidates = pairs[by_turn], number[detection][by_turn]
+        self._edges = np.searchsorted(turns[self._candidates], np.arange(turns.max(initial=-1) + 2))
+
+    def match(self, area_range: tuple[float, float]) -> Matches:
+        """Matches candidates with instances.
+
+        At each threshold a candidate takes the instance that overlaps most of those that are free
+        and count, or else of those that are ignored: crowd regions, which are never used up, and
+        instances of another size. Of equal overlaps the later instance wins.
+
+        Args:
+            area_range: Smallest and largest area in pixels of the instances that count.
+        """
+        overlaps = self._overlaps
+        counts = ~(overlaps.crowds | _outside(overlaps.instance_areas, area_range))
+        # sorted so that a candidate takes the last of its pairs that is possible
+        firsts = np.diff(self._candidates, prepend=-1) != 0
+        own = 2 * np.cumsum(firsts) + counts[overlaps.pairs[self._pairs, 1]]
+        pairs = self._pairs[np.argsort(own, kind="stable")]
+        instance, reaches = overlaps.pairs[pairs, 1], overlaps.ious[pairs] >= self._thresholds
+        found = np.full((len(self._thresholds), len(self.detections)), NONE)
+        taken = np.zeros((len(self._thresholds), len(counts)), bool)
+        for start, end in pairwise(self._edges):
+            possible = reaches[:, start:end] & ~taken[:, instance[start:end]]
+            heads = np.flatnonzero(firsts[start:end])
+            last = np.where(possible, np.arange(start, end), NONE)
+            best = np.maximum.reduceat(last, heads, axis=1)
+            t, which = np.nonzero(best != NONE)
+            pair = best[t, which]
+            found[t, self._candidates[pair]] = pairs[pair]
+            used = ~overlaps.crowds[instance[pair]]
+            taken[t[used], instance[pair[used]]] = True
+
+        matched = found != NONE
+        of_match = np.append(overlaps.pairs[:, 1], 0)[found]  # the 0 is for those without a pair
+        known = matched & np.append(overlaps.findable, False)[of_match]
+        of_match_counts = np.append(counts, False)[of_match]
+        outside = _outside(overlaps.areas, area_range)
+        ignored = matched & ~of_match_counts | ~known & outside[self.detections]
+        return Matches(found, known & of_match_counts, ignored, outside)
 
 
 def matched_ious(
@@ -118,21 +150,24 @@ def matched_ious(
         (T, D): the IoU of a correct detection; 0 for a false alarm or a duplicate; NaN for a
         detection that does not count, in a crowd region or beyond the most detections.
     """
-    places = ranks(overlaps, scores)
-    matches = match(overlaps, places, np.array(thresholds), AREA_RANGES[0], protocol.ap_max_dets)
-    found = np.where(matches.correct, np.append(overlaps.ious, 0)[matches.pairs], 0)
-    found[matches.ignored | (places >= protocol.ap_max_dets)] = np.nan
+    order = Order.by(scores, overlaps)
+    candidates = Candidates(overlaps, order, np.array(thresholds), protocol.ap_max_dets)
+    matches = candidates.match(AREA_RANGES[0])
+    found = np.zeros((len(thresholds), len(scores)))
+    found[:, matches.outside | (order.places >= protocol.ap_max_dets)] = np.nan
+    own = np.where(matches.correct, np.append(overlaps.ious, 0)[matches.pairs], 0)
+    own[matches.ignored] = np.nan
+    found[:, candidates.detections] = own
     return found
 
 
-def _turns(groups: Ints, places: Ints, detection: Ints) -> Ints:
-    """Returns the (P,) places of each pair's detection among its group's detections with pairs."""
-    distinct, back = np.unique(detection, return_inverse=True)
-    order = np.lexsort((places[distinct], groups[distinct]))
-    sorted_groups = groups[distinct][order]
-    turns = np.empty(len(distinct), np.int64)
-    turns[order] = np.arange(len(order)) - np.searchsorted(sorted_groups, sorted_groups)
-    return turns[back]
+def _places(groups: Ints) -> Ints:
+    """Returns the (D,) places of ordered detections among those of their group, from 0."""
+    by_group = np.argsort(groups, kind="stable")
+    groups = groups[by_group]
+    places = np.empty(len(groups), np.int64)
+    places[by_group] = np.arange(len(groups)) - np.searchsorted(groups, groups)
+    return places
 
 
 def _outside(areas: Floats, area_range: tuple[float, float]) -> Bools:

@@ -7,8 +7,10 @@ Shape shorthand: D detections, G instances (crowd regions too), P overlapping pa
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,8 @@ import pycocotools.mask as mask_utils
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
 
-from msrcnn_mm.coco.detections import Detections, Rle
+from msrcnn_mm.coco.detections import Detections, Rle, mask_sizes
+from msrcnn_mm.coco.packed_rles import PackedRles
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.processes import in_processes
 
@@ -66,6 +69,11 @@ class Overlaps:
     findable: Bools
     pairs: Ints
     ious: Floats
+
+    @cached_property
+    def by_iou(self) -> Ints:
+        """(P,), positions of the pairs by detection, then IoU, then instance."""
+        return np.lexsort((self.ious, self.pairs[:, 0]))  # stable
 
     def best_ious(self) -> Floats:
         """Returns (D,) IoUs with the best-fitting instance, crowd regions left out."""
@@ -132,15 +140,30 @@ def overlaps_of(
     instances = [annotations[i] for i in order]
     crowds = np.array([bool(a.get("iscrowd", 0)) for a in instances], bool)
 
-    counted: list[Any] = [] if shapes is None else [shapes[i] for i in positions]
-    truths = [coco.annToRLE(a) if masks else a["bbox"] for a in instances]
-    pairs, ious = _pairwise(counted, groups, truths, instance_groups, crowds)
+    if masks and not isinstance(shapes, PackedRles):
+        shapes = shapes or ()
+        shapes = PackedRles.pack([rle["counts"] for rle in shapes], mask_sizes(shapes))
+
+    def detected(some: slice) -> list[Any]:
+        return shapes.take(positions[some]) if masks else list(shapes[positions[some]])
+
+    def annotated(some: slice) -> list[Any]:
+        return [coco.annToRLE(a) if masks else a["bbox"] for a in instances[some]]
+
+    pairs, ious = _pairwise(detected, groups, annotated, instance_groups, crowds)
+    if not masks:
+        boxes = np.zeros((0, 4)) if shapes is None else shapes[positions]
+        areas = boxes[:, 2] * boxes[:, 3]
+    elif detections.areas is None or np.isnan(detections.areas).any():
+        areas = mask_areas(shapes)[positions]
+    else:
+        areas = detections.areas[positions]
     return Overlaps(
         detections=positions,
         groups=groups,
         images=groups % max(1, len(images)),
         bounds=np.searchsorted(groups, np.arange(len(classes) + 1) * len(images)),
-        areas=mask_areas(counted) if masks else np.array([w * h for _, _, w, h in counted], float),
+        areas=areas,
         instances=instances,
         instance_classes=instance_groups // max(1, len(images)),
         instance_images=instance_groups % max(1, len(images)),
@@ -186,8 +209,10 @@ def _in_order(
     images: dict[Any, int],
 ) -> tuple[Ints, Ints]:
     """Returns the positions of the items that count, in order, and their groups."""
-    k = np.array([classes.get(category_id, -1) for category_id in category_ids], np.int64)
-    i = np.array([images.get(image_id, -1) for image_id in image_ids], np.int64)
+    k, i = (
+        np.fromiter(map(places.get, ids, repeat(-1)), np.int64, len(ids))
+        for places, ids in ((classes, category_ids), (images, image_ids))
+    )
     groups = np.where((k < 0) | (i < 0), -1, k * len(images) + i)
     order = np.argsort(groups, kind="stable")
     order = order[np.searchsorted(groups[order], 0) :]
@@ -195,9 +220,21 @@ def _in_order(
 
 
 def _pairwise(
-    shapes: list[Any], groups: Ints, truths: list[Any], instance_groups: Ints, crowds: Bools
+    detected: Callable[[slice], list[Any]],
+    groups: Ints,
+    annotated: Callable[[slice], list[Any]],
+    instance_groups: Ints,
+    crowds: Bools,
 ) -> tuple[Ints, Floats]:
-    """Returns (P, 2) pairs that overlap and their (P,) IoUs, by detection, then instance."""
+    """Returns (P, 2) pairs that overlap and their (P,) IoUs, by detection, then instance.
+
+    Args:
+        detected: Returns the masks or boxes of some detections.
+        groups: (D,) of the detections, ascending.
+        annotated: Returns the masks or boxes of some instances.
+        instance_groups: (G,), ascending.
+        crowds: (G,), which instances are crowd regions.
+    """
     shared = np.intersect1d(groups, instance_groups)
     ends = [np.searchsorted(g, [shared, shared + 1]).T for g in (groups, instance_groups)]
 
@@ -206,7 +243,9 @@ def _pairwise(
         some = slice(first, first + _GROUPS)
         for (d, d_end), (g, g_end) in zip(ends[0][some], ends[1][some], strict=True):
             of_group = mask_utils.iou(
-                shapes[d:d_end], truths[g:g_end], crowds[g:g_end].astype(int).tolist()
+                detected(slice(d, d_end)),
+                annotated(slice(g, g_end)),
+                crowds[g:g_end].astype(int).tolist(),
             )
             overlapping = np.argwhere(of_group > 0)
             pairs.append(np.add(overlapping, (d, g)))

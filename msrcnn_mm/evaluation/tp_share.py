@@ -8,7 +8,7 @@ Shape shorthand: D detections, T IoU thresholds.
 
 import numpy as np
 
-from .matching import match, ranks
+from .matching import Candidates, Order
 from .overlaps import Floats, Overlaps
 from .protocol import AREA_RANGES, Protocol
 
@@ -29,9 +29,12 @@ def tp_shares(overlaps: Overlaps, class_scores: Floats, protocol: Protocol) -> F
         (D,), multiples of 1 / T in [0, 1]; NaN for a detection that COCO ignores at every
         threshold because it lies in a crowd region, or that is beyond the most detections.
     """
-    places = ranks(overlaps, class_scores)
+    order = Order.by(class_scores, overlaps)
     thresholds = np.asarray(protocol.iou_thrs, float)
-    matches = match(overlaps, places, thresholds, AREA_RANGES[0], protocol.ap_max_dets)
-    shares: Floats = matches.correct.mean(axis=0)
-    shares[matches.ignored.all(axis=0) | (places >= protocol.ap_max_dets)] = np.nan
+    candidates = Candidates(overlaps, order, thresholds, protocol.ap_max_dets)
+    matches = candidates.match(AREA_RANGES[0])
+    shares = np.zeros(len(class_scores))
+    shares[matches.outside | (order.places >= protocol.ap_max_dets)] = np.nan
+    own = matches.correct.mean(axis=0)
+    shares[candidates.detections] = np.where(matches.ignored.all(axis=0), np.nan, own)
     return shares

@@ -18,6 +18,7 @@ from msrcnn_mm.cli import train
 from msrcnn_mm.engine.checkpoints.place import CheckpointPlace
 from msrcnn_mm.engine.config.file import load_config
 from msrcnn_mm.engine.hooks.run_checks import RunChecksHook
+from msrcnn_mm.engine.hooks.termination import Terminated
 from msrcnn_mm.engine.runs import testing
 from msrcnn_mm.errors import UserError
 from tests.support.checkpoints.pickles import load
@@ -30,6 +31,10 @@ HOOKS = {
     "run_checks": "RunChecksHook",
     "checkpoint_fit": "CheckpointFitHook",
     "resume": "ResumeHook",
+    "exact_resume": "ExactResumeHook",
+    "late_removal": "LateRemovalHook",
+    "termination": "TerminationHook",
+    "finite_loss": "FiniteLossHook",
     "overwrite_guard": "OverwriteGuardHook",
     "multi_view": "MultiViewHook",
     "rescorer": "RescorerHook",
@@ -386,16 +391,19 @@ def test_only_the_checkpoint_that_resume_takes_counts(
 def test_a_training_stopped_before_its_first_checkpoint_says_so(
     config: Path, work_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
+    stops = iter([KeyboardInterrupt(), Terminated()])
+
     def interrupted(runner: Runner) -> None:
-        raise KeyboardInterrupt
+        raise next(stops)
 
     monkeypatch.setattr(Runner, "train", interrupted)
-    for args, says in (
-        ([], "stopped: before its first checkpoint"),
-        (["--resume"], "stopped: resume with: python train.py"),
+    for args, says, code in (
+        ([], "stopped: before its first checkpoint", 130),
+        (["--resume"], "stopped: resume with: python train.py", 143),
     ):
-        with pytest.raises(SystemExit):
+        with pytest.raises(SystemExit) as ended:
             call("train.py", config, "--work-dir", work_dir, *args)
+        assert ended.value.code == code
         assert says in capsys.readouterr().err
 
 

@@ -33,3 +33,10 @@ def test_a_compressed_file_is_named_as_such(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b"[]"))
     with pytest.raises(UserError, match="is compressed: unpack it with gunzip"):
         read_json(path)
+
+
+def test_an_image_is_no_json(tmp_path: Path) -> None:
+    path = tmp_path / "results.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00")
+    with pytest.raises(UserError, match="is not valid JSON: it is not text"):
+        read_json(path)

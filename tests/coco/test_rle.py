@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from msrcnn_mm.coco import rle
 from msrcnn_mm.coco.rle import are_complete, is_complete
+from msrcnn_mm.coco.runs import encode_runs
 
 
 def encode(rng: np.random.Generator) -> tuple[str, int]:
@@ -47,11 +48,11 @@ def is_sound(text: str, pixels: int) -> bool:
     return bool(runs) and min(runs) >= 0 and sum(runs) == pixels
 
 
-@pytest.mark.parametrize("characters", [1, 300, 1 << 20])
+@pytest.mark.parametrize("at_once", [1, 3, 1000])
 def test_encodings_of_pycocotools_are_complete(
-    characters: int, monkeypatch: pytest.MonkeyPatch
+    at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rle, "_CHARACTERS", characters)
+    monkeypatch.setattr(rle, "_AT_ONCE", at_once)
     rng = np.random.default_rng(0)
     counts, pixels = zip(*[encode(rng) for _ in range(200)], strict=True)
     assert are_complete(counts, pixels).all()
@@ -93,6 +94,16 @@ def test_a_negative_run_is_refused() -> None:
     assert decode("5>H") == [5, 14, -8]
     assert not is_complete("5>H", 11, 1)
     assert is_complete("5>", 19, 1)
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_a_negative_run_among_others_is_refused(place: int) -> None:
+    """Background, foreground and their sum are those of a mask."""
+    runs = np.full(6, 40)
+    runs[place] = -8
+    bounds = np.array([0, 6, 12])
+    texts = encode_runs(np.concatenate((runs, np.full(6, 32))), bounds)
+    assert are_complete(texts, [192, 192]).tolist() == [False, True]
 
 
 def test_a_run_of_more_than_32_bits_is_refused() -> None:

@@ -32,6 +32,8 @@ def test_equals_pycocotools(seed: int, iou_type: str, max_dets: tuple[int, ...])
     ours = average_precisions(coco, detections, scores, max_dets, iou_type)
     plain = plain_pycocotools(coco, detections, scores, max_dets, iou_type)[:6]
     assert ours == plain.tolist()  # to the last bit
+    of_three = [average_precisions(coco, detections, scores, (1, n, 3), iou_type) for n in (2, 10)]
+    assert of_three[0] == of_three[1]  # the 10 do not count
 
 
 def test_crowd_region_takes_any_number_of_detections_out_of_the_count() -> None:

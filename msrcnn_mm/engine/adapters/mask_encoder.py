@@ -91,8 +91,8 @@ def masks_of(rles: Sequence[Rle]) -> Tensor:
     return torch.from_numpy(mask_utils.decode([*rles]).transpose(2, 0, 1)).bool()
 
 
-def encode_by(model: nn.Module, encoder: MaskEncoder | None) -> None:
-    """Sets what encodes the masks of a model's results; None for masks of the image's size."""
+def encode_by(model: nn.Module, encoder: MaskEncoder) -> None:
+    """Sets what encodes the masks of a model's results."""
     for module in model.modules():
         if isinstance(module, EncodesMasks):
             module.encoder = encoder

@@ -7,6 +7,7 @@ from that path: of a moved folder it does not exist, of a copied one it is anoth
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
@@ -72,8 +73,8 @@ class CheckpointPlace(NamedTuple):
     def last(self) -> LastCheckpoint | None:
         """Returns the last checkpoint; None where there is none and none is recorded.
 
-        It is the one of the recorded name. Where that is not there or was not written to its end,
-        it is the last whole one up to the recorded epoch or iteration.
+        It is the one of the recorded name. Where that is not there or is damaged, it is the last
+        whole one up to the recorded epoch or iteration.
 
         Raises:
             CheckpointError: A checkpoint is recorded, and there is none.
@@ -85,13 +86,13 @@ class CheckpointPlace(NamedTuple):
         if "://" in self.folder and recorded.startswith(f"{self.folder}/"):
             return LastCheckpoint(recorded)
         own = self.file(recorded)
-        if os.path.isfile(own) and zipfile.is_zipfile(own):  # noqa: PTH113, recorded may be no name
+        if os.path.isfile(own) and _is_whole(Path(own)):  # noqa: PTH113, recorded may be no name
             return LastCheckpoint(own)
         older = self._older(own)
         if older is not None:
             lacks = "is missing"
             if recorded:
-                lacks = f"names {own}, which is missing or was not written to its end"
+                lacks = f"names {own}, which is missing or damaged"
             elif record.is_file():
                 lacks = "is empty"
             return LastCheckpoint(
@@ -140,5 +141,9 @@ class CheckpointPlace(NamedTuple):
 
 
 def _is_whole(path: Path) -> bool:
-    """Returns whether a file was written to its end, where torch puts the list of its parts."""
-    return path.is_file() and zipfile.is_zipfile(path)
+    """Returns whether a file is a ZIP archive whose parts all have their checksums, as torch's."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError):
+        return False

@@ -4,18 +4,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pycocotools.mask as mask_utils
-
+from msrcnn_mm.coco.annotation_masks import box_fits
 from msrcnn_mm.coco.annotations import AnnotationFile
-from msrcnn_mm.coco.segmentations import as_rle
 from msrcnn_mm.errors import UserError, first_names, warn
 
 _LOUD = 0.1
 """Share of a class's objects from which on the warning is loud."""
-
-_MISFIT = 0.5
-"""IoU of an annotated box with the box around its mask below which the two contradict each other.
-"""
 
 _REASONS = {
     "crowd": "crowds (iscrowd 1; set 0 where a mask is one object, as masks of a brush tool are)",
@@ -110,7 +104,7 @@ def warn_of_boxes(file: AnnotationFile) -> None:
         annotation
         for annotation in file.annotations
         if _reason(annotation, file.images[annotation["image_id"]], 0, False) is None
-        and not _box_fits(annotation)
+        and not box_fits(annotation)
     ]
     if misfits:
         warn(
@@ -140,24 +134,3 @@ def _reason(
     if polygons_only and not isinstance(annotation.get("segmentation"), list):
         return "no polygon"
     return None
-
-
-def _box_fits(annotation: Mapping[str, Any]) -> bool:
-    """Returns whether the annotated box is roughly the box around the mask."""
-    mask = annotation["segmentation"]
-    if isinstance(mask, list):
-        xs = [value for polygon in mask for value in polygon[::2]]
-        ys = [value for polygon in mask for value in polygon[1::2]]
-        around = (min(xs), min(ys), max(xs), max(ys))
-    else:
-        left, top, across, down = mask_utils.toBbox(as_rle(mask, *mask["size"])).tolist()
-        around = (left, top, left + across, top + down)
-    x, y, width, height = annotation["bbox"]
-    wide = min(x + width, around[2]) - max(x, around[0])
-    high = min(y + height, around[3]) - max(y, around[1])
-    overlap = max(wide, 0) * max(high, 0)
-    sides = (around[2] - around[0]) * (around[3] - around[1])
-    if sides == 0:
-        return True  # a mask that covers no pixel, which the reader notes
-    # small ones are rounded to another size, and some tools box crowds in another way
-    return bool(overlap >= _MISFIT * (width * height + sides - overlap) or min(width, height) < 4)

@@ -24,6 +24,12 @@ _OF_SEVERAL_SIZES = {
     "OHEMloss_by_feat_single": "to match target batch_size",
 }
 
+# the text of an OSError, also inside the message of a worker that raised it
+_LOST = re.compile(r"\[Errno \d+\] ([^:]+): '([^']+)'")
+
+# in what torch makes of an exception of a data loader's process: its message behind its traceback
+_FROM_WORKER = "in DataLoader worker process"
+
 _UNKNOWN_ARGUMENT = re.compile(r"got an unexpected keyword argument '(\w+)'")
 
 
@@ -61,8 +67,12 @@ def config_mistakes_as_user_errors(
     """
     try:
         yield
-    except (UserError, KeyboardInterrupt):
+    except KeyboardInterrupt:
         raise
+    except UserError as error:
+        if _FROM_WORKER not in str(error):
+            raise
+        raise UserError(str(error).strip().rpartition("UserError: ")[2]) from error
     except Exception as error:
         # str() of a KeyError is the repr of its message
         text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
@@ -99,6 +109,12 @@ def _at_any_time(error: Exception, text: str) -> str | None:
         )
     if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT):
         return f"no space left on the disk of the work folder: {text}"
+    lost = _LOST.search(text)
+    if isinstance(error, OSError) and lost:
+        return (
+            f"{lost[2]}: {lost[1]}: bring the file or its disk back; a training goes on with "
+            "--resume"
+        )
     return None
 
 

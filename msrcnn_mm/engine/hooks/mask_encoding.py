@@ -1,5 +1,6 @@
 """Has the model of a validation or test give masks as RLEs, if all that reads them can."""
 
+from contextlib import ExitStack
 from typing import Any
 
 from mmdet.evaluation.metrics import CocoMetric
@@ -8,7 +9,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ..adapters.dump import DumpCocoResults
-from ..adapters.mask_encoder import RleEncoder, encode_by
+from ..adapters.mask_encoder import encoded_masks
 from ..adapters.metric import MaskScoreMetric
 from ..adapters.visualizer import DetLocalVisualizer, MaskScoreVisualizer
 from .visualization import DetVisualizationHook
@@ -28,6 +29,9 @@ class MaskEncodingHook(Hook):
     is called after each batch.
     """
 
+    def __init__(self) -> None:
+        self._encoding = ExitStack()
+
     def before_test(self, runner: Runner) -> None:
         """Starts to encode the masks of a test."""
         self._start(runner, "test")
@@ -38,7 +42,7 @@ class MaskEncodingHook(Hook):
 
     def after_test(self, runner: Runner, *args: Any) -> None:
         """Ends it."""
-        encode_by(runner.model, None)
+        self._encoding.close()
 
     after_val = after_test
 
@@ -47,7 +51,9 @@ class MaskEncodingHook(Hook):
         read_rles = all(type(metric) in _METRICS for metric in metrics) and all(
             _reads_rles(hook, f"after_{mode}_iter") for hook in runner.hooks
         )
-        encode_by(runner.model, RleEncoder() if read_rles else None)
+        self._encoding.close()  # that of a test which an exception ended
+        if read_rles:
+            self._encoding.enter_context(encoded_masks(runner.model))
 
 
 def _reads_rles(hook: Hook, method: str) -> bool:

@@ -12,17 +12,26 @@ from ..checks.run import check_run
 from ..config.errors import StartedHook, config_mistakes_as_user_errors
 from ..config.file import is_first_process
 from ..hooks.checkpoint_fit import CheckpointFitHook
+from ..hooks.exact_resume import ExactResumeHook
+from ..hooks.finite_loss import FiniteLossHook
+from ..hooks.late_removal import LateRemovalHook
 from ..hooks.mask_encoding import MaskEncodingHook
 from ..hooks.multi_view import MultiViewHook
 from ..hooks.overwrite_guard import OverwriteGuardHook
 from ..hooks.rescorer import RescorerHook
 from ..hooks.resume import ResumeHook
 from ..hooks.run_checks import RunChecksHook
+from ..hooks.termination import TerminationHook
+from .process_group import start_on_cpus
 
 DEFAULT_HOOKS = (
     RunChecksHook,
     CheckpointFitHook,
     ResumeHook,
+    ExactResumeHook,
+    LateRemovalHook,
+    TerminationHook,
+    FiniteLossHook,
     OverwriteGuardHook,
     MultiViewHook,
     RescorerHook,
@@ -54,6 +63,7 @@ def checked_run(
     """
     start = StartedHook()
     with config_mistakes_as_user_errors(name, options, start):
+        start_on_cpus(config)
         if is_first_process(config):
             check_run(config, splits)
         runner = RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config)

@@ -1,7 +1,8 @@
 """Lists and draws the figures of a report."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from markupsafe import Markup
 from matplotlib.figure import Figure
@@ -14,6 +15,8 @@ from . import ap, risk_coverage, scores
 from .style import as_png, as_svg, report_style
 
 GROUPS = ("gap", "score_iou", "reliability", "risk", "cuts", "ap", "gain")
+Draw = Callable[[], Figure | None]
+
 _REM_PER_INCH = 6.7
 _WEIGHT = 50  # of a figure, in images that are worked on by several processes
 
@@ -46,9 +49,11 @@ def draw_panels(detectors: Sequence[EvaluatedDetector]) -> dict[str, list[Panel]
         Group -> its panels by detector; a group without a figure is absent.
     """
 
-    def rendered(drawn: tuple[int, str, str | None, str, Figure | None]) -> Panel:
-        index, group, score, label, figure = drawn
-        assert figure is not None
+    def rendered(item: tuple[int, str, str | None, str, Draw]) -> Panel | None:
+        index, group, score, label, draw = item
+        figure = draw()
+        if figure is None:
+            return None
         suffix = str(index + 1) if len(detectors) > 1 else None
         key = "_".join(part for part in (group, score, suffix) if part)
         svg = as_svg(figure, key, label)
@@ -57,18 +62,18 @@ def draw_panels(detectors: Sequence[EvaluatedDetector]) -> dict[str, list[Panel]
 
     panels: dict[str, list[Panel]] = {}
     with report_style():
-        drawn = [one for one in _draw(detectors) if one[-1] is not None]
-        for panel, (_, group, *_) in zip(
-            in_processes(rendered, drawn, "figures", _WEIGHT), drawn, strict=True
-        ):
-            panels.setdefault(group, []).append(panel)
+        items = list(_draw(detectors))
+        found = in_processes(rendered, items, "figures", _WEIGHT)
+        for panel, (_, group, *_) in zip(found, items, strict=True):
+            if panel is not None:
+                panels.setdefault(group, []).append(panel)
     return panels
 
 
 def _draw(
     detectors: Sequence[EvaluatedDetector],
-) -> Iterator[tuple[int, str, str | None, str, Figure | None]]:
-    """Yields each figure with the position of its detector, its group, score and description."""
+) -> Iterator[tuple[int, str, str | None, str, Draw]]:
+    """Yields what draws each figure, with its detector's position, group, score and description."""
     evaluations = [detector.evaluation for detector in detectors]
     curves = [risk_coverage.risk_curves(detector) for detector in detectors]
     lowest = risk_coverage.lowest_iou(curves)
@@ -77,15 +82,16 @@ def _draw(
     above = "Points of AP above the class score"
     for i, (detector, own_curves) in enumerate(zip(detectors, curves, strict=True)):
         e = detector.evaluation
-        yield i, "gap", None, above, ap.draw_gap(e, gap_ends)
-        yield i, "ap", None, "AP over IoU", ap.draw_ap(e, top)
-        yield i, "gain", None, f"{above}, over IoU", ap.draw_gain(e, *gain_ends)
-        risk = risk_coverage.draw_risk(own_curves, lowest)
+        yield i, "gap", None, above, partial(ap.draw_gap, e, gap_ends)
+        yield i, "ap", None, "AP over IoU", partial(ap.draw_ap, e, top)
+        yield i, "gain", None, f"{above}, over IoU", partial(ap.draw_gain, e, *gain_ends)
+        risk = partial(risk_coverage.draw_risk, own_curves, lowest)
         yield i, "risk", None, "Mean IoU of the masks kept", risk
-        yield i, "cuts", None, "Best thresholds", scores.draw_thresholds(detector)
+        yield i, "cuts", None, "Best thresholds", partial(scores.draw_thresholds, detector)
         for score in detector.scores:
-            figure = scores.draw_score_against_iou(detector, score)
-            yield i, "score_iou", score, f"{NAMES[score]} against true IoU", figure
+            name = NAMES[score]
+            against = partial(scores.draw_score_against_iou, detector, score)
+            yield i, "score_iou", score, f"{name} against true IoU", against
             if score in e.calibration_errors:
-                figure = scores.draw_reliability(e.calibration_errors[score], score)
-                yield i, "reliability", score, f"Reliability of the {NAMES[score]}", figure
+                reliability = partial(scores.draw_reliability, e.calibration_errors[score], score)
+                yield i, "reliability", score, f"Reliability of the {name}", reliability

@@ -37,7 +37,7 @@ def check_file_names(coco: COCO, annotations: Path, image_dir: Path) -> None:
         name = image.get("file_name")
         if not isinstance(name, str):
             raise UserError(f"{annotations}: image {image_id} has no 'file_name'")
-        if _path_inside(image_dir, name) is None:
+        if path_inside(image_dir, name) is None:
             raise UserError(
                 f"{annotations}: image {image_id} has the file_name {name!r:.200}, which leads out "
                 f"of {image_dir}: give the folder that holds all images, or write their paths "
@@ -66,7 +66,7 @@ def read_image(image_dir: Path, info: Mapping[str, Any]) -> NDArray[np.uint8]:
         UserError: The image is missing, outside the folder, unreadable, larger than Pillow allows
             or not of the annotated size.
     """
-    path = _path_inside(image_dir, info["file_name"])
+    path = path_inside(image_dir, info["file_name"])
     if path is None or not os.path.isfile(path):  # noqa: PTH113 - Path.is_file can raise OSError
         raise UserError(f"there is no image {image_dir / info['file_name']}")
     size = (info["height"], info["width"])
@@ -87,7 +87,7 @@ def read_image(image_dir: Path, info: Mapping[str, Any]) -> NDArray[np.uint8]:
     return pixels
 
 
-def _path_inside(image_dir: Path, name: str) -> str | None:
+def path_inside(image_dir: Path, name: str) -> str | None:
     """Returns the path of a file in a folder; None if its name leads out of the folder.
 
     ``..`` is resolved in the name, before links are followed. Links in the folder may lead out of

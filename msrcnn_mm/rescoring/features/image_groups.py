@@ -19,7 +19,7 @@ MOST_PAIRS = 1 << 24
 _BLOCK = 24  # masks compared with all that follow
 
 
-def masks_of(detections: Detections) -> list[Rle]:
+def masks_of(detections: Detections) -> Sequence[Rle]:
     """Returns the D masks.
 
     Raises:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from msrcnn_mm.engine.checkpoints.place import CheckpointPlace
@@ -100,7 +101,7 @@ def test_a_recorded_checkpoint_that_is_gone(tmp_path: Path) -> None:
     path, note = last(tmp_path)
     assert path == tmp_path / "epoch_3.pth"
     assert note is not None
-    assert f"last_checkpoint names {tmp_path}/epoch_4.pth, which is missing or was not" in note
+    assert f"last_checkpoint names {tmp_path}/epoch_4.pth, which is missing or damaged" in note
 
 
 def test_a_checkpoint_that_was_not_written_to_its_end(tmp_path: Path) -> None:
@@ -171,3 +172,22 @@ def test_the_newest_checkpoint_and_its_time(tmp_path: Path) -> None:
     record(tmp_path, f"s3://bucket/{tmp_path.name}/epoch_3.pth")
     stored = place(tmp_path, out_dir="s3://bucket")
     assert stored.newest() == (f"s3://bucket/{tmp_path.name}/epoch_3.pth", 0)
+
+
+@pytest.mark.parametrize("how", ["cut", "flipped", "zeros", "empty"])
+def test_a_damaged_checkpoint_is_passed_over(how: str, tmp_path: Path) -> None:
+    """Damage of any kind: torch writes a checksum of each part."""
+    for number in (1, 2):
+        torch.save(dict(weights=torch.arange(999.0)), tmp_path / f"epoch_{number}.pth")
+    last_one = tmp_path / "epoch_2.pth"
+    record(tmp_path, last_one)
+    content = bytearray(last_one.read_bytes())
+    half = len(content) // 2
+    damaged = dict(
+        cut=content[:half],
+        flipped=content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :],
+        zeros=content[:half] + bytes(100) + content[half + 100 :],
+        empty=b"",
+    )
+    last_one.write_bytes(damaged[how])
+    assert last(tmp_path)[0] == tmp_path / "epoch_1.pth"

@@ -68,3 +68,21 @@ def test_from_the_first_step_on_a_defect_is_shown() -> None:
         run = config_mistakes_as_user_errors("mine.py", (), start)
         with pytest.raises(ZeroDivisionError), run:
             1 / 0  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[Errno 2] No such file or directory: '/data/1.png'",
+        "Caught FileNotFoundError in DataLoader worker process 0.\nOriginal Traceback ...\n"
+        "FileNotFoundError: [Errno 2] No such file or directory: '/data/1.png'",
+    ],
+)
+def test_a_file_that_is_lost_in_a_run_is_one_line(text: str) -> None:
+    start = StartedHook()
+    start.started = True
+    with (
+        pytest.raises(UserError, match=r"c\.py: /data/1\.png: No such file or directory: bring"),
+        config_mistakes_as_user_errors("c.py", (), start),
+    ):
+        raise FileNotFoundError(text)

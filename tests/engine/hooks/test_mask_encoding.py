@@ -79,3 +79,15 @@ def test_a_hook_that_may_need_images() -> None:
     for hook in (Reads(), ReadsAll(), draws(MMDetectionVisualizer)):
         assert not is_encoded("test", [MaskScoreMetric], [hook])
     assert is_encoded("val", [MaskScoreMetric], [Reads()])
+
+
+def test_a_test_that_an_exception_ended_does_not_reach_the_next() -> None:
+    head = FCNMaskHead(num_convs=1)
+    loops = [SimpleNamespace(evaluator=SimpleNamespace(metrics=of)) for of in ([], [object()])]
+    runner: Any = SimpleNamespace(model=nn.Sequential(head), hooks=[])
+    hook = MaskEncodingHook()
+    runner.test_loop, runner.val_loop = loops
+    hook.before_test(runner)
+    assert head.encoder is not None
+    hook.before_val(runner)
+    assert head.encoder is None

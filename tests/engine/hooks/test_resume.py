@@ -68,8 +68,8 @@ def test_the_last_whole_checkpoint_is_taken_and_said(
     train(tmp_path, STEPS, 3, resume=True)
     assert files == [str(tmp_path / "epoch_2.pth")]
     assert said == [
-        f"{tmp_path}/last_checkpoint names {newest}, which is missing or was not written to its "
-        f"end: the training resumes from {tmp_path}/epoch_2.pth, the last one there is"
+        f"{tmp_path}/last_checkpoint names {newest}, which is missing or damaged: "
+        f"the training resumes from {tmp_path}/epoch_2.pth, the last one there is"
     ]
 
 

@@ -1,0 +1,1 @@
+"""Inspection of data sets: what is wrong with annotations and images, all of it, by kind."""
