@@ -4,6 +4,7 @@ Shape shorthand: D detections.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from pycocotools.coco import COCO
@@ -23,17 +24,16 @@ _IMAGES = 500  # looked at; more would not change the share much
 
 def repeated(detections: Detections) -> int:
     """Returns the number of D detections that equal one before: image, class, score and mask."""
-    _, where, counts = np.unique(detections.class_scores, return_inverse=True, return_counts=True)
-    same = np.flatnonzero(counts[where] > 1).tolist()
-    masks, scores = detections.masks, detections.class_scores
+    codes: dict[Any, int] = {}
+    images = np.array([codes.setdefault(i, len(codes)) for i in detections.image_ids], np.int64)
+    _, scores = np.unique(detections.class_scores, return_inverse=True)
+    _, where, counts = np.unique(
+        scores * len(codes) + images, return_inverse=True, return_counts=True
+    )
+    same = np.flatnonzero(counts[where] > 1).tolist()  # few, of which the masks are compared
+    masks, categories = detections.masks, detections.category_ids
     distinct = {
-        (
-            detections.image_ids[i],
-            detections.category_ids[i],
-            scores[i],
-            None if masks is None else masks[i]["counts"],
-        )
-        for i in same
+        (where[i], categories[i], None if masks is None else masks[i]["counts"]) for i in same
     }
     return len(same) - len(distinct)
 
