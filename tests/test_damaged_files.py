@@ -6,6 +6,7 @@
 import json
 import os
 import re
+import resource
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -29,7 +30,7 @@ from msrcnn_mm.rescoring.rescorer_fit import fit_rescorer
 from tests.support.coco_scenes import as_coco, coco_dict, random_scene
 from tests.support.damaged_files import damaged_files
 
-SECONDS = 5  # for a file of a few kB; a hang takes longer
+SECONDS = 60  # for a file of a few kB on a busy machine; a hang takes longer
 
 search = settings(
     max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", 60)),
@@ -128,3 +129,61 @@ def test_rescorers(tmp_path: Path, method: str) -> None:
 def test_run_lengths(counts: list[Any], pixels: int) -> None:
     areas = measure(counts, [pixels] * len(counts))
     assert ((areas >= -1) & (areas <= pixels)).all()
+
+
+DEEP = 100_000  # brackets
+SIZE = {"size": [10**9, 10**9]}
+
+
+@pytest.mark.parametrize("read", [load_results, load_annotations, read_rescorer])
+@pytest.mark.parametrize(
+    "text", ["[" * DEEP, "[" * DEEP + "]" * DEEP, '{"a":' * DEEP, '{"a":' * DEEP + "1" + "}" * DEEP]
+)
+def test_deep_nesting(tmp_path: Path, read: Callable[[Path], Any], text: str) -> None:
+    (tmp_path / "deep.json").write_text(text)
+    with pytest.raises(UserError, match=r"nests brackets too deeply|is not valid JSON"):
+        read(tmp_path / "deep.json")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"segmentation": {**SIZE, "counts": [10**18]}},
+        {"segmentation": {**SIZE, "counts": "0"}},
+        {"segmentation": {**SIZE, "counts": "oooooo0"}},
+        {"segmentation": {"size": [10**9, 10**300], "counts": [0]}},
+        {"score": 10**400},
+        {"bbox": [0, 0, 10**400, 1]},
+        {"image_id": 10**400},
+        {"category_id": -(10**400)},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("known", [False, True])
+def test_sizes_and_numbers_that_no_memory_holds(
+    tmp_path: Path, change: dict[str, Any], known: bool
+) -> None:
+    path = tmp_path / "huge.json"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    path.write_text(json.dumps([{**ROWS[0], **change}]))
+    if known or not change.keys() & {"image_id", "category_id"}:
+        with pytest.raises(UserError, match="detection 0 "):
+            load_results(path, COCO if known else None)
+    entry = {**ANNOTATIONS["annotations"][0], **change}
+    path.write_text(json.dumps({**ANNOTATIONS, "annotations": [entry]}))
+    if "score" not in change:
+        with pytest.raises(UserError):
+            load_annotations(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kB
+
+
+def test_results_of_an_image_of_more_pixels_than_memory_are_measured_not_decoded(
+    tmp_path: Path,
+) -> None:
+    """The runs of such a mask are complete: it is all background and covers nothing."""
+    side = 60_000
+    rle = {"size": [side, side], "counts": [side * side]}
+    (tmp_path / "large.json").write_text(json.dumps([{**ROWS[0], "segmentation": rle}]))
+    detections = load_results(tmp_path / "large.json")
+    assert detections.masks is not None
+    assert detections.masks[0]["size"] == [side, side]

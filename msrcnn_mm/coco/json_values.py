@@ -1,16 +1,14 @@
 """Checks values that come from JSON files: numbers, boxes, ids."""
 
-from sys import float_info
+from math import isfinite
 from typing import Any
 
 
 def is_number(value: Any) -> bool:
-    """Returns whether a value is a finite number that fits into double precision."""
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and abs(value) <= float_info.max
-    )
+    """Returns whether a value is a finite number that NumPy holds in 64 bits."""
+    if isinstance(value, float):
+        return isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
 
 
 def is_box(value: Any) -> bool:

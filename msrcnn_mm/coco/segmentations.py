@@ -15,6 +15,12 @@ _FAR = 10
 """Image sides from the image at which a polygon is refused: pycocotools needs minutes or all
 memory for farther ones."""
 
+_FARTHEST = 2**31 // 5 - 1
+"""Pixels; pycocotools counts in fifths of them, with 32 bits."""
+
+_LONGEST = 10_000_000
+"""Pixels of a polygon's outline. pycocotools needs 100 bytes for each, and crashes without them."""
+
 _FORM = "write polygons [[x1, y1, x2, y2, ...], ...] or an RLE {size, counts}"
 
 
@@ -53,7 +59,7 @@ def read_segmentation(value: Any, height: int, width: int) -> tuple[Segmentation
         raise SegmentationError(f"has points as lists, {value!r:.40}: {_FORM}")
     polygons = [value] if isinstance(value[0], int | float) else value
     kept = []
-    reach = _FAR * max(height, width)
+    reach = min(_FAR * max(height, width), _FARTHEST)
     for polygon in polygons:
         if isinstance(polygon, dict):
             raise SegmentationError("has an RLE in a list: write the RLE itself, {size, counts}")
@@ -72,8 +78,14 @@ def read_segmentation(value: Any, height: int, width: int) -> tuple[Segmentation
             )
         if len(polygon) < 6:
             continue
-        if max(max(polygon), -min(polygon)) > reach:
+        high, low = max(polygon), min(polygon)
+        if max(high, -low) > reach:
             raise SegmentationError("has a polygon far outside the image: give pixels")
+        if len(polygon) * (high - low) > _LONGEST and _outline(polygon) > _LONGEST:
+            raise SegmentationError(
+                f"has a polygon whose outline is longer than {_LONGEST} pixels: simplify it, or "
+                "cut the image into tiles"
+            )
         kept.append(polygon)
     if not kept:
         raise SegmentationError(
@@ -121,6 +133,13 @@ def as_rle(segmentation: Segmentation, height: int, width: int) -> dict[str, Any
     if isinstance(rle, list):
         rle = mask_utils.merge(rle)
     return {"size": [height, width], "counts": rle["counts"].decode()}
+
+
+def _outline(polygon: Sequence[float]) -> float:
+    """Returns the length of a closed polygon's outline in pixels, diagonal steps as one."""
+    points = [*zip(polygon[::2], polygon[1::2], strict=True)]
+    ends = [*points[1:], points[0]]
+    return sum(max(abs(x - u), abs(y - v)) for (x, y), (u, v) in zip(points, ends, strict=True))
 
 
 def _is_finite(polygon: Sequence[Any]) -> bool:

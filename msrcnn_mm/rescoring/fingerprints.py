@@ -66,11 +66,11 @@ class DetectorFingerprint:
     def share_below(self, class_score: float) -> float:
         """Returns the share of the detections whose class score is at most this."""
         at = np.array([class_score])
-        return float(_share_below(np.array(self.score_quantiles, float), at)[0])
+        return float(_share_below(np.array(self.score_quantiles), at)[0])
 
     def difference(self, other: "DetectorFingerprint") -> str | None:
         """Returns how another detector's results differ, in words; None if they may be of one."""
-        mine, theirs = (np.array(one.score_quantiles, float) for one in (self, other))
+        mine, theirs = np.array(self.score_quantiles), np.array(other.score_quantiles)
         at = np.union1d(mine, theirs)
         gaps = np.abs(_share_below(mine, at) - _share_below(theirs, at))
         if gaps.max() > MOST_DISTANCE:

@@ -1,5 +1,6 @@
 """Tests of reading polygons and run-length encodings."""
 
+from math import cos, pi, sin
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pycocotools.mask as mask_utils
 import pytest
 
 from msrcnn_mm.coco.annotations import AnnotationFile
-from msrcnn_mm.coco.segmentations import as_rle, read_segmentation
+from msrcnn_mm.coco.segmentations import SegmentationError, as_rle, read_segmentation
 from msrcnn_mm.errors import UserError
 from tests.support.coco_scenes import SIDE, annotation, coco_dict, encode, rectangle
 
@@ -95,3 +96,25 @@ def test_masks_that_can_be_read(value: Any, mask: np.ndarray) -> None:
     rle = as_rle(read_segmentation(value, SIDE, SIDE)[0], SIDE, SIDE)
     np.testing.assert_array_equal(mask_utils.decode(rle), mask)
     assert isinstance(rle["counts"], str)
+
+
+@pytest.mark.parametrize(
+    ("polygon", "height", "width", "problem"),
+    [
+        ([0, 0, 0, 10**9, 3, 10**9, 3, 0], 10**9, 4, "far outside"),  # overflows fifths of pixels
+        ([0, 0, 0, 4 * 10**8, 3, 4 * 10**8, 3, 0], 10**9, 4, "outline is longer than"),
+        ([0, 0, 10**8, 0] * 500, 4, 10**8, "outline is longer than"),
+        ([0, 0, 60_000, 60_000] * 2000, 60_000, 60_000, "outline is longer than"),
+    ],
+)
+def test_polygons_at_which_pycocotools_crashes_are_refused(
+    polygon: list[float], height: int, width: int, problem: str
+) -> None:
+    with pytest.raises(SegmentationError, match=problem):
+        read_segmentation([polygon], height, width)
+
+
+def test_a_ragged_outline_of_a_large_image_is_read() -> None:
+    turn = [i * 2 * pi / 20_000 for i in range(20_000)]
+    polygon = [c for t in turn for c in (30_000 * (1 + cos(t)), 30_000 * (1 + sin(t)))]
+    assert read_segmentation([polygon], 60_000, 60_000) == ([polygon], 0)

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import mmengine
 import torch
@@ -25,6 +26,8 @@ from mmengine.runner.checkpoint import load_from_http
 from msrcnn_mm.errors import CheckpointError, MissingCheckpointError, UserError
 
 from .safe_unpickling import STAND_INS, restore
+
+_MOST_UNPACKED = 20  # times the size of the file
 
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 _FORBID = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
@@ -47,6 +50,7 @@ class SafeLoader:
     def __call__(self, filename: str, *args: Any, **kwargs: Any) -> dict:
         """Loads a checkpoint."""
         with _weights_only(), _one_line_errors(filename):
+            _refuse_bomb(filename)
             checkpoint = restore(self._loader(filename, *args, **kwargs))
         if not isinstance(checkpoint, dict):
             raise CheckpointError(
@@ -109,6 +113,26 @@ def require_file(name: str) -> None:
         raise MissingCheckpointError(f"{name}: no such checkpoint file")
 
 
+def _refuse_bomb(filename: str) -> None:
+    """Refuses an archive that unpacks to far more bytes than it has, by the sizes that it declares.
+
+    torch compresses nothing, but a checkpoint that was packed again is read too.
+
+    Raises:
+        CheckpointError: It does.
+    """
+    path = Path(filename).expanduser()
+    if "://" in filename or not is_zipfile(path):
+        return
+    with ZipFile(path) as archive:
+        unpacked, packed = sum(one.file_size for one in archive.infolist()), path.stat().st_size
+    if unpacked > _MOST_UNPACKED * packed:
+        raise CheckpointError(
+            f"{filename}: refused: it has {packed:,} bytes and would unpack to {unpacked:,}, so it "
+            "is no checkpoint of torch; take it from somewhere else"
+        )
+
+
 @contextmanager
 def _one_line_errors(filename: str) -> Iterator[None]:
     """Turns the exceptions of loading a bad checkpoint into one line that names the file."""
@@ -137,7 +161,8 @@ def _one_line_errors(filename: str) -> Iterator[None]:
         raise _damaged(filename, error) from error
     except (
         *(RuntimeError, EOFError, OSError, ValueError, TypeError, IndexError),
-        *(AttributeError, AssertionError, ArithmeticError, struct.error),
+        *(AttributeError, AssertionError, ArithmeticError, MemoryError),
+        *(struct.error, BadZipFile, NotImplementedError),
     ) as error:
         raise _damaged(filename, error) from error
 

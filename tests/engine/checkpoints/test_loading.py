@@ -2,11 +2,13 @@
 
 import os
 import pickle
+import resource
 import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pytest
@@ -150,6 +152,38 @@ def test_checkpoints_cut_off(path: Path, share: float) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     assert "damaged" in refusal(path)
+
+
+@pytest.mark.parametrize("member", ["x/data.pkl", "x/data/0", "x/unread"])
+def test_an_archive_that_unpacks_to_gigabytes_is_refused_by_what_it_declares(
+    path: Path, member: str
+) -> None:
+    torch.save(dict(state_dict=dict(w=torch.ones(2))), path)
+    with ZipFile(path) as archive:
+        parts = {one.filename: archive.read(one) for one in archive.infolist()}
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        for name, content in {**parts, member: parts.get(member, b"") + bytes(10**8)}.items():
+            archive.writestr(name, content)
+    assert path.stat().st_size < 200_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "would unpack to 100,00" in refusal(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kB
+
+
+def test_what_declares_more_than_memory_holds_is_refused(path: Path) -> None:
+    torch.save(dict(state_dict={}, x=Calls(bytearray, 10**17)), path)
+    refusal(path)
+
+
+def test_deep_nesting_is_refused(path: Path) -> None:
+    pickled = b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b"."
+    torch.save(dict(state_dict={}), path)
+    with ZipFile(path) as archive:
+        parts = {one.filename: archive.read(one) for one in archive.infolist()}
+    with ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, pickled if name.endswith("data.pkl") else content)
+    refusal(path)
 
 
 def test_a_missing_file_and_a_file_of_something_else(path: Path) -> None:
