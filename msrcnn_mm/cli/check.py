@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _data_sets(args: argparse.Namespace) -> list[DataSet]:
     """Returns the data sets that the command line names."""
     if (args.config is None) is not bool(args.annotations):
-        raise UserError("give a CONFIG, or --annotations FILE (see check --help)")
+        raise UserError("give either a CONFIG or --annotations FILE (see check --help)")
     if args.config is not None:
         if args.images:
             raise UserError("--images goes with --annotations; a config names its folders itself")

@@ -62,6 +62,8 @@ def inspect_annotation(
     if annotation["iscrowd"] or box_fits(annotation):
         return None
     box: list[float] = mask_utils.toBbox(rle).tolist()
+    if box == annotation["bbox"]:  # of the part in the image
+        return None
     find(OTHER_BOX, f"{name}: bbox is {annotation['bbox']}, the box around the mask {box}")
     return box
 

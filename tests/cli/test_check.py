@@ -125,8 +125,8 @@ def test_the_data_of_a_config_is_checked(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "give a CONFIG, or --annotations FILE"),
-        (["x.py", "--annotations", "val.json"], "give a CONFIG, or --annotations FILE"),
+        ([], "give either a CONFIG or --annotations FILE"),
+        (["x.py", "--annotations", "val.json"], "give either a CONFIG or --annotations FILE"),
         (["x.py", "--images", "val"], "--images goes with --annotations"),
         (["--annotations", "val.json", "--images", "val", "train"], "give one folder, or one for"),
         (["--annotations", "val.json", "--images", "nowhere"], "there is no folder nowhere"),

@@ -303,6 +303,14 @@ def test_a_box_is_replaced_by_that_of_the_mask(tmp_path: Path) -> None:
     )
 
 
+def test_a_box_of_the_part_in_the_image_is_none_of_another_mask(tmp_path: Path) -> None:
+    data = write(tmp_path, "train", range(1))
+    width, height = (data["images"][0][side] for side in ("width", "height"))
+    outline = [-50, -50, 5 * width, -50, 5 * width, 5 * height, -50, 5 * height]
+    data["annotations"][0].update(segmentation=[outline], bbox=[0, 0, width, height])
+    assert "box of another mask" not in kinds(inspect(tmp_path, ("train", data)))
+
+
 def test_several_files_are_compared(tmp_path: Path) -> None:
     train, val = write(tmp_path, "train", range(4)), write(tmp_path, "val", range(10, 13))
     scene(2).save(tmp_path / "val" / "val11.png", "jpeg", quality=50)
