@@ -13,6 +13,8 @@ import msgspec
 
 from msrcnn_mm.errors import UserError
 
+_IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*", b"BM")
+
 _ANY = msgspec.json.Decoder()
 
 
@@ -37,8 +39,8 @@ def read_bytes(path: Path) -> bytes:
     """Reads a JSON file without parsing it.
 
     Raises:
-        UserError: The file cannot be read, is compressed, or begins with a byte order mark, at
-            which pycocotools stops.
+        UserError: The file cannot be read, is compressed, is an image, or begins with a byte order
+            mark, at which pycocotools stops.
     """
     try:
         raw = path.read_bytes()
@@ -46,6 +48,8 @@ def read_bytes(path: Path) -> bytes:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     if raw.startswith(b"\x1f\x8b"):
         raise UserError(f"{path} is compressed: unpack it with gunzip")
+    if raw.startswith(_IMAGES):
+        raise UserError(f"{path} is an image, not a JSON file")
     if raw.startswith(BOM_UTF8):
         raise UserError(f"{path} begins with a byte order mark: save it as UTF-8 without BOM")
     return raw
@@ -66,7 +70,7 @@ def read_json(path: Path) -> Any:
         return json.loads(text)
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{path} is not valid JSON: it is not text, but perhaps an image"
+            f"{path} is not valid JSON: byte {error.start} is not UTF-8: save it as UTF-8"
         ) from error
     except ValueError as error:
         raise UserError(f"{path} is not valid JSON: {error}") from error

@@ -36,6 +36,13 @@ class PackedRles(Sequence[dict[str, Any]]):
         return cls("".join(counts), bounds, np.array(sizes, np.int64).reshape(-1, 2))
 
     @classmethod
+    def of(cls, rles: Sequence[dict[str, Any]]) -> "PackedRles":
+        """Packs compressed RLEs, whose ``counts`` may be bytes, as pycocotools gives them."""
+        texts = [rle["counts"] for rle in rles]
+        counts = [text.decode() if isinstance(text, bytes) else text for text in texts]
+        return cls.pack(counts, [rle["size"] for rle in rles])
+
+    @classmethod
     def join(cls, parts: Sequence["PackedRles"]) -> "PackedRles":
         """Joins the RLEs of several parts."""
         lengths = np.concatenate([np.zeros(1, np.int64), *(np.diff(p.bounds) for p in parts)])

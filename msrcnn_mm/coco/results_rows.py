@@ -20,11 +20,11 @@ from .json_files import UnreadError, parse
 from .json_values import is_box, is_id, is_number, whole
 from .packed_rles import PackedRles
 from .rle import Counts, measure
-from .segmentations import SegmentationError, as_rle, is_rle, read_segmentation
+from .segmentations import LONGEST, SegmentationError, as_rle, is_rle, read_segmentation
 
 _FIELDS = ("image_id", "category_id", "segmentation", "score")
 
-_Side = Annotated[int, msgspec.Meta(ge=0)]
+_Side = Annotated[int, msgspec.Meta(ge=0, le=LONGEST)]
 
 
 class _Rle(msgspec.Struct, gc=False):
@@ -140,8 +140,7 @@ class RowReader:
                 row["bbox"] = mask_utils.toBbox(mask).tolist()
                 read["bbox has no area: the box of the mask is taken"] += 1
         found = Detections.from_rows(rows)
-        masks = [row["segmentation"] for row in rows]
-        packed = PackedRles.pack([m["counts"] for m in masks], [m["size"] for m in masks])
+        packed = PackedRles.of([row["segmentation"] for row in rows])
         return replace(found, masks=packed, areas=areas)
 
 

@@ -15,6 +15,9 @@ _FAR = 10
 """Image sides from the image at which a polygon is refused: pycocotools needs minutes or all
 memory for farther ones."""
 
+LONGEST = 2**31 - 1
+"""Pixels of the longest side of an image: pycocotools has integers of 32 bits."""
+
 _FARTHEST = 2**31 // 5 - 1
 """Pixels; pycocotools counts in fifths of them, with 32 bits."""
 
@@ -116,7 +119,7 @@ def is_rle(value: Any) -> bool:
         return False
     size = value.get("size")
     sides = [whole(side) for side in size] if isinstance(size, list) else []
-    return len(sides) == 2 and all(isinstance(side, int) and side >= 0 for side in sides)
+    return len(sides) == 2 and all(isinstance(side, int) and 0 <= side <= LONGEST for side in sides)
 
 
 def as_rle(segmentation: Segmentation, height: int, width: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import pycocotools.mask as mask_utils
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
 
-from msrcnn_mm.coco.detections import Detections, Rle, mask_sizes
+from msrcnn_mm.coco.detections import Detections, Rle
 from msrcnn_mm.coco.packed_rles import PackedRles
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.processes import in_processes
@@ -141,8 +141,7 @@ def overlaps_of(
     crowds = np.array([bool(a.get("iscrowd", 0)) for a in instances], bool)
 
     if masks and not isinstance(shapes, PackedRles):
-        shapes = shapes or ()
-        shapes = PackedRles.pack([rle["counts"] for rle in shapes], mask_sizes(shapes))
+        shapes = PackedRles.of(shapes or ())
 
     def detected(some: slice) -> list[Any]:
         return shapes.take(positions[some]) if masks else list(shapes[positions[some]])

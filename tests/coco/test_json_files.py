@@ -38,5 +38,12 @@ def test_a_compressed_file_is_named_as_such(tmp_path: Path) -> None:
 def test_an_image_is_no_json(tmp_path: Path) -> None:
     path = tmp_path / "results.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00")
-    with pytest.raises(UserError, match="is not valid JSON: it is not text"):
+    with pytest.raises(UserError, match="is an image, not a JSON file"):
+        read_json(path)
+
+
+def test_text_of_another_encoding_is_named_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_bytes('["é"]'.encode("latin-1"))
+    with pytest.raises(UserError, match="byte 2 is not UTF-8: save it as UTF-8"):
         read_json(path)

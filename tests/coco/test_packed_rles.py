@@ -1,6 +1,7 @@
 """Tests that packed RLEs are a sequence like the list of them."""
 
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.support.coco_scenes import encode, random_scene
 from tests.support.rescoring_scenes import random_masks
 
 RLES = [encode(mask) for mask in random_masks(3, 1200)]  # more than are objects at once
-PACKED = PackedRles.pack([rle["counts"] for rle in RLES], [rle["size"] for rle in RLES])
+PACKED = PackedRles.of(RLES)
 
 
 def test_items_are_those_of_the_list() -> None:
@@ -25,11 +26,13 @@ def test_items_are_those_of_the_list() -> None:
     assert not PackedRles.pack([], [])
 
 
+def test_counts_in_bytes_as_pycocotools_gives_them() -> None:
+    given = [{**rle, "counts": rle["counts"].encode()} for rle in RLES]
+    assert PackedRles.of(given) == RLES
+
+
 def test_packed_parts_are_joined() -> None:
-    parts = [
-        PackedRles.pack([rle["counts"] for rle in some], [rle["size"] for rle in some])
-        for some in (RLES[:700], [], RLES[700:])
-    ]
+    parts = [PackedRles.of(some) for some in (RLES[:700], [], RLES[700:])]
     assert PackedRles.join(parts) == RLES
 
 
@@ -37,10 +40,7 @@ def test_detections_with_packed_and_listed_masks_are_joined() -> None:
     _, rows = random_scene(3)
     listed = Detections.from_rows(rows)
     masks = [row["segmentation"] for row in rows]
-    pack = PackedRles.pack([m["counts"] for m in masks], [m["size"] for m in masks])
-    packed = Detections(
-        listed.image_ids, listed.category_ids, listed.class_scores, pack, listed.boxes
-    )
+    packed = replace(listed, masks=PackedRles.of(masks))
     assert isinstance(Detections.concatenate([packed, packed]).masks, PackedRles)
     assert Detections.concatenate([packed, packed]).masks == masks * 2
     assert Detections.concatenate([packed, listed]).masks == masks * 2

@@ -117,6 +117,8 @@ def damaged(counts: str) -> list[dict[str, Any]]:
         ([GOOD | {"bbox": [1, 2, 3]}], r"a bbox that is not four finite numbers: \[1, 2, 3\]"),
         ([GOOD | {"segmentation": {"counts": "0"}}], "not a run-length encoding"),
         ([GOOD | {"segmentation": {"size": [-1, 9], "counts": "0"}}], "not a run-length encoding"),
+        ([GOOD | {"segmentation": {"size": [2**64, 0], "counts": "0"}}], "not a run-length enc"),
+        ([GOOD | {"segmentation": {"size": [2**64, 0], "counts": [0]}}], "not a run-length enc"),
         ([GOOD | {"image_id": 99}], "is of image 99, which the annotations do not have"),
         ([GOOD | {"image_id": [1]}], r"has no valid image_id: \[1\]"),
         ([GOOD | {"category_id": 1}], "is of category 1, which the annotations do not have"),
