@@ -67,7 +67,7 @@ def build_detectors(device: torch.device | str, depth: int = 50) -> dict[str, Tw
 
 
 def apply_hook(kind: type[Hook], detector: TwoStageDetector) -> None:
-    """Does to a detector what a hook does to it before a run."""
+    """Applies a hook's ``before_run`` to a detector."""
     kind().before_run(SimpleNamespace(model=detector))
 
 

@@ -53,6 +53,7 @@ def test_benchmark_runs(
     ("name", "sizes", "says"),
     [
         ("classes", {"CLASSES": (1, 2)}, "of it its mask IoUs"),
+        ("evaluation", {}, "s of processors"),
         (
             "mask_targets",
             {"INSTANCES": (1, 2), "SCALES": (1, 2), "SHAPE": (60, 80)},
@@ -71,7 +72,10 @@ def test_benchmarks_that_draw_growth_run(
     benchmark, picture = import_module(f"benchmarks.{name}"), tmp_path / "growth.png"
     for constant, value in sizes.items():
         monkeypatch.setattr(benchmark, constant, value)
-    options = ["--masks", "2"] if name == "classes" else []
+    options = {
+        "classes": ["--masks", "2"],
+        "evaluation": ["--images", "3", "4", "--detections", "2", "--against"],
+    }.get(name, [])
     monkeypatch.setattr(sys, "argv", [name, "--turns", "1", "--out", str(picture), *options])
     benchmark.main()
     assert says in capsys.readouterr().out

@@ -20,7 +20,7 @@ _FEW = 0.5  # share of the annotated images; results of fewer are perhaps of ano
 
 _AT_ONCE = 1 << 20  # bytes of a file that a process reads at once
 
-_WEIGHT = 20  # images whose detections these are, more or less
+_WEIGHT = 20  # images, about as many as a part of the file holds detections of
 
 
 def load_results(path: str | Path, coco: COCO | None = None, partial: bool = False) -> Detections:

@@ -8,8 +8,8 @@ often, with the copies of a detection side by side where scores are equal.
 The bootstrap is that of Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of
 Statistics 1979, with images as units, because the detections of one image depend on each other.
 
-Shape shorthand: B resamples, N images, D detections, U detections that find an instance at any
-threshold, P at one threshold, T thresholds.
+Shape shorthand: B resamples, N images, D detections, U candidates to match an instance, P
+matches at one threshold, T thresholds.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from .protocol import AREA_RANGES, RECALLS, Protocol
 RESAMPLES = 1000
 
 Draws = NDArray[np.floating[Any]]
-"""Numbers of times; float32, half the size, holds those up to 16 million exactly."""
+"""(N, B), how often each image is drawn; float32 is exact up to 16 million."""
 
 _SEED = 0
 _BLOCK = 256  # candidates a step; more would leave the processor's cache
