@@ -15,6 +15,7 @@ from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset, R
 
 from msrcnn_mm.errors import UserError, first_names, warn
 
+from ..adapters import coco_dataset
 from ..config.walk import class_of, leaf_datasets, parts
 from .evaluators import EVALUATOR_OF_EACH, measures_each
 from .mmdetection2 import OLD_SETTINGS, OLD_TRANSFORM_SETTINGS, OLD_TRANSFORMS
@@ -172,7 +173,8 @@ def _check_files(dataset: Mapping, cls: type, where: str) -> None:
         if not isinstance(folder, str):
             raise UserError(f"{where}.data_prefix.{key} must be one folder, not {folder!r}")
     # one of its own may set the folder by itself
-    own = cls.__init__ is not CocoDataset.__init__  # type: ignore[misc]
+    known = (CocoDataset.__init__, coco_dataset.CocoDataset.__init__)
+    own = cls.__init__ not in known  # type: ignore[misc]
     if issubclass(cls, CocoDataset) and not own and "img" not in prefix:
         raise UserError(
             f"{where}.data_prefix has no img: write data_prefix=dict(img=...), the folder of the "
