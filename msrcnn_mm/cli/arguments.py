@@ -5,7 +5,7 @@ import math
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -65,13 +65,7 @@ def unit_number(text: str) -> float:
     Raises:
         argparse.ArgumentTypeError: It is none; the parser reports it with the option's name.
     """
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"must be a number in [0, 1], not {text}")
-    return value
+    return _number_in(text, lambda value: 0 <= value <= 1, "a number in [0, 1]")
 
 
 def seconds(text: str) -> float:
@@ -80,12 +74,17 @@ def seconds(text: str) -> float:
     Raises:
         argparse.ArgumentTypeError: It is none; the parser reports it with the option's name.
     """
+    return _number_in(text, lambda value: 0 <= value < math.inf, "a number >= 0")
+
+
+def _number_in(text: str, fits: Callable[[float], bool], wanted: str) -> float:
+    """Converts a text to a number that fits, NaN excluded."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number >= 0, not {text}")
+    if not fits(value):
+        raise argparse.ArgumentTypeError(f"must be {wanted}, not {text}")
     return value
 
 

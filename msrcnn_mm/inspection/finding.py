@@ -1,4 +1,4 @@
-"""What is found in data sets: the kinds, and one finding."""
+"""Defines the kinds of findings in data sets, and a finding."""
 
 from dataclasses import dataclass
 
