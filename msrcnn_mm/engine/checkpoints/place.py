@@ -78,7 +78,7 @@ class CheckpointPlace(NamedTuple):
         whole one up to the recorded epoch or iteration.
 
         Raises:
-            CheckpointError: A checkpoint is recorded, and there is none.
+            CheckpointError: A checkpoint is recorded, and there is none, or none that is whole.
         """
         record = Path(self.work_dir, "last_checkpoint")
         recorded = ""
@@ -99,14 +99,22 @@ class CheckpointPlace(NamedTuple):
             return LastCheckpoint(
                 older, f"{record} {lacks}: the training resumes from {older}, the last one there is"
             )
+        anew = (
+            "or name one to resume from (--resume FILE); to start from the beginning, remove the "
+            "file last_checkpoint"
+        )
         if os.path.isfile(own):  # noqa: PTH113
-            return LastCheckpoint(own)  # the loader says what is wrong with it
+            if _is_of_old_torch(Path(own)):
+                return LastCheckpoint(own)
+            raise CheckpointError(
+                f"{own}: is damaged, and {self.folder} has no whole checkpoint before it: copy it "
+                f"again, {anew}"
+            )
         if not record.is_file():
             return None
         raise CheckpointError(
             f"{record} names {recorded or 'no checkpoint'}, and {self.folder} has none to resume "
-            "from: copy the checkpoint there, or name one to resume from (--resume FILE); to start "
-            "from the beginning, remove the file last_checkpoint"
+            f"from: copy the checkpoint there, {anew}"
         )
 
     def newest(self) -> tuple[str, int] | None:
@@ -150,4 +158,13 @@ def _is_whole(path: Path) -> bool:
         *(OSError, EOFError, ValueError, RuntimeError),
         *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
     ):
+        return False
+
+
+def _is_of_old_torch(path: Path) -> bool:
+    """Returns whether a file begins as torch wrote checkpoints before 1.6: without checksums."""
+    try:
+        with path.open("rb") as file:
+            return file.read(2) == b"\x80\x02"  # a pickle
+    except OSError:
         return False

@@ -112,7 +112,13 @@ def test_a_checkpoint_that_was_not_written_to_its_end(tmp_path: Path) -> None:
     assert last(tmp_path) == (tmp_path / "epoch_2.pth", None)
     cut(tmp_path / "epoch_1.pth")
     cut(tmp_path / "epoch_2.pth")
-    assert last(tmp_path) == (tmp_path / "epoch_2.pth", None)  # for its error
+    with pytest.raises(CheckpointError) as caught:
+        place(tmp_path).last()
+    assert str(caught.value) == (
+        f"{tmp_path}/epoch_2.pth: is damaged, and {tmp_path} has no whole checkpoint before it: "
+        "copy it again, or name one to resume from (--resume FILE); to start from the beginning, "
+        "remove the file last_checkpoint"
+    )
     (tmp_path / "last_checkpoint").unlink()
     assert place(tmp_path).last() is None  # a training that was killed at its first checkpoint
 
@@ -191,3 +197,10 @@ def test_a_damaged_checkpoint_is_passed_over(how: str, tmp_path: Path) -> None:
     )
     last_one.write_bytes(damaged[how])
     assert last(tmp_path)[0] == tmp_path / "epoch_1.pth"
+
+
+def test_the_only_checkpoint_in_the_format_of_an_old_torch(tmp_path: Path) -> None:
+    path = tmp_path / "epoch_1.pth"
+    torch.save({}, path, _use_new_zipfile_serialization=False)
+    record(tmp_path, path)
+    assert last(tmp_path) == (path, None)

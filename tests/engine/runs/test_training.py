@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from msrcnn_mm.engine.runs import training
@@ -20,6 +21,9 @@ def test_resuming_where_the_checkpoint_is_lost_is_refused(tmp_path: Path) -> Non
     config = Config(dict(work_dir=str(tmp_path)))
     with pytest.raises(CheckpointError, match=r"names /elsewhere/epoch_1.pth, and .* has none to"):
         training.set_start(config, "auto")
-    (tmp_path / "epoch_1.pth").touch()  # the loader says what is wrong with it
+    (tmp_path / "epoch_1.pth").touch()
+    with pytest.raises(CheckpointError, match=r"is damaged, .* start from the beginning"):
+        training.set_start(config, "auto")
+    torch.save({}, tmp_path / "epoch_1.pth")
     assert training.set_start(config, "auto") is True
     assert config.load_from is None
