@@ -127,7 +127,7 @@ def test_rescorers(tmp_path: Path, method: str) -> None:
     st.integers(0, 10**18),
 )
 def test_run_lengths(counts: list[Any], pixels: int) -> None:
-    areas = measure(counts, [pixels] * len(counts))
+    areas, _ = measure(counts, [pixels] * len(counts))
     assert ((areas >= -1) & (areas <= pixels)).all()
 
 

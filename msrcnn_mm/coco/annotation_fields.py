@@ -12,10 +12,9 @@ from typing import Any
 from msrcnn_mm.errors import UserError, first_names
 
 from .json_values import is_id, whole
+from .segmentations import MOST_PIXELS
 
 Entry = dict[str, Any]
-
-_MOST_PIXELS = 2**32 - 1  # of an image; pycocotools counts no further
 
 _AS_INTEGER = "numbers like 96.0 (as integers)"
 
@@ -57,7 +56,7 @@ def check_images(path: str, images: Sequence[Entry], completed: Counter[str]) ->
                     f"{path}: image {image['id']} ({image.get('file_name')}): {side} is "
                     f"{pixels!r:.40}: give the image's {side} in pixels"
                 )
-        if image["height"] * image["width"] > _MOST_PIXELS:
+        if image["height"] * image["width"] > MOST_PIXELS:
             raise UserError(
                 f"{path}: image {image['id']} ({image.get('file_name')}) has more than 2^32 pixels,"
                 " which pycocotools cannot count: cut it into tiles"

@@ -9,7 +9,8 @@ import pycocotools.mask as mask_utils
 from msrcnn_mm.errors import UserError, first_names
 
 from .json_values import is_box, is_number
-from .rle import are_complete
+from .rle import measure
+from .runs import without_empty_runs
 from .segmentations import SegmentationError, as_rle, read_segmentation
 
 Entry = dict[str, Any]
@@ -101,13 +102,20 @@ def _read_masks(
         short, of_annotations = short + dropped, of_annotations + (dropped > 0)
     rles = [annotations[number]["segmentation"] for number in encoded]
     pixels = [rle["size"][0] * rle["size"][1] for rle in rles]
-    complete = are_complete([rle["counts"] for rle in rles], pixels)
-    for number, good in zip(encoded, complete, strict=True):
-        if not good:
+    areas, has_empty_run = measure([rle["counts"] for rle in rles], pixels)
+    for number, area, with_empty_run in zip(encoded, areas, has_empty_run, strict=True):
+        if area < 0:
             unread[number] = (
                 "segmentation is a damaged RLE, whose runs do not add up to the image: export it "
                 "anew"
             )
+        elif with_empty_run:
+            rle = annotations[number]["segmentation"]
+            annotations[number]["segmentation"] = {
+                "size": rle["size"],
+                "counts": without_empty_runs(rle["counts"]),
+            }
+            completed["segmentation (empty runs of an RLE joined)"] += 1
     return dict(sorted(unread.items())), short, of_annotations
 
 

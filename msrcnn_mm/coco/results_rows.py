@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 import pycocotools.mask as mask_utils
+from numpy.typing import NDArray
 from pycocotools.coco import COCO
 
 from msrcnn_mm.errors import first_names
@@ -20,7 +21,15 @@ from .json_files import UnreadError, parse
 from .json_values import is_box, is_id, is_number, whole
 from .packed_rles import PackedRles
 from .rle import Counts, measure
-from .segmentations import LONGEST, SegmentationError, as_rle, is_rle, read_segmentation
+from .runs import without_empty_runs
+from .segmentations import (
+    LONGEST,
+    MOST_PIXELS,
+    SegmentationError,
+    as_rle,
+    is_rle,
+    read_segmentation,
+)
 
 _FIELDS = ("image_id", "category_id", "segmentation", "score")
 
@@ -106,7 +115,9 @@ class RowReader:
             return None
         sizes = [row.segmentation.size for row in rows]
         counts = [row.segmentation.counts for row in rows]
-        areas = _areas(counts, sizes)
+        areas, has_empty_run = _areas(counts, sizes)
+        if has_empty_run.any():
+            return None
         columns = {
             name: np.array(list(map(attrgetter(entry), rows)), float)
             for name, entry in SCORE_ENTRIES.items()
@@ -133,8 +144,14 @@ class RowReader:
             if problem:
                 raise RowError(number, problem)
         masks = [row["segmentation"] for row in rows]
-        areas = _areas([mask["counts"] for mask in masks], [mask["size"] for mask in masks])
-        for row in rows:
+        areas, has_empty_run = _areas(
+            [mask["counts"] for mask in masks], [mask["size"] for mask in masks]
+        )
+        for row, with_empty_run in zip(rows, has_empty_run.tolist(), strict=True):
+            if with_empty_run:
+                counts = without_empty_runs(row["segmentation"]["counts"])
+                row["segmentation"] = {**row["segmentation"], "counts": counts}
+                read["segmentation has empty runs, at which pycocotools errs: they are joined"] += 1
             mask = row["segmentation"] = as_rle(row["segmentation"], *row["segmentation"]["size"])
             if "bbox" in row and not (row["bbox"][2] > 0 and row["bbox"][3] > 0):
                 row["bbox"] = mask_utils.toBbox(mask).tolist()
@@ -144,13 +161,23 @@ class RowReader:
         return replace(found, masks=packed, areas=areas)
 
 
-def _areas(counts: Sequence[Counts], sizes: Sequence[Sequence[int]]) -> Column:
-    """Returns the (D,) areas of RLEs in pixels.
+def _areas(
+    counts: Sequence[Counts], sizes: Sequence[Sequence[int]]
+) -> tuple[Column, NDArray[np.bool_]]:
+    """Returns the (D,) areas of RLEs in pixels, and whether a run after the first is empty.
 
     Raises:
-        RowError: One is not complete.
+        RowError: One is not complete, or has more pixels than pycocotools counts.
     """
-    areas = measure(counts, [height * width for height, width in sizes])
+    pixels = [height * width for height, width in sizes]
+    if max(pixels, default=0) > MOST_PIXELS:
+        number = pixels.index(max(pixels))
+        raise RowError(
+            number,
+            f"has a mask of the size {[*sizes[number]]}, more than 2^32 pixels, which pycocotools "
+            "cannot count: cut the image into tiles",
+        )
+    areas, has_empty_run = measure(counts, pixels)
     if areas.min(initial=0) < 0:
         number = int(areas.argmin())
         raise RowError(
@@ -158,7 +185,7 @@ def _areas(counts: Sequence[Counts], sizes: Sequence[Sequence[int]]) -> Column:
             "has a damaged run-length encoding: its runs do not add up to "
             f"{[*sizes[number]]} pixels",
         )
-    return areas.astype(float)
+    return areas.astype(float), has_empty_run
 
 
 def _problem(row: Any, read: Counter[str]) -> str | None:

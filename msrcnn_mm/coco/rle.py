@@ -28,32 +28,20 @@ _SOUND = re.compile("(?:[P-o]{0,6}[0-O])+")  # 32 bits in fives
 _TOP = ((np.arange(32) ^ 16) - 16).astype(np.int8)  # last character of a number -> its signed bits
 
 
-def are_complete(counts: Sequence[Counts], pixels: Sequence[int]) -> NDArray[np.bool_]:
-    """Returns which encodings are complete: their runs are valid and add up to the mask's pixels.
+def measure(
+    counts: Sequence[Counts], pixels: Sequence[int]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Measures masks without decoding them.
 
     Args:
         counts: Of D encodings, each compressed or a list.
         pixels: (D,), height x width of each mask.
 
     Returns:
-        (D,).
+        (D,) areas in pixels, -1 where the encoding is not complete; (D,) whether a run after the
+        first is empty, see :func:`.runs.without_empty_runs`.
     """
-    return measure(counts, pixels) >= 0
-
-
-def is_complete(counts: Counts, height: int, width: int) -> bool:
-    """Returns whether the runs of one encoding are valid and add up to a mask of that size."""
-    return bool(are_complete([counts], [height * width])[0])
-
-
-def measure(counts: Sequence[Counts], pixels: Sequence[int]) -> Ints:
-    """Returns the (D,) areas of masks in pixels; -1 where the encoding is not complete.
-
-    Args:
-        counts: Of D encodings, each compressed or a list.
-        pixels: (D,), height x width of each mask.
-    """
-    found = np.full(len(counts), -1)
+    found, has_empty = np.full(len(counts), -1), np.zeros(len(counts), bool)
     texts: list[tuple[int, str]] = []
     for place, runs in enumerate(counts):
         if isinstance(runs, str):
@@ -62,16 +50,18 @@ def measure(counts: Sequence[Counts], pixels: Sequence[int]) -> Ints:
         valid = all(type(run) is int and 0 <= run < 1 << 32 for run in runs)
         if valid and runs and sum(runs) == pixels[place]:
             found[place] = sum(runs[1::2])
+            has_empty[place] = 0 in runs[1:]
     for first in range(0, len(texts), _AT_ONCE):
         places, some = zip(*texts[first : first + _AT_ONCE], strict=True)
         if not _are_sound(some):
             places = tuple(place for place in places if _SOUND.fullmatch(str(counts[place])))
             some = tuple(str(counts[place]) for place in places)
         if some:
-            background, foreground = _sums(*read_numbers(some))
+            background, foreground, empty = _sums(*read_numbers(some))
             whole = background + foreground == [pixels[place] for place in places]
             found[list(places)] = np.where(whole & (background >= 0), foreground, -1)
-    return found
+            has_empty[list(places)] = empty
+    return found, has_empty
 
 
 def read_numbers(counts: Sequence[str]) -> tuple[Ints, Ints]:
@@ -106,28 +96,36 @@ def _are_sound(texts: Sequence[str]) -> bool:
     return not (more[last].any() or sevens.any() or codes.max(initial=0) > 63)
 
 
-def _sums(numbers: Ints, bounds: Ints) -> tuple[Ints, Ints]:
-    """Returns (D,) pixels of the background, -1 where a run is negative, and of the foreground.
+def _sums(numbers: Ints, bounds: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    """Sums up the runs of D encodings.
 
     No run is computed by itself. The numbers at even places of the batch, and those at odd places,
     are summed up from one encoding to the next: less the sum before an encoding, these are its runs
     of background and of foreground, or the reverse. The first number, a run that no other refers
     to, is added later.
+
+    Returns:
+        (D,) pixels of the background, -1 where a run is negative; of the foreground; whether a run
+        after the first is empty.
     """
     numbers = np.append(numbers, (0, 0))
     starts = bounds[:-1]
     first = numbers[starts]
     numbers[starts] = 0
     totals, least = [], first
+    has_empty = np.zeros(len(starts), bool)
     for parity in (0, 1):
         sums = numbers[parity::2].cumsum()
         edges = (bounds + 1 - parity) // 2
         start, end = edges[:-1], edges[1:]
         before = np.where(start > 0, sums[start - 1], 0)
+        start = start + ((starts & 1) == parity)  # behind the first number
         pairs = np.stack((start, end), axis=1).ravel()
         runs = end > start
         totals.append(runs * (np.add.reduceat(sums, pairs)[::2] - before * (end - start)))
-        least = np.minimum(least, runs * (np.minimum.reduceat(sums, pairs)[::2] - before))
+        shortest = np.minimum.reduceat(sums, pairs)[::2] - before
+        least = np.minimum(least, runs * shortest)
+        has_empty |= runs & (shortest == 0)
     odd = starts & 1 == 1
     background = first + np.where(odd, totals[1], totals[0])
-    return np.where(least < 0, -1, background), np.where(odd, totals[0], totals[1])
+    return np.where(least < 0, -1, background), np.where(odd, totals[0], totals[1]), has_empty

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .detections import Rle
-from .rle import Ints, read_numbers
+from .rle import Counts, Ints, read_numbers
 
 AT_ONCE = 250
 """Number of masks whose segments stay in the cache."""
@@ -40,7 +40,7 @@ class Segments:
 
 
 def decode_runs(counts: Sequence[str]) -> tuple[Ints, Ints]:
-    """Decodes the runs of D complete encodings, see :func:`.rle.are_complete`.
+    """Decodes the runs of D complete encodings, see :func:`.rle.measure`.
 
     Returns:
         (L,) lengths; (D + 1,) bounds, mask d has the runs from ``bounds[d]`` to ``bounds[d + 1]``.
@@ -72,6 +72,24 @@ def encode_runs(runs: Ints, bounds: Ints) -> list[str]:
     text = (codes + np.uint8(48)).tobytes().decode()
     cuts = np.concatenate(([0], ends))[bounds].tolist()
     return [text[a:b] for a, b in pairwise(cuts)]
+
+
+def without_empty_runs(counts: Counts) -> str:
+    """Returns a complete encoding, compressed, whose runs after the first have pixels.
+
+    COCO's format allows empty runs. pycocotools writes none, and where an encoding has them, its
+    IoU of two masks may end at the first, and its box may go beyond the mask.
+    """
+    runs = decode_runs([counts])[0].tolist() if isinstance(counts, str) else counts
+    joined = runs[:1]
+    for place, run in enumerate(runs[1:], 1):
+        if not run:
+            continue
+        if place & 1 == len(joined) & 1:
+            joined.append(run)
+        else:
+            joined[-1] += run
+    return encode_runs(np.array(joined, np.int64), np.array([0, len(joined)]))[0]
 
 
 def segments(masks: Sequence[Rle]) -> Segments:

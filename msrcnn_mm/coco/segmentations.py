@@ -18,6 +18,9 @@ memory for farther ones."""
 LONGEST = 2**31 - 1
 """Pixels of the longest side of an image: pycocotools has integers of 32 bits."""
 
+MOST_PIXELS = 2**32 - 1
+"""Pixels of the largest image: pycocotools counts no further."""
+
 _FARTHEST = 2**31 // 5 - 1
 """Pixels; pycocotools counts in fifths of them, with 32 bits."""
 
@@ -43,7 +46,7 @@ def read_segmentation(value: Any, height: int, width: int) -> tuple[Segmentation
         width: The image's width, pixels.
 
     Returns:
-        The polygons, or the RLE, whose runs :func:`.rle.are_complete` checks; and how many polygons
+        The polygons, or the RLE, whose runs :func:`.rle.measure` checks; and how many polygons
         are left out.
 
     Raises:

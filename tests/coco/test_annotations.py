@@ -278,3 +278,18 @@ def test_one_file_under_two_spellings_is_listed_twice(
     assert "1 of 1 image files are listed more than once, 0.png under the ids 10, 11" in (
         capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_empty_runs_at_which_pycocotools_errs_are_joined(
+    tmp_path: Path, compressed: bool, capsys: pytest.CaptureFixture
+) -> None:
+    rle: Any = {"size": [120, 120], "counts": [2, 5, 7, 1, 5, 2, 1, 1, 1, 0, 14375]}
+    mask = mask_utils.decode(mask_utils.frPyObjects(rle, 120, 120))
+    if compressed:
+        text = mask_utils.frPyObjects(rle, 120, 120)["counts"].decode()
+        rle = {"size": [120, 120], "counts": text}
+    entry = {**annotation(1, 10, mask), "segmentation": rle}
+    coco = load_annotations(write(tmp_path, coco_dict([entry], 1)))
+    assert coco.anns[1] == annotation(1, 10, mask)
+    assert "segmentation (empty runs of an RLE joined) in 1" in capsys.readouterr().err

@@ -306,3 +306,29 @@ def test_short_polygons_of_results_are_counted(
     assert "in 1 of 2 detections segmentation has polygons of fewer than three points" in (
         capsys.readouterr().err
     )
+
+
+EMPTY_RUNS = {"size": [120, 120], "counts": [2, 0, 7, 1, 5, 2, 1, 1, 1, 0, 14380]}
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_empty_runs_at_which_pycocotools_errs_are_joined(
+    tmp_path: Path, compressed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = mask_utils.frPyObjects(EMPTY_RUNS, 120, 120)
+    assert mask_utils.iou([given], [given], [0]) == 0  # of a mask with itself
+    rle = {"size": [120, 120], "counts": given["counts"].decode()} if compressed else EMPTY_RUNS
+    (tmp_path / "r.json").write_text(json.dumps([GOOD, {**GOOD, "segmentation": rle}]))
+    masks = load_results(tmp_path / "r.json").masks
+    assert masks is not None
+    assert masks[1] == encode(mask_utils.decode(given))
+    assert mask_utils.iou([masks[1]], [masks[1]], [0]) == 1
+    assert "in 1 of 2 detections segmentation has empty runs" in capsys.readouterr().err
+
+
+def test_masks_of_more_pixels_than_pycocotools_counts_are_refused(tmp_path: Path) -> None:
+    side = 2**16
+    large = {"size": [side, side], "counts": [0, side * side]}
+    (tmp_path / "r.json").write_text(json.dumps([GOOD, {**GOOD, "segmentation": large}]))
+    with pytest.raises(UserError, match=r"detection 1 has a mask of the size .*, more than 2\^32"):
+        load_results(tmp_path / "r.json")

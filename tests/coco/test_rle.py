@@ -1,5 +1,6 @@
 """Tests of which encodings are complete, against pycocotools and plain decoding."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msrcnn_mm.coco import rle
-from msrcnn_mm.coco.rle import are_complete, is_complete
-from msrcnn_mm.coco.runs import encode_runs
+from msrcnn_mm.coco.rle import Counts, measure
+from msrcnn_mm.coco.runs import encode_runs, without_empty_runs
+
+
+def are_complete(counts: Sequence[Counts], pixels: Sequence[int]) -> np.ndarray:
+    return measure(counts, pixels)[0] >= 0
+
+
+def is_complete(counts: Counts, height: int, width: int) -> bool:
+    return bool(are_complete([counts], [height * width])[0])
 
 
 def encode(rng: np.random.Generator) -> tuple[str, int]:
@@ -120,3 +129,26 @@ def test_a_character_outside_the_format_is_refused(counts: str, pixels: int) -> 
 
 def test_lists_of_runs() -> None:
     assert are_complete([[0, 5, 6], [5, 6], [5, 7]], [11, 11, 11]).tolist() == [True, True, False]
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=9), min_size=1, max_size=9))
+def test_empty_runs_are_found_and_joined(lists: list[list[int]]) -> None:
+    """Against plain loops; compressed and as lists."""
+    pixels = [sum(runs) for runs in lists]
+    texts = [encode_runs(np.array(runs), np.array([0, len(runs)]))[0] for runs in lists]
+    for counts in (lists, texts):
+        areas, has_empty_run = measure(counts, pixels)
+        assert areas.tolist() == [sum(runs[1::2]) for runs in lists]
+        assert has_empty_run.tolist() == [0 in runs[1:] for runs in lists]
+        joined = [without_empty_runs(one) for one in counts]
+        found = [decode(text) for text in joined]
+        for runs, of_joined in zip(lists, found, strict=True):
+            assert of_joined is not None
+            assert 0 not in of_joined[1:]
+            assert spread(of_joined) == spread(runs)
+        assert not measure(joined, pixels)[1].any()
+
+
+def spread(runs: list[int]) -> list[int]:
+    """Returns the pixels of runs: 1 of foreground, 0 of background."""
+    return [place & 1 for place, run in enumerate(runs) for _ in range(run)]

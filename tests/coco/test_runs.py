@@ -4,7 +4,7 @@ import numpy as np
 import pycocotools.mask as mask_utils
 import pytest
 
-from msrcnn_mm.coco.rle import are_complete
+from msrcnn_mm.coco.rle import measure
 from msrcnn_mm.coco.runs import decode_runs, encode_runs, mirror, moved, segments
 from tests.support.coco_scenes import encode
 from tests.support.rescoring_scenes import random_masks
@@ -46,7 +46,7 @@ def test_mirroring_twice_changes_nothing():
     assert mirror(mirror(rles)) == rles
     assert mirror([]) == []
     sizes = [rle["size"][0] * rle["size"][1] for rle in rles]
-    assert are_complete([rle["counts"] for rle in mirror(rles)], sizes).all()
+    assert (measure([rle["counts"] for rle in mirror(rles)], sizes)[0] >= 0).all()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
