@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, KeysView, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -156,12 +157,17 @@ class Journal:
         """Closes the file, and removes one that has no finished image."""
         if not self._file.closed and not self._places:
             self.remove()
-        self._file.close()
+        self._close()
 
     def remove(self) -> None:
         """Removes the file, and closes it."""
         self.path.unlink(missing_ok=True)
-        self._file.close()
+        self._close()
+
+    def _close(self) -> None:
+        """Closes the file; what a full disk did not take, of which :meth:`append` told, is lost."""
+        with suppress(OSError):
+            self._file.close()
 
 
 def _locked(path: Path) -> BinaryIO:
