@@ -4,7 +4,7 @@ import re
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from errno import EDQUOT, ENOSPC
+from errno import EDQUOT, ENOSPC, EROFS
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -107,8 +107,11 @@ def _at_any_time(error: Exception, text: str) -> str | None:
             "the images of a batch have different sizes, on which this detector cannot train: give "
             "the Resize of train_pipeline keep_ratio=False, or have a Pad to one size follow it"
         )
-    if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT):
-        return f"no space left on the disk of the work folder: {text}"
+    if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT, EROFS):
+        return (
+            f"cannot write in the work folder ({text}): make room on its disk, or make it writable;"
+            " a training goes on with --resume"
+        )
     lost = _LOST.search(text)
     if isinstance(error, OSError) and lost:
         return (

@@ -1,6 +1,8 @@
 """Mistakes in a config are one line; from the first step on, other exceptions pass."""
 
+import os
 from contextlib import AbstractContextManager
+from errno import ENOSPC, EROFS
 
 import pytest
 
@@ -86,6 +88,18 @@ def test_a_file_that_is_lost_in_a_run_is_one_line(text: str) -> None:
         config_mistakes_as_user_errors("c.py", (), start),
     ):
         raise FileNotFoundError(text)
+
+
+@pytest.mark.parametrize("number", [ENOSPC, EROFS])
+def test_a_work_folder_in_which_nothing_can_be_written_is_one_line(number: int) -> None:
+    expected = r"c\.py: cannot write in the work folder \(.*scalars\.json.*: make room .*--resume$"
+    start = StartedHook()
+    start.started = True
+    with (
+        pytest.raises(UserError, match=expected),
+        config_mistakes_as_user_errors("c.py", (), start),
+    ):
+        raise OSError(number, os.strerror(number), "vis_data/scalars.json")
 
 
 def test_control_characters_of_names_in_files_do_not_reach_the_terminal(
