@@ -9,7 +9,7 @@ import pycocotools.mask as mask_utils
 from msrcnn_mm.errors import UserError, first_names
 
 from .json_values import is_box, is_number
-from .rle import measure
+from .rle import damage, measure
 from .runs import without_empty_runs
 from .segmentations import SegmentationError, as_rle, read_segmentation
 
@@ -105,10 +105,8 @@ def _read_masks(
     areas, has_empty_run = measure([rle["counts"] for rle in rles], pixels)
     for number, area, with_empty_run in zip(encoded, areas, has_empty_run, strict=True):
         if area < 0:
-            unread[number] = (
-                "segmentation is a damaged RLE, whose runs do not add up to the image: export it "
-                "anew"
-            )
+            size = annotations[number]["segmentation"]["size"]
+            unread[number] = f"segmentation is a damaged RLE: {damage(*size)}: export it anew"
         elif with_empty_run:
             rle = annotations[number]["segmentation"]
             annotations[number]["segmentation"] = {

@@ -20,7 +20,7 @@ from .detections import ENTRIES, RENAMED_ENTRIES, SCORE_ENTRIES, Column, Detecti
 from .json_files import UnreadError, parse
 from .json_values import is_box, is_id, is_number, whole
 from .packed_rles import PackedRles
-from .rle import Counts, measure
+from .rle import Counts, damage, measure
 from .runs import without_empty_runs
 from .segmentations import (
     LONGEST,
@@ -182,8 +182,7 @@ def _areas(
         number = int(areas.argmin())
         raise RowError(
             number,
-            "has a damaged run-length encoding: its runs do not add up to "
-            f"{[*sizes[number]]} pixels",
+            f"has a damaged run-length encoding: {damage(*sizes[number])}",
         )
     return areas.astype(float), has_empty_run
 

@@ -23,7 +23,11 @@ Ints = NDArray[np.int64]
 
 _AT_ONCE = 250  # encodings, whose runs stay in the processor's cache
 
-_SOUND = re.compile("(?:[P-o]{0,6}[0-O])+")  # 32 bits in fives
+_SOUND = re.compile("(?:[P-o]{0,5}[0-O]|[P-o]{6}[0-?])+")  # 32 bits in fives
+
+_FAR = 2**29
+"""Pixels by which a run can be shorter than the one before the last: pycocotools misreads negative
+numbers of seven characters."""
 
 _TOP = ((np.arange(32) ^ 16) - 16).astype(np.int8)  # last character of a number -> its signed bits
 
@@ -38,8 +42,9 @@ def measure(
         pixels: (D,), height x width of each mask.
 
     Returns:
-        (D,) areas in pixels, -1 where the encoding is not complete; (D,) whether a run after the
-        first is empty, see :func:`.runs.without_empty_runs`.
+        (D,) areas in pixels, -1 where the encoding is not complete or pycocotools misreads it, see
+        :func:`damage`; (D,) whether a run after the first is empty, see
+        :func:`.runs.without_empty_runs`.
     """
     found, has_empty = np.full(len(counts), -1), np.zeros(len(counts), bool)
     texts: list[tuple[int, str]] = []
@@ -48,7 +53,9 @@ def measure(
             texts.append((place, runs))
             continue
         valid = all(type(run) is int and 0 <= run < 1 << 32 for run in runs)
-        if valid and runs and sum(runs) == pixels[place]:
+        if not valid or (pixels[place] > _FAR and _differ_too_far(runs)):
+            continue
+        if runs and sum(runs) == pixels[place]:
             found[place] = sum(runs[1::2])
             has_empty[place] = 0 in runs[1:]
     for first in range(0, len(texts), _AT_ONCE):
@@ -61,6 +68,7 @@ def measure(
             whole = background + foreground == [pixels[place] for place in places]
             found[list(places)] = np.where(whole & (background >= 0), foreground, -1)
             has_empty[list(places)] = empty
+    found[has_empty & (np.array(pixels) > _FAR)] = -1
     return found, has_empty
 
 
@@ -82,6 +90,12 @@ def read_numbers(counts: Sequence[str]) -> tuple[Ints, Ints]:
     return numbers, np.concatenate(([0], np.searchsorted(ends, last) + 1))
 
 
+def damage(height: int, width: int) -> str:
+    """Returns what may be wrong with an encoding of a mask to which :func:`measure` gives -1."""
+    beyond = ", are empty, or differ by more than 2^29, which pycocotools misreads"
+    return f"its runs do not add up to {[height, width]} pixels" + beyond * (height * width > _FAR)
+
+
 def _are_sound(texts: Sequence[str]) -> bool:
     """Returns whether compressed encodings consist of valid numbers."""
     text = "".join(texts)
@@ -91,9 +105,17 @@ def _are_sound(texts: Sequence[str]) -> bool:
     more = codes > 31
     twos = more[1:] & more[:-1]
     fours = twos[2:] & twos[:-2]
-    sevens = fours[3:] & fours[:-3]  # more than 32 bits in fives
+    sixes = fours[2:] & fours[:-2]
     last = np.cumsum([len(text) for text in texts]) - 1
-    return not (more[last].any() or sevens.any() or codes.max(initial=0) > 63)
+    if more[last].any() or codes.max(initial=0) > 63:
+        return False
+    # a seventh character ends a number, and has no sign
+    return not sixes.any() or bool((codes[np.flatnonzero(sixes) + 6] < 16).all())
+
+
+def _differ_too_far(runs: Sequence[int]) -> bool:
+    """Returns whether a run differs from the one before the last by more than pycocotools reads."""
+    return any(early - late > _FAR for early, late in zip(runs[1:], runs[3:], strict=False))
 
 
 def _sums(numbers: Ints, bounds: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:

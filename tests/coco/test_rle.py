@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msrcnn_mm.coco import rle
-from msrcnn_mm.coco.rle import Counts, measure
+from msrcnn_mm.coco.rle import Counts, damage, measure
 from msrcnn_mm.coco.runs import encode_runs, without_empty_runs
 
 
@@ -152,3 +152,21 @@ def test_empty_runs_are_found_and_joined(lists: list[list[int]]) -> None:
 def spread(runs: list[int]) -> list[int]:
     """Returns the pixels of runs: 1 of foreground, 0 of background."""
     return [place & 1 for place, run in enumerate(runs) for _ in range(run)]
+
+
+@pytest.mark.parametrize("further", [0, 1])
+def test_differences_that_pycocotools_misreads_are_refused(further: int) -> None:
+    """It reads 2^29 fewer pixels than two runs before, and takes one pixel more for another."""
+    runs = [5, 2**29 + 9 + further, 6, 9, 1]
+    size = [1, sum(runs)]
+    for counts in (runs, encode_runs(np.array(runs), np.array([0, len(runs)]))[0]):
+        encoded = coco_masks.frPyObjects({"size": size, "counts": runs}, *size)
+        right = coco_masks.area(encoded) == sum(runs[1::2])
+        assert right is np.bool_(not further)
+        assert is_complete(counts, *size) is not bool(further)
+    assert ("differ by more than 2^29" in damage(*size)) and "differ" not in damage(9, 9)
+
+
+def test_empty_runs_of_a_mask_too_large_to_join_them_are_refused() -> None:
+    runs = [0, 2**28, 1, 0, 1, 2**28, 0, 9]
+    assert not is_complete(runs, 1, sum(runs))
