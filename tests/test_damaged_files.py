@@ -5,29 +5,23 @@
 
 import json
 import os
-import re
 import resource
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from msrcnn_mm.coco.annotations import load_annotations
-from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.coco.json_files import read_json
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.coco.rle import measure
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.rescoring.methods import METHODS
 from msrcnn_mm.rescoring.rescorer import read_rescorer
-from msrcnn_mm.rescoring.rescorer_fit import fit_rescorer
-from tests.support.coco_scenes import as_coco, coco_dict, random_scene
+from tests.fuzz import readers
+from tests.fuzz.readers import ANNOTATIONS, COCO, ROWS, read_or_refuse
 from tests.support.damaged_files import damaged_files
 
 SECONDS = 60  # for a file of a few kB on a busy machine; a hang takes longer
@@ -39,84 +33,25 @@ search = settings(
     database=None,
 )
 
-_ANNOTATIONS, ROWS = random_scene(3, 3, most=3)
-ANNOTATIONS = coco_dict(_ANNOTATIONS, 3)
-COCO = as_coco(_ANNOTATIONS, 3)
-
-
-def results(path: Path) -> None:
-    for coco in (None, COCO):
-        detections = load_results(path, coco, partial=True)
-        rows = read_json(path)
-        assert len(detections) == len(rows)
-        assert np.isfinite(detections.class_scores).all()
-        assert len(detections.to_rows()) == len(rows)
-        json.dumps(detections.to_rows())
-
-
-def annotations(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    capsys.readouterr()
-    coco = load_annotations(path)
-    content = read_json(path)
-    warned = capsys.readouterr().err
-    left_out = sum(map(int, re.findall(r"(\d+) annotations of \w+ that the file", warned)))
-    assert len(coco.anns) + left_out == len(content["annotations"])
-    assert len(coco.imgs) == len(content["images"])
-    assert len(coco.cats) == len(content["categories"])
-    for annotation in coco.anns.values():
-        assert np.isfinite([*annotation["bbox"], annotation["area"]]).all()
-        assert coco.annToRLE(annotation)["size"]
-
-
-def rescorer(path: Path) -> None:
-    found = read_rescorer(path)
-    scores = found.apply(DETECTIONS, same_images=True).scores
-    assert ((scores >= 0) & (scores <= 1)).all()
-    assert found.method.describe()
-
-
-SCENE, SCENE_ROWS = random_scene(0, 30, most=4)
-DETECTIONS = Detections.from_rows(SCENE_ROWS)
-
-
-@cache
-def fitted(method: str) -> dict[str, Any]:
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "fitted.json")
-        fit_rescorer(DETECTIONS, as_coco(SCENE, 30), "gt.json", method=method).write(path)
-        content: dict[str, Any] = json.loads(path.read_text())
-    for trees in content.get("trees", ()):
-        for name in ("features", "thresholds", "values"):
-            del trees[name][2:]
-    return content
-
-
-def read_or_refuse(read: Callable[..., None], path: Path, raw: bytes, *args: Any) -> None:
-    path.write_bytes(raw)
-    try:
-        read(path, *args)
-    except UserError as error:
-        assert str(error).startswith((str(path), "the ", "cannot read")), error
-
 
 @search
 @given(damaged_files(ROWS))
 def test_results(tmp_path: Path, raw: bytes) -> None:
-    read_or_refuse(results, tmp_path / "results.json", raw)
+    read_or_refuse(readers.results, tmp_path / "results.json", raw)
 
 
 @search
 @given(damaged_files(ANNOTATIONS))
-def test_annotations(tmp_path: Path, capsys: pytest.CaptureFixture[str], raw: bytes) -> None:
-    read_or_refuse(annotations, tmp_path / "annotations.json", raw, capsys)
+def test_annotations(tmp_path: Path, raw: bytes) -> None:
+    read_or_refuse(readers.annotations, tmp_path / "annotations.json", raw)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_rescorers(tmp_path: Path, method: str) -> None:
     @search
-    @given(damaged_files(fitted(method)))
+    @given(damaged_files(readers.fitted(method)))
     def read(raw: bytes) -> None:
-        read_or_refuse(rescorer, tmp_path / "rescorer.json", raw)
+        read_or_refuse(readers.rescorer, tmp_path / "rescorer.json", raw)
 
     read()
 

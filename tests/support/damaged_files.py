@@ -17,23 +17,23 @@ STRANGE: list[Any] = [
 ]
 
 
-def _places(value: Any, path: tuple = ()) -> list[tuple]:
+def places(value: Any, path: tuple = ()) -> list[tuple]:
     """Returns the path of every part of a value, its own first."""
     items: Any = ()
     if isinstance(value, dict):
         items = value.items()
     elif isinstance(value, list):
         items = enumerate(value)
-    return [path, *(place for key, part in items for place in _places(part, (*path, key)))]
+    return [path, *(place for key, part in items for place in places(part, (*path, key)))]
 
 
-def _changed(value: Any, path: tuple, change: Any) -> Any:
+def changed(value: Any, path: tuple, change: Any) -> Any:
     if not path:
         return change(value)
     copy = dict(value) if isinstance(value, dict) else list(value)
     key, *rest = path
     if rest:
-        copy[key] = _changed(copy[key], tuple(rest), change)
+        copy[key] = changed(copy[key], tuple(rest), change)
         return copy
     new = change(copy[key])
     if new is REMOVED:
@@ -51,12 +51,12 @@ def damaged_values(draw: st.DrawFn, valid: Any) -> Any:
     """Draws a value with one to three parts removed or of another kind."""
     value = valid
     for _ in range(draw(st.integers(1, 3))):
-        path = draw(st.sampled_from(_places(value)[1:] or [()]))
+        path = draw(st.sampled_from(places(value)[1:] or [()]))
         if path and draw(st.integers(0, 4)) == 0:
-            value = _changed(value, path, lambda _: REMOVED)
+            value = changed(value, path, lambda _: REMOVED)
         else:
             strange = draw(st.sampled_from(STRANGE) | st.integers() | st.floats() | st.text())
-            value = _changed(value, path, lambda _, strange=strange: strange)
+            value = changed(value, path, lambda _, strange=strange: strange)
     return value
 
 
