@@ -133,7 +133,7 @@ def complete_annotations(
         name = f"number {number}" if identity is None else str(identity)
         if unlisted:
             value = annotation.get(f"{unlisted}_id")
-            left_out[unlisted].append(f"annotation {name} has {unlisted}_id {value!r}")
+            left_out[unlisted].append(f"annotation {name:.40} has {unlisted}_id {value!r:.40}")
             continue
         if identity is None or isinstance(identity, str) or identity == 0:
             unnumbered.append((annotation, name))
@@ -149,8 +149,8 @@ def complete_annotations(
     if notes and not kept:
         raise UserError(
             f"{path}: no annotation is of an image and a category that the file lists: "
-            f"{notes[0]}; it lists the images {first_names(list(images))} and the categories "
-            f"{first_names(sorted(categories, key=str))}"
+            f"{notes[0]}; it lists the images {first_names(list(images), form=_cut)} and the "
+            f"categories {first_names(sorted(categories, key=str), form=_cut)}"
         )
     if has_id_zero:
         notes.append("the annotation id 0, which pycocotools takes for no match, is numbered anew")
@@ -227,6 +227,10 @@ def _number(
         annotation["id"] = identity
         names[identity] = name
     return names
+
+
+def _cut(identity: object) -> str:
+    return f"{identity!s:.40}"
 
 
 def _notes(left_out: Mapping[str, Sequence[str]]) -> list[str]:
