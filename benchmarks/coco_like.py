@@ -2,10 +2,14 @@
 
 An image has 80 classes to draw from, 7.2 instances on average as polygons, and some crowd regions
 as RLEs. Its detections find instances more or less well or are false alarms; their masks have
-uneven outlines, and RLEs as long as those of a detector on COCO.
+uneven outlines, and RLEs as long as those of a detector on COCO. Images beyond 5,000 are copies of the
+first ones under other ids, which takes minutes less.
 """
 
 import json
+from itertools import groupby
+from operator import itemgetter
+from os import SEEK_END
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,6 +21,7 @@ SIZES = ((480, 640), (640, 480), (427, 640), (500, 375))  # height, width
 INSTANCES = 7.2  # an image, on average
 CROWDS = 0.012  # share of the instances
 _POINTS = 48  # of a detection's outline
+_DISTINCT = 5000  # images
 
 
 def write_files(folder: Path, images: int, detections: int, seed: int = 0) -> tuple[Path, Path]:
@@ -35,18 +40,45 @@ def write_files(folder: Path, images: int, detections: int, seed: int = 0) -> tu
     results, annotations = folder / "results.json", folder / "annotations.json"
     entries: list[dict[str, Any]] = []
     annotated: list[dict[str, Any]] = []
-    with results.open("w") as file:
+    starts: list[int] = []
+    with results.open("w+") as file:
         file.write("[")
-        for image_id in range(1, images + 1):
+        for image_id in range(1, min(images, _DISTINCT) + 1):
             height, width = SIZES[rng.integers(len(SIZES))]
             name = f"{image_id:012}.jpg"
             entries.append({"id": image_id, "file_name": name, "height": height, "width": width})
+            starts.append(file.tell())
             _write_image(file, annotated, rng, entries[-1], detections)
+        starts.append(file.tell())
+        for image_id in range(_DISTINCT + 1, images + 1):
+            _copy_image(file, starts, image_id)
         file.write("]")
+    by_image = [[*some] for _, some in groupby(annotated, itemgetter("image_id"))]
+    for image_id in range(_DISTINCT + 1, images + 1):
+        source = (image_id - 1) % _DISTINCT
+        name = f"{image_id:012}.jpg"
+        entries.append({**entries[source], "id": image_id, "file_name": name})
+        for one in by_image[source]:
+            annotated.append({**one, "image_id": image_id, "id": len(annotated) + 1})
     categories = [{"id": k, "name": f"class {k}"} for k in range(1, CLASSES + 1)]
     content = {"images": entries, "categories": categories, "annotations": annotated}
     annotations.write_text(json.dumps(content))
     return results, annotations
+
+
+def _copy_image(file: TextIO, starts: list[int], image_id: int) -> None:
+    """Writes the detections of an image again under another id.
+
+    Args:
+        file: At its end.
+        starts: First characters of the first images, and of what follows them.
+        image_id: The other id.
+    """
+    source = (image_id - 1) % _DISTINCT
+    file.seek(starts[source])
+    text = file.read(starts[source + 1] - starts[source]).removeprefix(", ")
+    file.seek(0, SEEK_END)
+    file.write(", " + text.replace(f'"image_id": {source + 1},', f'"image_id": {image_id},'))
 
 
 def _write_image(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ from pycocotools.coco import COCO
 
 from msrcnn_mm.errors import UserError
 
+from .lazy_rles import LazyRles
 from .packed_rles import PackedRles
+from .rle import Ints
 
 Rle = dict[str, Any]
 """A COCO run-length encoding: ``size`` ([height, width]) and ``counts`` (compressed, a ``str``)."""
@@ -143,11 +145,12 @@ class Detections:
                 self.image_ids, self.category_ids, self.class_scores.tolist(), strict=True
             )
         ]
+        masks = None if self.masks is None else iter(self.masks)
         for index, row in enumerate(rows):
             if self.boxes is not None and not np.isnan(self.boxes[index, 0]):
                 row["bbox"] = self.boxes[index].tolist()
-            if self.masks is not None:
-                row["segmentation"] = self.masks[index]
+            if masks is not None:
+                row["segmentation"] = next(masks)
             if self.extras is not None:
                 row.update(self.extras[index])
         for name, entry in SCORE_ENTRIES.items():
@@ -194,7 +197,9 @@ class Detections:
         taken: dict[str, Any] = {}
         for name in (field.name for field in fields(self)):
             column = getattr(self, name)
-            if isinstance(column, Sequence):
+            if isinstance(column, LazyRles):
+                taken[name] = column.select(np.array(indices, np.int64))
+            elif isinstance(column, Sequence):
                 taken[name] = [column[index] for index in indices]
             elif column is not None:
                 taken[name] = column[np.array(indices, int)]
@@ -244,29 +249,32 @@ class Detections:
                     raise UserError(
                         f"detection {index} has no finite number as {entry}: {column[index]}"
                     )
-        sizes = {i: [image.get("height"), image.get("width")] for i, image in coco.imgs.items()}
-        if not set(self.image_ids) <= sizes.keys():
-            index = next(n for n, i in enumerate(self.image_ids) if i not in sizes)
+        images = {image_id: place for place, image_id in enumerate(coco.imgs)}
+        places = np.fromiter(map(images.get, self.image_ids, repeat(-1)), np.int64, len(self))
+        if (places < 0).any():
+            index = int(places.argmin())
             raise UserError(
                 f"detection {index} is of image {self.image_ids[index]!r}, which the annotations do"
                 " not have"
             )
-        found = mask_sizes(self.masks or ())
-        if found != [sizes[i] for i in self.image_ids[: len(found)]]:
-            for index, (image_id, size) in enumerate(zip(self.image_ids, found, strict=False)):
-                if list(size) != sizes[image_id]:
-                    raise UserError(
-                        f"detection {index} has a mask of height, width {list(size)}, but its image"
-                        f" {image_id} is {sizes[image_id]}"
-                    )
+        if self.masks is None or not len(self):
+            return
+        found = mask_sizes(self.masks)
+        given = [[image.get("height"), image.get("width")] for image in coco.imgs.values()]
+        misfit = (found != np.array(given, float)[places]).any(axis=1)
+        if misfit.any():
+            index = int(misfit.argmax())
+            raise UserError(
+                f"detection {index} has a mask of height, width {found[index].tolist()}, but its"
+                f" image {self.image_ids[index]} is {given[places[index]]}"
+            )
 
 
-def mask_sizes(masks: Sequence[Rle]) -> list[list[int]]:
-    """Returns height and width of each mask."""
-    if isinstance(masks, PackedRles):
-        sizes: list[list[int]] = masks.sizes.tolist()
-        return sizes
-    return [rle["size"] for rle in masks]
+def mask_sizes(masks: Sequence[Rle]) -> Ints:
+    """Returns (D, 2) heights and widths of masks."""
+    if isinstance(masks, LazyRles):
+        return masks.sizes
+    return np.array([rle["size"] for rle in masks], np.int64).reshape(-1, 2)
 
 
 def ratio(products: Column, factors: Column) -> Column:

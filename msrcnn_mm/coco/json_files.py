@@ -39,20 +39,29 @@ def read_bytes(path: Path) -> bytes:
     """Reads a JSON file without parsing it.
 
     Raises:
-        UserError: The file cannot be read, is compressed, is an image, or begins with a byte order
-            mark, at which pycocotools stops.
+        UserError: The file cannot be read, or :func:`check_beginning` refuses it.
     """
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
+    check_beginning(raw, path)
+    return raw
+
+
+def check_beginning(raw: bytes, path: Path) -> None:
+    """Checks the first eight bytes of a JSON file.
+
+    Raises:
+        UserError: The file is compressed, is an image, or begins with a byte order mark, at which
+            pycocotools stops.
+    """
     if raw.startswith(b"\x1f\x8b"):
         raise UserError(f"{path} is compressed: unpack it with gunzip")
     if raw.startswith(_IMAGES):
         raise UserError(f"{path} is an image, not a JSON file")
     if raw.startswith(BOM_UTF8):
         raise UserError(f"{path} begins with a byte order mark: save it as UTF-8 without BOM")
-    return raw
 
 
 def read_json(path: Path) -> Any:
@@ -61,7 +70,19 @@ def read_json(path: Path) -> Any:
     Raises:
         UserError: As :func:`read_bytes`, and the file is not JSON.
     """
-    raw = read_bytes(path)
+    return read_text(read_bytes(path), path)
+
+
+def read_text(raw: bytes, path: Path) -> Any:
+    """Reads the content of a JSON file.
+
+    Args:
+        raw: The content.
+        path: The file, for messages.
+
+    Raises:
+        UserError: It is not JSON.
+    """
     with suppress(UnreadError):
         return parse(raw)
     try:

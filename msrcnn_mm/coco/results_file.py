@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,16 @@ from pycocotools.coco import COCO
 from msrcnn_mm.errors import UserError, warn
 from msrcnn_mm.processes import in_processes
 
-from .detections import SCORE_ENTRIES, Detections
-from .json_files import UnreadError, read_bytes, read_json, write_json
+from .detections import SCORE_ENTRIES, Detections, mask_sizes
+from .file_rles import FileRles, RowFile, row_places
+from .json_files import UnreadError, read_text, write_json
 from .results_rows import RowError, RowReader
 
 _FEW = 0.5  # share of the annotated images; results of fewer are perhaps of another test
 
 _AT_ONCE = 1 << 20  # bytes of a file that a process reads at once
+
+_WINDOW = 1 << 16  # bytes in which a place is looked for where the file can be cut
 
 _WEIGHT = 20  # images, about as many as a part of the file holds detections of
 
@@ -46,10 +49,11 @@ def load_results(path: str | Path, coco: COCO | None = None, partial: bool = Fal
     """
     path = Path(path)
     reader = RowReader(coco)
+    file = RowFile(path)
     try:
-        detections, read = _read(path, reader, _parts(path))
+        detections, read = _read_parts(file, reader)
     except UnreadError:
-        detections, read = _read(path, reader, [_rows(path)])
+        detections, read = _read_rows(file, reader)
     for what, count in read.items():
         warn(f"{path}: in {count} of {len(detections)} detections {what}")
     for name, entry in {"class_scores": "score", **SCORE_ENTRIES}.items():
@@ -86,30 +90,41 @@ def write_results(detections: Detections, path: str | Path) -> None:
     write_json(detections.to_rows(), Path(path))
 
 
-def _parts(path: Path) -> list[memoryview]:
-    """Cuts a results file into lists of rows, each as JSON.
+def _parts(file: RowFile) -> list[tuple[int, int]]:
+    """Cuts a results file into lists of rows.
 
-    The file is cut where an object begins as the first row does. Where that is within a row, the
-    parts are not JSON; where all are, their rows are those of the file.
+    The file is cut where an object begins with ``image_id`` or as the first row does. Where that is
+    within a row, the parts are not JSON; where all are, their rows are those of the file.
+
+    Returns:
+        First byte of each part, and the first one behind it.
 
     Raises:
         UserError: The file cannot be read.
         UnreadError: It is no list of masks, or :func:`_rows` must read it.
     """
-    raw = read_bytes(path).rstrip()
-    begin = re.match(rb'\s*\[\s*(\{\s*"[^"]*")', raw)
-    if not begin or not raw.endswith(b"]") or b'"segmentation"' not in raw:
+    head = file.read(0, min(file.size, _AT_ONCE))
+    last = max(0, file.size - _WINDOW)
+    tail = file.read(last, file.size).rstrip()
+    begin = re.match(rb'\s*\[\s*(\{\s*"[^"]*")', head)
+    if not begin or not tail.endswith(b"]") or b'"segmentation"' not in head:
         raise UnreadError
-    between = re.compile(rb"\}\s*(,)\s*" + re.escape(begin[1]))
-    view, parts, start = memoryview(raw), [], begin.start(1)
-    while cut := between.search(raw, start + _AT_ONCE):
-        parts.append(view[start : cut.start(1)])
-        start = cut.end(1)
-    return [*parts, view[start:-1]]
+    between = re.compile(rb"\}\s*(,)\s*(?:\{\s*\"image_id\"|" + re.escape(begin[1]) + b")")
+    parts, start, end = [], begin.start(1), last + len(tail) - 1
+    place = start + _AT_ONCE
+    while place < end:
+        cut = between.search(file.read(place, min(place + _WINDOW, end)))
+        if cut is None:
+            place += _WINDOW // 2
+            continue
+        parts.append((start, place + cut.start(1)))
+        start = place + cut.end(1)
+        place = start + _AT_ONCE
+    return [*parts, (start, end)]
 
 
-def _rows(path: Path) -> list[Any]:
-    rows = read_json(path)
+def _rows(file: RowFile) -> list[Any]:
+    path, rows = file.path, read_text(file.read(0, file.size), file.path)
     if isinstance(rows, dict) and "annotations" in rows:
         raise UserError(
             f"{path} is an annotation file: give the results file first, then the annotations"
@@ -124,26 +139,43 @@ def _rows(path: Path) -> list[Any]:
     return rows
 
 
-def _read(
-    path: Path, reader: RowReader, parts: Sequence[memoryview | list[Any]]
-) -> tuple[Detections, Counter[str]]:
-    """Reads the parts of a file, each as JSON or as values, which are changed.
+def _read_parts(file: RowFile, reader: RowReader) -> tuple[Detections, Counter[str]]:
+    """Reads a file part by part; its masks stay in the file.
 
     Raises:
         UserError: A row cannot be read.
         UnreadError: :func:`_rows` must read the file.
     """
 
-    def read(part: memoryview | list[Any]) -> tuple[Detections, Counter[str]]:
-        return reader.read(part if isinstance(part, list) else b"".join((b"[", part, b"]")))
+    def read(part: tuple[int, int]) -> tuple[Detections, Counter[str], tuple[Any, ...]]:
+        text = b"".join((b"[", file.read(*part), b"]"))
+        detections, counts = reader.read(text)
+        starts, lengths = row_places(text)
+        sizes = mask_sizes(detections.masks or ()).astype(np.int32)
+        return replace(detections, masks=None), counts, (starts + part[0] - 1, lengths, sizes)
 
-    found, counts = [], Counter[str]()
+    found, counts, places = [], Counter[str](), []
     try:
-        for detections, of_part in in_processes(read, parts, "detections", _WEIGHT):
+        for detections, of_part, of_rows in in_processes(read, _parts(file), "detections", _WEIGHT):
             found.append(detections)
             counts += of_part
+            places.append(of_rows)
     except RowError as error:
         number, problem = error.args
         number += sum(map(len, found))
-        raise UserError(f"{path}: detection {number} {problem}") from error
-    return Detections.concatenate(found), counts
+        raise UserError(f"{file.path}: detection {number} {problem}") from error
+    masks = FileRles(file, *map(np.concatenate, zip(*places, strict=True)))
+    return replace(Detections.concatenate(found), masks=masks), counts
+
+
+def _read_rows(file: RowFile, reader: RowReader) -> tuple[Detections, Counter[str]]:
+    """Reads all rows of a file as values, and holds their masks.
+
+    Raises:
+        UserError: The file or a row cannot be read.
+    """
+    try:
+        return reader.read(_rows(file))
+    except RowError as error:
+        number, problem = error.args
+        raise UserError(f"{file.path}: detection {number} {problem}") from error

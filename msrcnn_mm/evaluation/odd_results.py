@@ -3,6 +3,7 @@
 Shape shorthand: D detections.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.errors import warn
 
 from .matching import matched_ious
-from .overlaps import overlaps_of
+from .overlaps import Ints, overlaps_of
 from .protocol import CORRECT_IOU, coco_protocol
 
 FEW_FOUND = 0.05
@@ -24,18 +25,25 @@ _IMAGES = 500  # looked at; more would not change the share much
 
 def repeated(detections: Detections) -> int:
     """Returns the number of D detections that equal one before: image, class, score and mask."""
-    codes: dict[Any, int] = {}
-    images = np.array([codes.setdefault(i, len(codes)) for i in detections.image_ids], np.int64)
-    _, scores = np.unique(detections.class_scores, return_inverse=True)
-    _, where, counts = np.unique(
-        scores * len(codes) + images, return_inverse=True, return_counts=True
-    )
-    same = np.flatnonzero(counts[where] > 1).tolist()  # few, of which the masks are compared
-    masks, categories = detections.masks, detections.category_ids
-    distinct = {
-        (where[i], categories[i], None if masks is None else masks[i]["counts"]) for i in same
-    }
-    return len(same) - len(distinct)
+    columns = [_numbers(detections.image_ids), _numbers(detections.category_ids)]
+    columns.append(np.unique(detections.class_scores, return_inverse=True)[1])
+    where = np.zeros(len(detections), np.int64)
+    for column in columns:
+        pairs = where * (column.max(initial=0) + 1) + column
+        _, where, counts = np.unique(pairs, return_inverse=True, return_counts=True)
+    same = np.flatnonzero(counts[where] > 1) if len(detections) else where
+    masks = detections.take(same.tolist()).masks  # few, which are compared
+    if masks is None:
+        return len(same) - len(set(where[same].tolist()))
+    # by hash, so that the masks of a file that has each of them twice are not all held
+    own = zip(where[same].tolist(), masks, strict=True)
+    return len(same) - len({(group, hash(mask["counts"])) for group, mask in own})
+
+
+def _numbers(ids: Sequence[Any]) -> Ints:
+    """Returns (D,) numbers of ids, equal for equal ones."""
+    known: dict[Any, int] = {}
+    return np.array([known.setdefault(one, len(known)) for one in ids], np.int64)
 
 
 def found_instances(coco: COCO, detections: Detections) -> tuple[int, int, int]:

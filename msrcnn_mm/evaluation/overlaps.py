@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.detections import Detections, Rle
+from msrcnn_mm.coco.lazy_rles import LazyRles
 from msrcnn_mm.coco.packed_rles import PackedRles
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.processes import in_processes
@@ -140,16 +141,18 @@ def overlaps_of(
     instances = [annotations[i] for i in order]
     crowds = np.array([bool(a.get("iscrowd", 0)) for a in instances], bool)
 
-    if masks and not isinstance(shapes, PackedRles):
+    if masks and not isinstance(shapes, LazyRles):
         shapes = PackedRles.of(shapes or ())
 
-    def detected(some: slice) -> list[Any]:
+    def detected(some: Ints) -> list[Any]:
         return shapes.take(positions[some]) if masks else list(shapes[positions[some]])
 
     def annotated(some: slice) -> list[Any]:
         return [coco.annToRLE(a) if masks else a["bbox"] for a in instances[some]]
 
-    pairs, ious = _pairwise(detected, groups, annotated, instance_groups, crowds)
+    shared = np.intersect1d(groups, instance_groups)
+    shared = shared[np.argsort(shared % max(1, len(images)), kind="stable")]  # by image
+    pairs, ious = _pairwise(detected, groups, annotated, instance_groups, crowds, shared)
     if not masks:
         boxes = np.zeros((0, 4)) if shapes is None else shapes[positions]
         areas = boxes[:, 2] * boxes[:, 3]
@@ -219,11 +222,12 @@ def _in_order(
 
 
 def _pairwise(
-    detected: Callable[[slice], list[Any]],
+    detected: Callable[[Ints], list[Any]],
     groups: Ints,
     annotated: Callable[[slice], list[Any]],
     instance_groups: Ints,
     crowds: Bools,
+    shared: Ints,
 ) -> tuple[Ints, Floats]:
     """Returns (P, 2) pairs that overlap and their (P,) IoUs, by detection, then instance.
 
@@ -233,24 +237,30 @@ def _pairwise(
         annotated: Returns the masks or boxes of some instances.
         instance_groups: (G,), ascending.
         crowds: (G,), which instances are crowd regions.
+        shared: Groups that have both, in the order in which they are looked at. The masks of
+            :data:`_GROUPS` of them are held at the same time, so images come one after the other:
+            results files have them so.
     """
-    shared = np.intersect1d(groups, instance_groups)
     ends = [np.searchsorted(g, [shared, shared + 1]).T for g in (groups, instance_groups)]
 
     def of_groups(first: int) -> tuple[Ints, Floats]:
         pairs, ious = [np.zeros((0, 2), np.int64)], [np.zeros(0)]
-        some = slice(first, first + _GROUPS)
-        for (d, d_end), (g, g_end) in zip(ends[0][some], ends[1][some], strict=True):
+        of_detections, of_instances = (e[first : first + _GROUPS].tolist() for e in ends)
+        places = [np.arange(start, end) for start, end in of_detections]
+        found = iter(detected(np.concatenate([np.zeros(0, np.int64), *places])))
+        for (d, d_end), (g, g_end) in zip(of_detections, of_instances, strict=True):
             of_group = mask_utils.iou(
-                detected(slice(d, d_end)),
+                list(islice(found, d_end - d)),
                 annotated(slice(g, g_end)),
                 crowds[g:g_end].astype(int).tolist(),
             )
-            overlapping = np.argwhere(of_group > 0)
-            pairs.append(np.add(overlapping, (d, g)))
-            ious.append(of_group[of_group > 0])
+            detection, instance = of_group.nonzero()
+            pairs.append(np.stack((detection + d, instance + g), axis=1))
+            ious.append(of_group[detection, instance])
         return np.concatenate(pairs), np.concatenate(ious)
 
     starts = range(0, len(shared), _GROUPS)
     parts = [of_groups(0), *in_processes(of_groups, starts[1:], "IoUs", _GROUPS)]
-    return np.concatenate([p for p, _ in parts]), np.concatenate([i for _, i in parts])
+    pairs = np.concatenate([p for p, _ in parts])
+    by_detection = np.argsort(pairs[:, 0], kind="stable")
+    return pairs[by_detection], np.concatenate([i for _, i in parts])[by_detection]
