@@ -2,8 +2,8 @@
 
 An image has 80 classes to draw from, 7.2 instances on average as polygons, and some crowd regions
 as RLEs. Its detections find instances more or less well or are false alarms; their masks have
-uneven outlines, and RLEs as long as those of a detector on COCO. Images beyond 5,000 are copies of the
-first ones under other ids, which takes minutes less.
+uneven outlines, and RLEs as long as those of a detector on COCO. Images beyond 5,000 are copies of
+the first ones under other ids, which takes minutes less.
 """
 
 import json

@@ -155,9 +155,14 @@ def _read_parts(file: RowFile, reader: RowReader) -> tuple[Detections, Counter[s
         return replace(detections, masks=None), counts, (starts + part[0] - 1, lengths, sizes)
 
     found, counts, places = [], Counter[str](), []
+    known: dict[int | str, int | str] = {}  # ids, each of which is held once
     try:
         for detections, of_part, of_rows in in_processes(read, _parts(file), "detections", _WEIGHT):
-            found.append(detections)
+            ids = {
+                field: [known.setdefault(one, one) for one in getattr(detections, field)]
+                for field in ("image_ids", "category_ids")
+            }
+            found.append(replace(detections, **ids))
             counts += of_part
             places.append(of_rows)
     except RowError as error:

@@ -18,7 +18,7 @@ from .evaluation_result import (
 )
 from .gaps import differences, rankings_of
 from .intervals import ap_gains, laece_changes, laece_intervals, resample
-from .overlaps import Ints, Overlaps, find_overlaps, sorted_ids
+from .overlaps import Floats, Ints, Overlaps, find_overlaps, sorted_ids
 from .protocol import (
     AREA_RANGES,
     ORACLE,
@@ -64,8 +64,12 @@ def evaluate_scores(
     instances = count_instances(overlaps, AREA_RANGES[0])
 
     in_order = {name: values[overlaps.detections] for name, values in by_ranking.items()}
+
+    def ordered(values: Floats, name: str) -> Floats:
+        return in_order[name] if values is by_ranking[name] else values[overlaps.detections]
+
     expected = {
-        name: (ious[overlaps.detections], precisions[overlaps.detections])
+        name: (ordered(ious, name), ordered(precisions, name))
         for name, (ious, precisions) in expectations(detections, by_ranking).items()
     }
 
