@@ -158,11 +158,11 @@ def _read_parts(file: RowFile, reader: RowReader) -> tuple[Detections, Counter[s
     known: dict[int | str, int | str] = {}  # ids, each of which is held once
     try:
         for detections, of_part, of_rows in in_processes(read, _parts(file), "detections", _WEIGHT):
-            ids = {
-                field: [known.setdefault(one, one) for one in getattr(detections, field)]
-                for field in ("image_ids", "category_ids")
-            }
-            found.append(replace(detections, **ids))
+            image_ids, category_ids = (
+                [known.setdefault(one, one) for one in ids]
+                for ids in (detections.image_ids, detections.category_ids)
+            )
+            found.append(replace(detections, image_ids=image_ids, category_ids=category_ids))
             counts += of_part
             places.append(of_rows)
     except RowError as error:

@@ -21,12 +21,12 @@ from pycocotools.coco import COCO
 from msrcnn_mm.coco.detections import Detections, Rle
 from msrcnn_mm.coco.lazy_rles import LazyRles
 from msrcnn_mm.coco.packed_rles import PackedRles
+from msrcnn_mm.coco.rle import Ints as Ints
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.processes import in_processes
 
 from .protocol import Protocol
 
-Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
