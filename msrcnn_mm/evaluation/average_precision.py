@@ -93,6 +93,13 @@ def curves(overlaps: Overlaps, scores: Floats, protocol: Protocol) -> Curves:
         scores: (D,), to rank by.
         protocol: That of ``overlaps``.
     """
+    parts = [_of_classes(part, scores[own], protocol) for part, own in overlaps.class_blocks()]
+    precision = np.concatenate([precision for precision, _ in parts], axis=2)
+    return Curves(precision, np.concatenate([recall for _, recall in parts], axis=1), protocol)
+
+
+def _of_classes(overlaps: Overlaps, scores: Floats, protocol: Protocol) -> tuple[Floats, Floats]:
+    """Returns precision and recall of the classes of a block, as :class:`Curves` has them."""
     shape = (len(overlaps.bounds) - 1, len(AREA_RANGES), len(protocol.max_dets))
     thresholds = np.asarray(protocol.iou_thrs, float)
     precision = np.full((len(thresholds), len(RECALLS), *shape), UNDEFINED)
@@ -122,7 +129,7 @@ def curves(overlaps: Overlaps, scores: Floats, protocol: Protocol) -> Curves:
                 for t, right in enumerate(correct[:, own]):
                     precision[t, :, k, a, m] = _precisions(false[t, right], instances[k])
                     recall[t, k, a, m] = right.sum() / instances[k]
-    return Curves(precision, recall, protocol)
+    return precision, recall
 
 
 def count_instances(overlaps: Overlaps, area_range: tuple[float, float]) -> Ints:

@@ -150,6 +150,16 @@ def matched_ious(
         (T, D): the IoU of a correct detection; 0 for a false alarm or a duplicate; NaN for a
         detection that does not count, in a crowd region or beyond the most detections.
     """
+    parts = [
+        _of_classes(part, scores[own], protocol, thresholds)
+        for part, own in overlaps.class_blocks()
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def _of_classes(
+    overlaps: Overlaps, scores: Floats, protocol: Protocol, thresholds: tuple[float, ...]
+) -> Floats:
     order = Order.by(scores, overlaps)
     candidates = Candidates(overlaps, order, np.array(thresholds), protocol.ap_max_dets)
     matches = candidates.match(AREA_RANGES[0])

@@ -7,7 +7,7 @@ Shape shorthand: D detections, G instances (crowd regions too), P overlapping pa
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, repeat
@@ -32,6 +32,9 @@ Bools = NDArray[np.bool_]
 
 _GROUPS = 50
 """Number of groups whose IoUs are computed together."""
+
+_DETECTIONS = 1 << 18
+"""About as many detections are matched together, which bounds the memory."""
 
 _MOST_AT_ONCE = 200  # pycocotools.mask.area overflows from 256 RLEs on under numpy 2
 
@@ -75,6 +78,43 @@ class Overlaps:
     def by_iou(self) -> Ints:
         """(P,), positions of the pairs by detection, then IoU, then instance."""
         return np.lexsort((self.ious, self.pairs[:, 0]))  # stable
+
+    def class_blocks(self) -> Iterator[tuple["Overlaps", slice]]:
+        """Yields blocks of whole classes, with which what is found by class needs less memory.
+
+        Yields:
+            The overlaps of some classes, and their part of the D detections; at least one.
+        """
+        first, classes = 0, len(self.bounds) - 1
+        while True:
+            most = self.bounds[first] + _DETECTIONS
+            end = max(first + 1, int(np.searchsorted(self.bounds, most, "right")) - 1)
+            yield self._of_classes(first, min(end, classes))
+            first = end
+            if first >= classes:
+                return
+
+    def _of_classes(self, first: int, end: int) -> tuple["Overlaps", slice]:
+        bounds = self.bounds[first : end + 1]
+        own = slice(int(bounds[0]), int(bounds[-1]))
+        pairs = slice(*np.searchsorted(self.pairs[:, 0], (own.start, own.stop)).tolist())
+        known = slice(*np.searchsorted(self.instance_classes, (first, end)).tolist())
+        part = Overlaps(
+            detections=self.detections[own],
+            groups=self.groups[own],
+            images=self.images[own],
+            bounds=bounds - own.start,
+            areas=self.areas[own],
+            instances=self.instances[known],
+            instance_classes=self.instance_classes[known] - first,
+            instance_images=self.instance_images[known],
+            instance_areas=self.instance_areas[known],
+            crowds=self.crowds[known],
+            findable=self.findable[known],
+            pairs=self.pairs[pairs] - (own.start, known.start),
+            ious=self.ious[pairs],
+        )
+        return part, own
 
     def best_ious(self) -> Floats:
         """Returns (D,) IoUs with the best-fitting instance, crowd regions left out."""

@@ -29,6 +29,11 @@ def tp_shares(overlaps: Overlaps, class_scores: Floats, protocol: Protocol) -> F
         (D,), multiples of 1 / T in [0, 1]; NaN for a detection that COCO ignores at every
         threshold because it lies in a crowd region, or that is beyond the most detections.
     """
+    blocks = overlaps.class_blocks()
+    return np.concatenate([_of_classes(part, class_scores[own], protocol) for part, own in blocks])
+
+
+def _of_classes(overlaps: Overlaps, class_scores: Floats, protocol: Protocol) -> Floats:
     order = Order.by(class_scores, overlaps)
     thresholds = np.asarray(protocol.iou_thrs, float)
     candidates = Candidates(overlaps, order, thresholds, protocol.ap_max_dets)
