@@ -15,7 +15,7 @@ from msrcnn_mm.processes import in_processes
 from .detections import SCORE_ENTRIES, Detections, mask_sizes
 from .file_rles import FileRles, RowFile, row_places
 from .json_files import UnreadError, read_text, write_json
-from .results_rows import RowError, RowReader
+from .results_rows import JOINED, RowError, RowReader
 
 _FEW = 0.5  # share of the annotated images; results of fewer are perhaps of another test
 
@@ -150,6 +150,8 @@ def _read_parts(file: RowFile, reader: RowReader) -> tuple[Detections, Counter[s
     def read(part: tuple[int, int]) -> tuple[Detections, Counter[str], tuple[Any, ...]]:
         text = b"".join((b"[", file.read(*part), b"]"))
         detections, counts = reader.read(text)
+        if counts[JOINED]:  # these masks cannot be read again as they are
+            raise UnreadError
         starts, lengths = row_places(text)
         sizes = mask_sizes(detections.masks or ()).astype(np.int32)
         return replace(detections, masks=None), counts, (starts + part[0] - 1, lengths, sizes)

@@ -33,6 +33,9 @@ from .segmentations import (
 
 _FIELDS = ("image_id", "category_id", "segmentation", "score")
 
+JOINED = "segmentation has empty runs, at which pycocotools errs: they are joined"
+"""Counted for masks that are not those of the file."""
+
 _Side = Annotated[int, msgspec.Meta(ge=0, le=LONGEST)]
 
 
@@ -151,7 +154,7 @@ class RowReader:
             if with_empty_run:
                 counts = without_empty_runs(row["segmentation"]["counts"])
                 row["segmentation"] = {**row["segmentation"], "counts": counts}
-                read["segmentation has empty runs, at which pycocotools errs: they are joined"] += 1
+                read[JOINED] += 1
             mask = row["segmentation"] = as_rle(row["segmentation"], *row["segmentation"]["size"])
             if "bbox" in row and not (row["bbox"][2] > 0 and row["bbox"][3] > 0):
                 row["bbox"] = mask_utils.toBbox(mask).tolist()

@@ -95,7 +95,21 @@ def test_the_summaries() -> None:
 
 def test_the_correlation() -> None:
     points = score_points(DETECTIONS, true_ious(COCO, DETECTIONS), 0.05)
-    assert json.loads(json.dumps(report(points, 0.05))) == FIGURES["correlation"]
+    found = json.loads(json.dumps(report(points, 0.05)))
+    assert _without_sums(found) == _without_sums(FIGURES["correlation"])
+    for name, score in FIGURES["correlation"]["scores"].items():
+        for some, expected in score.items():
+            # sums of products depend on the processor in the last digit
+            mine = found["scores"][name][some]["pearson"]
+            assert mine == pytest.approx(expected["pearson"], rel=1e-12)
+
+
+def _without_sums(figures: dict) -> dict:
+    scores = {
+        name: {some: {**of, "pearson": None} for some, of in score.items()}
+        for name, score in figures["scores"].items()
+    }
+    return {**figures, "scores": scores}
 
 
 @pytest.mark.parametrize("name", FIGURES["calibrations"])
