@@ -13,7 +13,6 @@ matches at one threshold, T thresholds.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ Draws = NDArray[np.floating[Any]]
 
 _SEED = 0
 _BLOCK = 256  # candidates a step; more would leave the processor's cache
+_FEW = 125  # resamples a step of LaECE_0, likewise
 
 # 100 * recall is an integer where the recall is that of RECALLS, but some of these are rounded up
 _ROUNDED_UP = (np.arange(len(RECALLS)) / 100 < RECALLS).astype(float)
@@ -44,8 +44,10 @@ def draw_images(images: int) -> Draws:
     can be compared resample by resample.
     """
     drawn = np.random.default_rng(_SEED).integers(images, size=(RESAMPLES, images))
-    counts = [np.bincount(one, minlength=images) for one in drawn]
-    return np.stack(counts, axis=1).astype(np.float32)
+    draws = np.empty((images, RESAMPLES), np.float32)
+    for resample, own in enumerate(drawn):
+        draws[:, resample] = np.bincount(own, minlength=images)
+    return draws
 
 
 def resampled_aps(overlaps: Overlaps, scores: Floats, protocol: Protocol, draws: Draws) -> Floats:
@@ -64,7 +66,8 @@ def resampled_aps(overlaps: Overlaps, scores: Floats, protocol: Protocol, draws:
     bounds = np.searchsorted(candidates.positions, overlaps.bounds)
     images = overlaps.images[order.detections]
     total, classes = np.zeros(draws.shape[1]), np.zeros(draws.shape[1])
-    for k, instances in enumerate(_instances(overlaps, draws)):
+    in_resamples = np.asarray(_instances(overlaps, len(draws)) @ draws, float)
+    for k, instances in enumerate(in_resamples):
         own, of_class = slice(*bounds[k : k + 2]), slice(*overlaps.bounds[k : k + 2])
         within = order.places[order.detections[of_class]] < protocol.ap_max_dets
         places = np.cumsum(within)[candidates.positions[own] - of_class.start] - 1
@@ -91,20 +94,24 @@ def resampled_laeces(overlaps: Overlaps, scores: Floats, matched: Floats, draws:
             alarm, NaN for a detection that does not count.
         draws: (N, B), from :func:`draw_images`.
     """
-    total, classes = np.zeros(draws.shape[1]), np.zeros(draws.shape[1])
-    instances = _instances(overlaps, draws)
-    for (start, end), of_class in zip(pairwise(overlaps.bounds), instances, strict=True):
-        own = start + np.flatnonzero(~np.isnan(matched[start:end]))
-        images, number = np.unique(overlaps.images[own], return_inverse=True)
-        cells = bin_numbers(scores[own], LAECE_BINS) * len(images) + number
-        errors = np.bincount(cells, scores[own] - matched[own], LAECE_BINS * len(images))
-        drawn = draws[images].astype(float)
-        sums = errors.reshape(LAECE_BINS, -1) @ drawn
-        counts = np.bincount(number, minlength=len(images)) @ drawn
-        known = (counts > 0) & (of_class > 0)
-        total += np.where(known, np.abs(sums).sum(axis=0) / np.maximum(counts, 1), 0)
-        classes += known
-    return _mean(total, classes)
+    own = np.flatnonzero(~np.isnan(matched))
+    classes, images = len(overlaps.bounds) - 1, overlaps.images[own]
+    of_classes = np.repeat(np.arange(classes), np.diff(overlaps.bounds))[own]
+    cells = of_classes * LAECE_BINS + bin_numbers(scores[own], LAECE_BINS)
+    errors = sparse.csr_array(
+        (scores[own] - matched[own], (cells, images)), shape=(classes * LAECE_BINS, len(draws))
+    )
+    counts = _tally(of_classes, images, (classes, len(draws)))
+    instances = _instances(overlaps, len(draws))
+    means = [np.zeros(0)]
+    for start in range(0, draws.shape[1], _FEW):
+        some = draws[:, start : start + _FEW]
+        sums = np.abs(errors @ some.astype(float)).reshape(classes, LAECE_BINS, -1).sum(axis=1)
+        counted = counts @ some
+        known = (counted > 0) & (instances @ some > 0)
+        own_errors = np.where(known, sums / np.maximum(counted, 1), 0)
+        means.append(_mean(own_errors.sum(axis=0), known.sum(axis=0)))
+    return np.concatenate(means)
 
 
 def _mean(total: Floats, classes: Floats) -> Floats:
@@ -113,15 +120,14 @@ def _mean(total: Floats, classes: Floats) -> Floats:
     return mean
 
 
-def _instances(overlaps: Overlaps, draws: Draws) -> Floats:
-    """Returns (K, B) numbers of instances of each class."""
+def _instances(overlaps: Overlaps, images: int) -> Any:
+    """Returns the sparse (K, N) numbers of instances of each class in each image."""
     own = ~overlaps.crowds
-    numbers = _tally(
+    return _tally(
         overlaps.instance_classes[own],
         overlaps.instance_images[own],
-        (len(overlaps.bounds) - 1, len(draws)),
+        (len(overlaps.bounds) - 1, images),
     )
-    return np.asarray(numbers @ draws, float)
 
 
 def _tally(rows: Ints, images: Ints, shape: tuple[int, int]) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib as mpl
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -80,9 +81,12 @@ def draw_line(axes: Axes, ranking: str, x: ArrayLike, y: ArrayLike, **style: Any
 
 
 def as_png(figure: Figure) -> bytes:
-    """Returns the figure as a PNG file's content, on white."""
+    """Returns the figure as a PNG file's content, on white; the layout of its SVG stays."""
+    figure.set_layout_engine("none")
+    figure.set_dpi(_PNG_DPI)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_PNG_DPI, facecolor="white")
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.print_png(buffer)  # savefig would draw the figure once more, only to lay it out
     return buffer.getvalue()
 
 
