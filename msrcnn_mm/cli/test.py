@@ -17,6 +17,7 @@ from msrcnn_mm.engine.runs.testing import (
     add_dump,
     check_rescorer,
     draw_into,
+    keep_finished_images,
     oracle_hook,
     rescorer_of,
     set_metrics,
@@ -49,6 +50,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--oracle",
         action="store_true",
         help="score each mask with its true IoU: what mask scoring could reach, not a result",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="start anew where a killed test of other settings has left finished images",
     )
     parser.add_argument("--upper-bound", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--calibration", help=argparse.SUPPRESS)
@@ -87,9 +93,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     set_scores(config, args)
     if args.show_dir is not None:
         draw_into(config, writable_folder(args.show_dir, "--show-dir"))
+    unfinished = writable_folder(config.work_dir, "--work-dir") / "test.unfinished"
     if args.out is not None:
-        add_dump(config, _out_path(args.out, config))
-    writable_folder(config.work_dir, "--work-dir")
+        out = _out_path(args.out, config)
+        add_dump(config, out)
+        unfinished = out.with_name(f"{out.name}.unfinished")
+    keep_finished_images(config, unfinished, args.overwrite)
     hooks = [oracle_hook(config)] if args.oracle else []
     check_rescorer(config, args.same_images)
     with checked_run(config, args.config, args.cfg_options or (), ("test",), *hooks) as runner:

@@ -18,16 +18,18 @@ if sys.platform != "win32":
     import fcntl
 
 Record = dict[str, Any]
-"""A finished image: ``id``, ``file_name`` and either ``width``, ``height``, ``notes`` and
-``detections``, rows of a results file, or ``skipped``, the reason."""
+"""A finished image, with its ``id``. That of ``predict`` has ``file_name`` and either ``width``,
+``height``, ``notes`` and ``detections``, rows of a results file, or ``skipped``, the reason; that
+of ``test`` has ``sample``."""
 
 
 class _Line(msgspec.Struct):
     """The types of a record."""
 
     id: int
-    file_name: str
+    file_name: str | None = None
     skipped: str | None = None
+    sample: dict[str, Any] | None = None
     width: int = 0
     height: int = 0
     notes: list[str] | None = None
@@ -140,9 +142,13 @@ class Journal:
 
     def __iter__(self) -> Iterator[Record]:
         """Yields the finished images in the order of their ids."""
-        for number in sorted(self._places):
-            self._file.seek(self._places[number])
-            yield json.loads(self._file.readline())
+        yield from map(self.read, sorted(self._places))
+
+    def read(self, number: int) -> Record:
+        """Returns a finished image by its id."""
+        self._file.seek(self._places[number])
+        record: Record = json.loads(self._file.readline())
+        return record
 
     def __enter__(self) -> "Journal":
         """Returns itself."""
@@ -190,7 +196,7 @@ def _locked(path: Path) -> BinaryIO:
             file.close()
             raise UserError(
                 f"{path}: another process is predicting into this folder: wait for its end, or name"
-                " another folder by --out"
+                " another place by --out"
             ) from error
         except OSError:  # a file system without locks
             return file
@@ -208,8 +214,11 @@ def _id_of(line: bytes) -> int | None:
         found = msgspec.convert(json.loads(line), _Line)
     except ValueError:
         return None
+    if found.sample is not None:
+        return found.id
     predicted = found.width and found.height and None not in (found.notes, found.detections)
-    return found.id if predicted or found.skipped is not None else None
+    finished = predicted or found.skipped is not None
+    return found.id if finished and found.file_name is not None else None
 
 
 def file_hash(path: str) -> str:

@@ -1,6 +1,7 @@
 """Writes the predictions of a test as a results file in COCO's format."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from msrcnn_mm.coco.annotations import AnnotationFile
-from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.coco.results_file import write_results
+from msrcnn_mm.coco.json_files import written_in_one_step
 from msrcnn_mm.errors import UserError
 
 from .predictions import to_arrays, to_detections
@@ -69,16 +69,35 @@ class DumpCocoResults(BaseMetric):
         Raises:
             UserError: The annotations lack a class of the data set, or the file cannot be written.
         """
+        self._write(results)
+        return {}
+
+    def write(self, data_samples: Iterable[dict]) -> None:
+        """Writes the file from data samples, which are not kept.
+
+        Args:
+            data_samples: As for :meth:`process`, in the order of the file.
+
+        Raises:
+            UserError: As for :meth:`compute_metrics`.
+        """
+        self._write((s["img_id"], to_arrays(s["pred_instances"])) for s in data_samples)
+
+    def _write(self, results: Iterable[tuple[int | str, dict[str, Any]]]) -> None:
         classes = (self.dataset_meta or {})["classes"]
         ids = category_ids(self._categories, classes, self.ann_file)
-        detections = Detections.concatenate(
-            [to_detections(arrays, i, ids) for i, arrays in results]
-        )
-        write_results(detections, self.out_file)
+        images = detections = 0
+        with written_in_one_step(self.out_file) as file:
+            file.write("[")
+            for image_id, arrays in results:
+                images += 1
+                for row in to_detections(arrays, image_id, ids).to_rows():
+                    file.write(", " * bool(detections) + json.dumps(row))
+                    detections += 1
+            file.write("]")
         MMLogger.get_current_instance().info(
-            f"{len(detections)} detections of {len(results)} images are in {self.out_file}"
+            f"{detections} detections of {images} images are in {self.out_file}"
         )
-        return {}
 
 
 def category_ids(

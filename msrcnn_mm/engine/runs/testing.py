@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.runner import TestLoop
 
 from msrcnn_mm.coco.annotations import AnnotationFile
 from msrcnn_mm.errors import UserError
@@ -50,6 +51,22 @@ def add_dump(config: Config, path: Path) -> None:
     if path.suffix == ".json":
         dump["ann_file"] = annotations_of_test(config, f"--out {path}")
     config.test_evaluator = [*(metric for metric in as_list(evaluator) if metric), dump]
+
+
+def keep_finished_images(config: Config, folder: Path, overwrite: bool) -> None:
+    """Has the test keep finished images in a folder, from which a killed one goes on.
+
+    A test loop of the config's own stays.
+
+    Args:
+        config: The config, which is changed.
+        folder: The folder.
+        overwrite: Whether to start anew where it has images.
+    """
+    loop = config.get("test_cfg")
+    if isinstance(loop, Mapping) and loop.get("type", TestLoop) in ("TestLoop", TestLoop):
+        settings = dict(type="JournaledTestLoop", journal=str(folder), overwrite=overwrite)
+        config.test_cfg = {**loop, **settings}
 
 
 def add_views(
