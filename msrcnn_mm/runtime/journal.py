@@ -4,11 +4,13 @@ import hashlib
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, KeysView, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
+from weakref import WeakSet
 
 import msgspec
 
@@ -16,6 +18,8 @@ from msrcnn_mm.errors import UserError, warn
 
 if sys.platform != "win32":
     import fcntl
+
+_BETWEEN_SYNCS = 1.0  # seconds of work that a power cut may take
 
 Record = dict[str, Any]
 """A finished image, with its ``id``. That of ``predict`` has ``file_name`` and either ``width``,
@@ -65,7 +69,9 @@ class Journal:
         self.is_new = False
         self._header = (json.dumps({"settings": settings}) + "\n").encode()
         self._places: dict[int, int] = {}
+        self._next_sync = 0.0
         self._file = _locked(path)
+        _OPEN.add(self._file)
         try:
             if overwrite:
                 self._file.truncate(0)
@@ -134,8 +140,10 @@ class Journal:
             for record in records:
                 places[record["id"]] = self._file.tell()
                 self._file.write((json.dumps(record) + "\n").encode())
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            self._file.flush()  # a kill loses nothing from here on
+            if time.monotonic() >= self._next_sync:
+                os.fsync(self._file.fileno())
+                self._next_sync = time.monotonic() + _BETWEEN_SYNCS
         except OSError as error:
             raise UserError(f"cannot write {self.path}: {error.strerror}") from error
         self._places |= places
@@ -174,6 +182,19 @@ class Journal:
         """Closes the file; what a full disk did not take, of which :meth:`append` told, is lost."""
         with suppress(OSError):
             self._file.close()
+
+
+_OPEN: WeakSet[BinaryIO] = WeakSet()
+
+
+def _close_in_fork() -> None:
+    """Closes the files in a forked process; a worker would keep the lock of a killed parent."""
+    for file in _OPEN:
+        file.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_in_fork)
 
 
 def _locked(path: Path) -> BinaryIO:

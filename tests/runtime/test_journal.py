@@ -4,6 +4,8 @@ import fcntl
 import json
 import subprocess
 import sys
+import time
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,18 @@ def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
             Journal(path, SETTINGS)
         other.kill()
     assert done(path) == [1, 2, 3]
+
+
+def test_a_worker_keeps_no_lock(tmp_path: Path) -> None:
+    path, worker = tmp_path / "j.jsonl", get_context("fork").Process(target=time.sleep, args=(60,))
+    with Journal(path, SETTINGS) as journal:
+        journal.append([record(1)])
+        worker.start()
+        journal.append([record(2)])
+    try:
+        assert done(path) == [1, 2]
+    finally:
+        worker.kill()
 
 
 def test_a_file_that_was_removed_in_the_meantime_is_made_anew(

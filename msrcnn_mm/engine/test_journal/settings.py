@@ -86,7 +86,8 @@ def settings_of(runner: Runner, loop: TestLoop) -> dict[str, Any]:
     for hook in runner.hooks:
         if isinstance(hook, RescorerHook):
             rescorers += hook.files.values()
-    model = [config.model, loop.fp16, hooks, config.get("custom_hooks")]
+    model = [config.model, config.get("data_preprocessor"), loop.fp16]
+    model += [hooks, config.get("custom_hooks")]
     return {
         "model": _hash(model),
         "checkpoint": file_hash(str(runner._load_from)) if runner._load_from else None,
@@ -118,4 +119,10 @@ def _drawings(runner: Runner) -> Iterator[Any]:
 
 
 def _hash(content: Any) -> str:
-    return text_hash(json.dumps(content, default=str, sort_keys=True))
+    return text_hash(json.dumps(content, default=_text, sort_keys=True))
+
+
+def _text(value: Any) -> str:
+    """Returns a text of a value in a config that is the same in every process."""
+    name = getattr(value, "__qualname__", None)  # of classes and functions of new-style configs
+    return f"{value.__module__}.{name}" if name else str(value)
