@@ -76,7 +76,7 @@ def _encode(value: Any) -> Any:
         return value
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
-        if value.dtype == torch.bool and value.ndim == 3:
+        if value.dtype == torch.bool and value.ndim == 3 and value.numel():
             return {_TAG + "masks": [_encode(encode_masks(value)), list(value.shape)]}
         return {_TAG + "tensor": _array(value.numpy())}
     if isinstance(value, np.ndarray | np.generic) and value.dtype != object:
