@@ -112,6 +112,12 @@ def _at_any_time(error: Exception, text: str) -> str | None:
             f"cannot write in the work folder ({text}): make room on its disk, or make it writable;"
             " a training goes on with --resume"
         )
+    if isinstance(error, FileNotFoundError) and ".dist_test" in text:
+        return (
+            "the machines share no folder in which to gather results: add --cfg-options"
+            " val_evaluator.collect_device=gpu test_evaluator.collect_device=gpu, which has them"
+            " sent"
+        )
     lost = _LOST.search(text)
     if isinstance(error, OSError) and lost:
         return (

@@ -108,11 +108,15 @@ def _check_launcher(launcher: str) -> None:
     """Checks that the launcher did start this process."""
     if launcher == "none":
         return
-    if _RANKS[launcher] not in os.environ:
-        starter = {"pytorch": "torchrun --nproc_per_node=N", "slurm": "srun", "mpi": "mpirun"}
-        raise UserError(
-            f"--launcher {launcher}: not started by it; write {starter[launcher]} tools/..."
-        )
+    starter = {
+        "pytorch": "torchrun --nproc_per_node=N tools/...",
+        "slurm": "srun python tools/...",
+        "mpi": "mpirun python tools/..., with the mpirun of Open MPI",
+    }
+    # in a batch script Slurm numbers the one process of the script as if it were the first of all
+    alone = "SLURM_STEP_ID" not in os.environ and os.environ.get("SLURM_NTASKS", "1") != "1"
+    if _RANKS[launcher] not in os.environ or (launcher == "slurm" and alone):
+        raise UserError(f"--launcher {launcher}: not started by it; write {starter[launcher]}")
 
 
 def is_first_process(config: Config) -> bool:

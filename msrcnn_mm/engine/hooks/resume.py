@@ -3,11 +3,14 @@
 import logging
 from pathlib import Path
 
+from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapperDict
 from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
+
+from msrcnn_mm.errors import UserError
 
 from ..checkpoints.optimizer import check_optimizer
 from ..checkpoints.place import CheckpointPlace
@@ -33,11 +36,22 @@ class ResumeHook(Hook):
     priority = "LOWEST"
 
     def before_run(self, runner: Runner) -> None:
-        """Has ``last_checkpoint``, which mmengine reads next, name the folder's own checkpoint."""
+        """Has ``last_checkpoint``, which mmengine reads next, name the folder's own checkpoint.
+
+        Raises:
+            UserError: The machines of a distributed run have other checkpoints than each other.
+        """
         if not runner._resume or runner._load_from is not None or runner._has_loaded:
             return
         place = CheckpointPlace.of_runner(runner)
         run_in_first_process(lambda: _record_last(place))
+        names = all_gather_object(find_latest_checkpoint(runner.work_dir))
+        if len({name and Path(name).name for name in names}) > 1:
+            raise UserError(
+                f"{runner.work_dir}: not all machines have the checkpoint that the first resumes"
+                " from: let them share the work folder, or copy the checkpoint to all of them and"
+                " name it with --resume"
+            )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Changes what mmengine is about to restore from the checkpoint."""

@@ -12,6 +12,8 @@ from torch import distributed
 
 from msrcnn_mm.errors import UserError
 
+from .meeting_point import interface_to, on_one_machine, set_meeting_point
+
 _VARIABLES = {
     "pytorch": ("LOCAL_RANK", "RANK", "WORLD_SIZE"),
     "slurm": ("SLURM_LOCALID", "SLURM_PROCID", "SLURM_NTASKS"),
@@ -27,24 +29,32 @@ _VARIABLES = {
 def start_on_cpus(config: Config) -> None:
     """Starts the process group by gloo, if the run is distributed and the machine has no GPU.
 
+    With GPUs mmengine starts it, and meets where this function says.
+
     Args:
         config: The config, whose ``model_wrapper_cfg`` then names no GPU.
 
     Raises:
-        UserError: The launcher does not say where the first process runs.
+        UserError: It is not known where the first process runs, or the processes do not meet there.
     """
     launcher = config.get("launcher", "none")
-    if launcher == "none" or get_device() != "cpu" or distributed.is_initialized():
+    if launcher == "none" or distributed.is_initialized():
+        return
+    address, port = set_meeting_point(launcher)
+    if get_device() != "cpu":
         return
     for name, variable in zip(_VARIABLES["pytorch"], _VARIABLES[launcher], strict=True):
         os.environ[name] = os.environ[variable]
-    os.environ.setdefault("MASTER_PORT", "29500")  # that of mmengine and torch
-    if "MASTER_ADDR" not in os.environ:
+    if not on_one_machine(launcher):
+        _choose_interface(launcher, address)
+    try:
+        distributed.init_process_group("gloo")
+    except RuntimeError as error:
         raise UserError(
-            f"--launcher {launcher}: MASTER_ADDR is not set: let this environment variable name the"
-            " machine of the first process"
-        )
-    distributed.init_process_group("gloo")
+            f"--launcher {launcher}: the processes do not meet at {address}:{port}"
+            f" ({str(error).splitlines()[0]}): MASTER_ADDR must name the first process's machine"
+            " and MASTER_PORT a port that is free there"
+        ) from None
     wrapper = config.get("model_wrapper_cfg") or dict(
         broadcast_buffers=False,
         find_unused_parameters=config.get("find_unused_parameters", False),
@@ -52,3 +62,22 @@ def start_on_cpus(config: Config) -> None:
     if wrapper.setdefault("type", "MMDistributedDataParallel") == "MMDistributedDataParallel":
         wrapper["device_ids"] = None
     config.model_wrapper_cfg = wrapper
+
+
+def _choose_interface(launcher: str, address: str) -> None:
+    """Has gloo use the network by which the first machine is reached.
+
+    Otherwise it uses that of the machine's own name, which Debian's ``/etc/hosts`` gives the
+    address 127.0.1.1: other machines then connect to themselves.
+    """
+    if "GLOO_SOCKET_IFNAME" in os.environ:
+        return
+    interface = interface_to(address)
+    if interface == "lo":
+        raise UserError(
+            f"--launcher {launcher}: on this machine {address} is the loopback, where no other"
+            " machine can connect: let MASTER_ADDR be this machine's address in the network, or"
+            " GLOO_SOCKET_IFNAME its network interface"
+        )
+    if interface is not None:
+        os.environ["GLOO_SOCKET_IFNAME"] = interface

@@ -50,6 +50,9 @@ def add_dump(config: Config, path: Path) -> None:
     dump = dict(type=DUMPS[path.suffix], out_file_path=str(path))
     if path.suffix == ".json":
         dump["ann_file"] = annotations_of_test(config, f"--out {path}")
+    for metric in as_list(evaluator):
+        if metric and "collect_device" in metric:
+            dump["collect_device"] = metric["collect_device"]
     config.test_evaluator = [*(metric for metric in as_list(evaluator) if metric), dump]
 
 

@@ -121,6 +121,20 @@ def test_the_launcher_says_which_process_is_the_first(
     assert is_first_process(Config(dict(launcher=launcher))) == first
 
 
+def test_a_batch_script_of_slurm_is_not_the_first_of_several_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has the variables of a process of ``srun``, and the others would be waited for."""
+    name = str(CONFIGS / "ms_rcnn" / "ms-rcnn_r50_fpn_1x_coco.py")
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    monkeypatch.delenv("SLURM_STEP_ID", raising=False)
+    with pytest.raises(UserError, match="not started by it; write srun python tools/"):
+        load_config(name, None, None, "slurm")
+    monkeypatch.setenv("SLURM_STEP_ID", "0")
+    load_config(name, None, None, "slurm")
+
+
 def test_an_ablation_of_a_config_without_a_scorer(monkeypatch: pytest.MonkeyPatch) -> None:
     name = str(CONFIGS / "ablation" / "ms-rcnn_r18_fpn_18e_coco_input-high-res.py")
     monkeypatch.setenv("ABLATION_OF", "../mask_rcnn/mask-rcnn_r18_fpn_18e_coco.py")

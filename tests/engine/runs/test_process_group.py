@@ -4,12 +4,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from mmengine.config import Config
 
-from msrcnn_mm.engine.runs.process_group import start_on_cpus
-from msrcnn_mm.errors import UserError
 from tests.support import tiny
 from tests.support.coco_files import write_data_set
 from tests.support.processes import ROOT, run_python
@@ -91,17 +88,3 @@ def test_a_process_with_nothing_to_learn_from_is_not_waited_for(tmp_path: Path) 
     run(2, "train", tmp_path / "config.py", "--work-dir", tmp_path / "run")
     assert len(losses(tmp_path / "run")) == 4  # two batches an epoch
     assert np.isfinite(losses(tmp_path / "run")).all()
-
-
-@pytest.mark.parametrize("launcher", ["slurm", "mpi"])
-def test_the_place_of_the_first_process_must_be_known(
-    launcher: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("MASTER_ADDR", raising=False)
-    for name in ("SLURM_LOCALID", "SLURM_PROCID", "OMPI_COMM_WORLD_LOCAL_RANK"):
-        monkeypatch.setenv(name, "0")
-    for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE", "SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE"):
-        monkeypatch.setenv(name, "1")
-    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "0")
-    with pytest.raises(UserError, match=f"--launcher {launcher}: MASTER_ADDR is not set: let this"):
-        start_on_cpus(Config(dict(launcher=launcher)))
