@@ -6,6 +6,7 @@ takes the batch's statistics, since the stock frozen ones do not fit random weig
 """
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -31,12 +32,15 @@ CONFIG = Path(__file__).parents[1] / "configs" / "ms_rcnn" / "ms-rcnn_r50_fpn_1x
 NAMES = ("Mask R-CNN", "built-in", "ours")
 
 
-def build_detectors(device: torch.device | str, depth: int = 50) -> dict[str, TwoStageDetector]:
-    """Builds the three detectors of :data:`NAMES` with the same weights, in that order.
+def build_detectors(
+    device: torch.device | str, depth: int = 50, names: Sequence[str] = NAMES
+) -> dict[str, TwoStageDetector]:
+    """Builds detectors of :data:`NAMES` with the same weights, in that order.
 
     Args:
         device: Where they run.
         depth: Of the ResNet.
+        names: Those to build; ours has to be among them.
     """
     register_all()
     init_default_scope("mmdet")
@@ -56,13 +60,15 @@ def build_detectors(device: torch.device | str, depth: int = 50) -> dict[str, Tw
         of_mmdetection.roi_head.mask_head.type = roi_heads.mask_heads.FCNMaskHead
     MMLogger.get_instance("mmengine").setLevel("WARNING")  # else it lists every parameter
     torch.manual_seed(0)
-    detectors = {name: MODELS.build(model).to(device) for name, model in configs.items()}
+    detectors = {
+        name: MODELS.build(model).to(device) for name, model in configs.items() if name in names
+    }
     detectors["ours"].init_weights()
     weights = detectors["ours"].state_dict()
-    detectors["built-in"].load_state_dict(weights)
-    detectors["Mask R-CNN"].load_state_dict(
-        {key: value for key, value in weights.items() if "mask_iou" not in key}
-    )
+    for name, detector in detectors.items():
+        detector.load_state_dict(
+            {k: v for k, v in weights.items() if name != "Mask R-CNN" or "mask_iou" not in k}
+        )
     return detectors
 
 
