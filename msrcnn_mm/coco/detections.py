@@ -13,7 +13,6 @@ from pycocotools.coco import COCO
 from msrcnn_mm.errors import UserError
 
 from .lazy_rles import LazyRles
-from .packed_rles import PackedRles
 from .rle import Ints
 
 Rle = dict[str, Any]
@@ -176,8 +175,9 @@ class Detections:
         for name in (field.name for field in fields(cls)):
             columns = [(part, getattr(part, name)) for part in parts]
             present = [column for _, column in columns if column is not None]
-            if present and all(isinstance(column, PackedRles) for _, column in columns):
-                joined[name] = PackedRles.join(present)
+            kinds = {type(column) for _, column in columns}
+            if present and len(kinds) == 1 and isinstance(present[0], LazyRles):
+                joined[name] = present[0].join(present)
             elif present and isinstance(present[0], Sequence):
                 absent: list[Any] = [{}] if name == "extras" else []
                 lists = [absent * len(part) if c is None else c for part, c in columns]

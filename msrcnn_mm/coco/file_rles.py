@@ -5,7 +5,7 @@ import shutil
 import stat
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,6 +141,14 @@ class FileRles(LazyRles):
         """Returns the RLEs at these places of the same file."""
         columns = (self.starts[places], self.lengths[places], self.sizes[places])
         return FileRles(self.file, *columns)
+
+    @classmethod
+    def join(cls, parts: Sequence["FileRles"]) -> LazyRles:
+        """Joins RLEs of the same file; those of several files are read."""
+        if any(part.file is not parts[0].file for part in parts):
+            return PackedRles.of([rle for part in parts for rle in part])
+        columns = zip(*((part.starts, part.lengths, part.sizes) for part in parts), strict=True)
+        return cls(parts[0].file, *map(np.concatenate, columns))
 
     def __reduce__(self) -> Any:
         return PackedRles.of, ([*self],)  # another process may not have the file

@@ -28,6 +28,11 @@ class LazyRles(Sequence[dict[str, Any]]):
     def select(self, places: Ints) -> Self:
         """Returns the sequence of the RLEs at these places, none of which is made."""
 
+    @classmethod
+    @abstractmethod
+    def join(cls, parts: "Sequence[Self]") -> "LazyRles":
+        """Joins the RLEs of several sequences of this kind, none of which is made if possible."""
+
     def __len__(self) -> int:
         return len(self.sizes)
 

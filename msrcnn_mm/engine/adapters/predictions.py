@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from msrcnn_mm.coco.detections import SCORE_ENTRIES, Detections, Rle
+from msrcnn_mm.coco.lazy_rles import LazyRles
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.models.scorers.mask_statistics import NAMES
 from msrcnn_mm.rescoring.features.agreement import ENTRY
@@ -109,7 +110,7 @@ def to_detections(
         image_ids=[image_id] * len(boxes),
         category_ids=[category_ids[label] for label in arrays["labels"].tolist()],
         class_scores=arrays["scores"].astype(float),
-        masks=[_with_text_counts(rle) for rle in arrays["masks"]] if "masks" in arrays else None,
+        masks=_with_text_counts(arrays["masks"]) if "masks" in arrays else None,
         boxes=boxes,
         **columns,
         extras=_extras(arrays),
@@ -126,8 +127,11 @@ def _extras(arrays: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     return [dict(zip(columns, row, strict=True)) for row in rows] if columns else None
 
 
-def _with_text_counts(rle: Mapping[str, Any]) -> Rle:
-    """Returns an RLE with ``counts`` as JSON can hold it."""
-    counts = rle["counts"]
-    text = counts.decode() if isinstance(counts, bytes) else counts
-    return {"size": list(rle["size"]), "counts": text}
+def _with_text_counts(rles: Sequence[Mapping[str, Any]]) -> Sequence[Rle]:
+    """Returns RLEs with ``counts`` as JSON can hold them; those in a file stay there."""
+    if isinstance(rles, LazyRles):
+        return rles
+    texts = [c.decode() if isinstance(c := rle["counts"], bytes) else c for rle in rles]
+    return [
+        {"size": list(rle["size"]), "counts": text} for rle, text in zip(rles, texts, strict=True)
+    ]

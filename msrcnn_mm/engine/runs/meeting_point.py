@@ -50,10 +50,12 @@ def set_meeting_point(launcher: str) -> tuple[str, str]:
     return address, os.environ.setdefault("MASTER_PORT", _port(launcher))
 
 
-def on_one_machine(launcher: str) -> bool:
-    """Returns whether all processes run on this machine, as far as the launcher tells."""
+def on_one_machine(launcher: str) -> bool | None:
+    """Returns whether all processes run on this machine; None where the launcher does not tell."""
     here, everywhere = _COUNTS[launcher]
-    return here in os.environ and os.environ[here] == os.environ.get(everywhere, "1")
+    if here not in os.environ:
+        return None
+    return os.environ[here] == os.environ.get(everywhere, "1")
 
 
 def interface_to(address: str) -> str | None:

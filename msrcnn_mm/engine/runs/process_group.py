@@ -73,7 +73,7 @@ def _choose_interface(launcher: str, address: str) -> None:
     if "GLOO_SOCKET_IFNAME" in os.environ:
         return
     interface = interface_to(address)
-    if interface == "lo":
+    if interface == "lo" and on_one_machine(launcher) is False:
         raise UserError(
             f"--launcher {launcher}: on this machine {address} is the loopback, where no other"
             " machine can connect: let MASTER_ADDR be this machine's address in the network, or"

@@ -11,8 +11,10 @@ from mmengine.structures import BaseDataElement
 from msrcnn_mm.runtime.journal import Record
 
 from ..adapters.dump import DumpCocoResults
+from ..adapters.metric import MaskScoreMetric
 from ..hooks.first_process import run_in_first_process
 from .files import JournalFiles
+from .masks import MaskFile
 from .samples import decode_sample, encode_sample
 
 
@@ -88,7 +90,11 @@ class JournalEvaluator(Evaluator):
         if isinstance(metric, DumpCocoResults):
             metric.write(self._samples(size))
             return {}
-        for sample in self._samples(size):
+        samples = self._samples(size)
+        if isinstance(metric, MaskScoreMetric) and not self._whole:
+            masks = MaskFile(self._files.folder / "masks.json", self._samples(size))
+            samples = masks.within(samples)
+        for sample in samples:
             metric.process(None, [sample])
         values = metric.compute_metrics([*metric.results])
         metric.results.clear()

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from multiprocessing import get_context
@@ -138,7 +139,9 @@ class KilledAt:
         raise AssertionError
 
 
-def start(root: Path, batches: int | str | None, rank: int = 0, processes: int = 1) -> BaseProcess:
+def start(
+    root: Path, batches: int | str | None, rank: int = 0, processes: int = 1, port: int = 0
+) -> BaseProcess:
     """Starts a process of a test that is killed at a moment, or not; it is forked."""
 
     def work() -> None:
@@ -146,7 +149,7 @@ def start(root: Path, batches: int | str | None, rank: int = 0, processes: int =
         sys.stdout = sys.stderr = io.StringIO()
         args: tuple[str, ...] = ()
         if processes > 1:
-            place = dict(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE=processes, MASTER_PORT=29517)
+            place = dict(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE=processes, MASTER_PORT=port)
             os.environ.update({k: str(v) for k, v in place.items()}, MASTER_ADDR="127.0.0.1")
             args = ("--launcher", "pytorch")
         if batches is None:
@@ -158,6 +161,12 @@ def start(root: Path, batches: int | str | None, rank: int = 0, processes: int =
     process = get_context("fork").Process(target=work)
     process.start()
     return process
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def ends_by(signal_number: int, *processes: BaseProcess) -> None:
@@ -184,12 +193,14 @@ def test_a_killed_test_goes_on(root: Path, whole: Path, batches: int | str) -> N
 def test_with_another_number_of_processes(
     root: Path, whole: Path, killed: int, resumed: int
 ) -> None:
-    processes = [start(root, 1, rank, killed) for rank in range(killed)]
+    port = free_port()
+    processes = [start(root, 1, rank, killed, port) for rank in range(killed)]
     ends_by(signal.SIGKILL, *processes)
     assert {path.name for path in Path("out.json.unfinished").iterdir()} == {
         f"{rank}.jsonl" for rank in range(killed)
     }
-    ends_by(0, *(start(root, None, rank, resumed) for rank in range(resumed)))
+    port = free_port()
+    ends_by(0, *(start(root, None, rank, resumed, port) for rank in range(resumed)))
     assert f"{2 * killed} images of an unfinished test are not" in log()
     assert Path("out.json").read_bytes() == (whole / "out.json").read_bytes()
     assert figures(Path()) == figures(whole)
