@@ -81,17 +81,18 @@ def draw_line(axes: Axes, ranking: str, x: ArrayLike, y: ArrayLike, **style: Any
 
 
 def as_png(figure: Figure) -> bytes:
-    """Returns the figure as a PNG file's content, on white; the layout of its SVG stays."""
-    figure.set_layout_engine("none")
+    """Returns the figure as a PNG file's content, on white."""
     figure.set_dpi(_PNG_DPI)
     buffer = io.BytesIO()
     canvas: Any = FigureCanvasAgg(figure)
-    canvas.print_png(buffer)  # savefig would draw the figure once more, only to lay it out
+    canvas.print_png(buffer)  # savefig would draw the figure twice, the first time to lay it out
     return buffer.getvalue()
 
 
 def as_svg(figure: Figure, key: str, label: str) -> Markup:
     """Returns the figure as SVG for the page, without any reference outside it.
+
+    The layout is final: a PNG of the same figure has it too.
 
     Args:
         figure: A figure drawn in :func:`report_style`.
@@ -102,6 +103,7 @@ def as_svg(figure: Figure, key: str, label: str) -> Markup:
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with mpl.rc_context({"svg.hashsalt": key}):
         figure.savefig(buffer, format="svg", metadata=nothing, transparent=True)
+    figure.set_layout_engine("none")
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     # HTML needs no namespaces, and without them the page contains no address at all.
