@@ -43,10 +43,10 @@ def draw_images(images: int) -> Draws:
     The same number of images gives the same draws, so that figures of several rankings or detectors
     can be compared resample by resample.
     """
-    drawn = np.random.default_rng(_SEED).integers(images, size=(RESAMPLES, images))
+    rng = np.random.default_rng(_SEED)
     draws = np.empty((images, RESAMPLES), np.float32)
-    for resample, own in enumerate(drawn):
-        draws[:, resample] = np.bincount(own, minlength=images)
+    for resample in range(RESAMPLES):
+        draws[:, resample] = np.bincount(rng.integers(images, size=images), minlength=images)
     return draws
 
 

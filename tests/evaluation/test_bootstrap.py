@@ -116,6 +116,8 @@ def test_draws_are_the_same_every_time_and_as_many_as_there_are_images() -> None
     assert np.all(draws.sum(axis=0) == 7)
     assert draws.mean() == 1 and draws.var() == pytest.approx(1 - 1 / 7, abs=0.05)
     assert np.array_equal(draws, draw_images(7))
+    at_once = np.random.default_rng(0).integers(7, size=(bootstrap.RESAMPLES, 7))
+    assert np.array_equal(draws.T, [np.bincount(one, minlength=7) for one in at_once])
 
 
 def test_no_detections_find_nothing() -> None:
