@@ -208,9 +208,12 @@ class Detections:
     def with_boxes(self) -> "Detections":
         """Returns the detections, each that lacks a box with the box around its mask."""
         boxes = np.full((len(self), 4), np.nan) if self.boxes is None else self.boxes.copy()
-        for index in np.flatnonzero(np.isnan(boxes[:, 0])).tolist():
-            assert self.masks is not None
-            boxes[index] = mask_utils.toBbox(self.masks[index])
+        lacking = np.flatnonzero(np.isnan(boxes[:, 0]))
+        if len(lacking):
+            masks = self.take(lacking.tolist()).masks
+            assert masks is not None
+            for index, mask in zip(lacking.tolist(), masks, strict=True):
+                boxes[index] = mask_utils.toBbox(mask)
         return replace(self, boxes=boxes)
 
     @property

@@ -52,3 +52,8 @@ class LazyRles(Sequence[dict[str, Any]]):
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
+
+
+def rles_at(rles: Sequence[dict[str, Any]], places: Ints) -> list[dict[str, Any]]:
+    """Returns the RLEs at these places; those in a file are read at once, not one by one."""
+    return rles.take(places) if isinstance(rles, LazyRles) else [rles[one] for one in places]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pycocotools.mask as mask_utils
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from msrcnn_mm.coco import results_file
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.file_rles import FileRles, RowFile
+from msrcnn_mm.coco.lazy_rles import rles_at
 from msrcnn_mm.coco.packed_rles import PackedRles
 from msrcnn_mm.coco.results_file import load_results, write_results
 from msrcnn_mm.errors import UserError
@@ -107,6 +109,24 @@ def test_a_file_that_is_written_to_is_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps(ROWS[::-1]))
     with pytest.raises(UserError, match=r"r\.json was written to while it was read: start again"):
         detections.to_rows()
+
+
+def test_masks_of_some_places_are_read_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps([{k: v for k, v in row.items() if k != "bbox"} for row in ROWS]))
+    detections = load_results(path)
+    read, calls = RowFile.read, []
+    monkeypatch.setattr(RowFile, "read", lambda *given: calls.append(given) or read(*given))
+    assert detections.masks is not None
+    assert rles_at(detections.masks, np.array([5, 0, 5])) == [
+        ROWS[place]["segmentation"] for place in (5, 0, 5)
+    ]
+    boxes = detections.with_boxes().boxes
+    assert len(calls) == 2
+    expected = [mask_utils.toBbox(row["segmentation"]) for row in ROWS]
+    assert np.array_equal(boxes, expected)
 
 
 def test_a_pipe_is_read(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from msrcnn_mm.coco.detections import Column, Detections
 from msrcnn_mm.coco.json_values import is_number
+from msrcnn_mm.coco.lazy_rles import rles_at
 from msrcnn_mm.errors import UserError
 from msrcnn_mm.evaluation.overlaps import Floats, Ints
 from msrcnn_mm.processes import in_processes
@@ -62,11 +63,12 @@ def agreement(detections: Detections, view: Detections) -> dict[str, Column]:
     def of_block(block: tuple[Ints, Ints]) -> Floats:
         here, near = block
         ious = np.zeros((len(here), len(near)))
+        mine, theirs = rles_at(masks, here), rles_at(others, near)
         for one in np.intersect1d(classes[here], view_classes[near]):
             rows = np.flatnonzero(classes[here] == one)
             places = np.flatnonzero(view_classes[near] == one)
             ious[rows[:, None], places] = mask_ious(
-                [masks[i] for i in here[rows]], [others[i] for i in near[places]]
+                [mine[i] for i in rows], [theirs[i] for i in places]
             )
         return _of_rows(ious, view.class_scores[near])
 

@@ -6,6 +6,7 @@ Shape shorthand: D detections, n of one image.
 import numpy as np
 
 from msrcnn_mm.coco.detections import Column, Detections
+from msrcnn_mm.coco.lazy_rles import rles_at
 from msrcnn_mm.evaluation.overlaps import Floats, Ints, mask_areas
 from msrcnn_mm.processes import in_processes
 
@@ -55,7 +56,7 @@ def context_features(detections: Detections) -> dict[str, Column]:
 
     def of_block(block: tuple[Ints, slice]) -> Floats:
         where, rows = block
-        own = [masks[i] for i in where]
+        own = rles_at(masks, where)
         alone = rows == slice(0, len(where))
         ious = mask_ious_within(own) if alone else mask_ious(own[rows], own)
         return _of_rows(ious, rows.start, areas[where], classes[where], scores[where])

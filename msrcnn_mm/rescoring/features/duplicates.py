@@ -3,6 +3,7 @@
 import numpy as np
 
 from msrcnn_mm.coco.detections import Detections
+from msrcnn_mm.coco.lazy_rles import rles_at
 from msrcnn_mm.errors import warn
 
 from .image_groups import by_image, mask_ious_within, masks_of
@@ -43,7 +44,7 @@ def near_duplicates(detections: Detections) -> tuple[int, int]:
         total += len(where)
         for same in by_image([detections.category_ids[i] for i in where]).values():
             order = where[same][np.argsort(-scores[where[same]], kind="stable")]
-            above = np.tril(mask_ious_within([masks[i] for i in order]), k=-1)
+            above = np.tril(mask_ious_within(rles_at(masks, order)), k=-1)
             repeated += int((above.max(axis=1) > DUPLICATE_IOU).sum())
     return repeated, total
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from msrcnn_mm.coco.detections import Column, Detections
+from msrcnn_mm.coco.lazy_rles import rles_at
 from msrcnn_mm.coco.runs import AT_ONCE, mirror
 from msrcnn_mm.errors import UserError, first_names, warn
 from msrcnn_mm.evaluation.overlaps import Ints
@@ -164,7 +165,7 @@ def found_again(
         near = near[sure[near]]
         if not len(here) or not len(near):
             return len(here), []
-        ious = mask_ious([masks[i] for i in here], [others[i] for i in near])
+        ious = mask_ious(rles_at(masks, here), rles_at(others, near))
         again = ious.max(axis=1) >= FOUND_IOU
         # a mask of its own class that is found again goes before all others
         own = (classes[here][:, None] == view_classes[near]) & (ious >= FOUND_IOU)

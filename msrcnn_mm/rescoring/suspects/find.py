@@ -10,6 +10,7 @@ import numpy as np
 from pycocotools.coco import COCO
 
 from msrcnn_mm.coco.detections import Column, Detections
+from msrcnn_mm.coco.lazy_rles import rles_at
 from msrcnn_mm.evaluation.overlaps import Bools, Floats
 from msrcnn_mm.evaluation.protocol import CORRECT_IOU, MATCHED_IOU
 from msrcnn_mm.processes import in_processes
@@ -65,7 +66,7 @@ def find_suspects(
         image = LabelledImage(
             image_id,
             own,
-            [masks[one] for one in own],
+            rles_at(masks, own),
             [detections.category_ids[one] for one in own],
             annotations,
             [coco.annToRLE(one) for one in annotations],
