@@ -12,7 +12,7 @@ Shape shorthand: B resamples, N images, D detections, U candidates to match an i
 matches at one threshold, T thresholds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,20 +59,31 @@ def resampled_aps(overlaps: Overlaps, scores: Floats, protocol: Protocol, draws:
         protocol: That of ``overlaps``.
         draws: (N, B), from :func:`draw_images`.
     """
+    total, classes = np.zeros((2, draws.shape[1]))
+    for part, own in overlaps.class_blocks():
+        for aps, instances in _aps_by_class(part, scores[own], protocol, draws):
+            total += aps
+            classes += instances > 0
+    return _mean(total, classes)
+
+
+def _aps_by_class(
+    overlaps: Overlaps, scores: Floats, protocol: Protocol, draws: Draws
+) -> Iterator[tuple[Floats, Floats]]:
+    """Yields the (B,) APs and numbers of instances of each class; 0 without ground truth."""
     order = Order.by(scores, overlaps)
     thresholds = np.asarray(protocol.iou_thrs, float)
     candidates = Candidates(overlaps, order, thresholds, protocol.ap_max_dets)
     matches = candidates.match(AREA_RANGES[0])
     bounds = np.searchsorted(candidates.positions, overlaps.bounds)
     images = overlaps.images[order.detections]
-    total, classes = np.zeros(draws.shape[1]), np.zeros(draws.shape[1])
     in_resamples = np.asarray(_instances(overlaps, len(draws)) @ draws, float)
     for k, instances in enumerate(in_resamples):
         own, of_class = slice(*bounds[k : k + 2]), slice(*overlaps.bounds[k : k + 2])
         within = order.places[order.detections[of_class]] < protocol.ap_max_dets
         places = np.cumsum(within)[candidates.positions[own] - of_class.start] - 1
         with np.errstate(invalid="ignore"):  # 0 / 0 where nothing is drawn
-            total += _class_aps(
+            aps = _class_aps(
                 matches.correct[:, own],
                 matches.ignored[:, own],
                 places,
@@ -80,8 +91,7 @@ def resampled_aps(overlaps: Overlaps, scores: Floats, protocol: Protocol, draws:
                 instances,
                 draws,
             )
-        classes += instances > 0
-    return _mean(total, classes)
+        yield aps, instances
 
 
 def resampled_laeces(overlaps: Overlaps, scores: Floats, matched: Floats, draws: Draws) -> Floats:
@@ -94,6 +104,18 @@ def resampled_laeces(overlaps: Overlaps, scores: Floats, matched: Floats, draws:
             alarm, NaN for a detection that does not count.
         draws: (N, B), from :func:`draw_images`.
     """
+    parts = [
+        _laeces_by_class(part, scores[own], matched[own], draws)
+        for part, own in overlaps.class_blocks()
+    ]
+    errors, known = map(np.concatenate, zip(*parts, strict=True))
+    return _mean(errors.sum(axis=0), known.sum(axis=0))
+
+
+def _laeces_by_class(
+    overlaps: Overlaps, scores: Floats, matched: Floats, draws: Draws
+) -> tuple[Floats, Bools]:
+    """Returns (K, B) LaECE_0, 0 where it is not defined; (K, B) whether it is."""
     own = np.flatnonzero(~np.isnan(matched))
     classes, images = len(overlaps.bounds) - 1, overlaps.images[own]
     of_classes = np.repeat(np.arange(classes), np.diff(overlaps.bounds))[own]
@@ -103,15 +125,16 @@ def resampled_laeces(overlaps: Overlaps, scores: Floats, matched: Floats, draws:
     )
     counts = _tally(of_classes, images, (classes, len(draws)))
     instances = _instances(overlaps, len(draws))
-    means = [np.zeros(0)]
+    found = np.zeros((classes, draws.shape[1]))
+    known = np.zeros(found.shape, bool)
     for start in range(0, draws.shape[1], _FEW):
-        some = draws[:, start : start + _FEW]
-        sums = np.abs(errors @ some.astype(float)).reshape(classes, LAECE_BINS, -1).sum(axis=1)
-        counted = counts @ some
-        known = (counted > 0) & (instances @ some > 0)
-        own_errors = np.where(known, sums / np.maximum(counted, 1), 0)
-        means.append(_mean(own_errors.sum(axis=0), known.sum(axis=0)))
-    return np.concatenate(means)
+        some = slice(start, start + _FEW)
+        sums = errors @ draws[:, some].astype(float)
+        sums = np.abs(sums).reshape(classes, LAECE_BINS, -1).sum(axis=1)
+        counted = counts @ draws[:, some]
+        known[:, some] = (counted > 0) & (instances @ draws[:, some] > 0)
+        found[:, some] = np.where(known[:, some], sums / np.maximum(counted, 1), 0)
+    return found, known
 
 
 def _mean(total: Floats, classes: Floats) -> Floats:

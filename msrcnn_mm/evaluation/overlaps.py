@@ -33,7 +33,7 @@ Bools = NDArray[np.bool_]
 _GROUPS = 50
 """Number of groups whose IoUs are computed together."""
 
-_DETECTIONS = 1 << 18
+_DETECTIONS = 1 << 16
 """About as many detections are matched together, which bounds the memory."""
 
 _MOST_AT_ONCE = 200  # pycocotools.mask.area overflows from 256 RLEs on under numpy 2
