@@ -187,14 +187,20 @@ class Journal:
 _OPEN: WeakSet[BinaryIO] = WeakSet()
 
 
-def _close_in_fork() -> None:
-    """Closes the files in a forked process; a worker would keep the lock of a killed parent."""
+def _leave_in_fork() -> None:
+    """Takes the files from a forked process; a worker would keep the lock of a killed parent.
+
+    Python's ``close`` would move the place at which the parent reads, which the two share.
+    """
+    null = os.open(os.devnull, os.O_RDWR)
     for file in _OPEN:
-        file.close()
+        if not file.closed:
+            os.dup2(null, file.fileno(), inheritable=False)
+    os.close(null)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_close_in_fork)
+    os.register_at_fork(after_in_child=_leave_in_fork)
 
 
 def _locked(path: Path) -> BinaryIO:

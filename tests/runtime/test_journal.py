@@ -85,6 +85,19 @@ def test_a_worker_keeps_no_lock(tmp_path: Path) -> None:
         worker.kill()
 
 
+def test_a_worker_does_not_move_the_place_at_which_its_parent_reads(tmp_path: Path) -> None:
+    records = [dict(id=number, sample=dict(text=str(number) * 3000)) for number in range(8)]
+    with Journal(tmp_path / "j.jsonl", SETTINGS) as journal:
+        journal.append(records)
+        read = []
+        for number in range(8):  # shorter than the buffer of the file
+            read.append(journal.read(number))
+            worker = get_context("fork").Process(target=int)
+            worker.start()
+            worker.join(60)
+        assert read == records
+
+
 def test_a_file_that_was_removed_in_the_meantime_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,13 +4,16 @@ torchrun tells its processes; of the other launchers mmengine leaves the machine
 missing ``scontrol`` prints (Slurm), and the same port for every run.
 """
 
-import fcntl
 import os
 import socket
 import struct
 import subprocess
+import sys
 
 from msrcnn_mm.errors import UserError
+
+if sys.platform != "win32":
+    import fcntl
 
 _PORT = "29500"  # that of mmengine and torch
 _SIOCGIFADDR = 0x8915  # Linux's request for the address of an interface
@@ -51,7 +54,7 @@ def set_meeting_point(launcher: str) -> tuple[str, str]:
 
 
 def on_one_machine(launcher: str) -> bool | None:
-    """Returns whether all processes run on this machine; None where the launcher does not tell."""
+    """Returns whether all processes run on this machine; None if the launcher does not tell."""
     here, everywhere = _COUNTS[launcher]
     if here not in os.environ:
         return None
@@ -61,9 +64,13 @@ def on_one_machine(launcher: str) -> bool | None:
 def interface_to(address: str) -> str | None:
     """Returns the network interface by which a machine is reached; None where that is not known.
 
+    It is known on Linux only.
+
     Args:
         address: Its name or IPv4 address.
     """
+    if sys.platform != "linux":
+        return None
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((address, 9))  # finds the route and sends nothing

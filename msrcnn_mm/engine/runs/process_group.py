@@ -45,8 +45,9 @@ def start_on_cpus(config: Config) -> None:
         return
     for name, variable in zip(_VARIABLES["pytorch"], _VARIABLES[launcher], strict=True):
         os.environ[name] = os.environ[variable]
-    if not on_one_machine(launcher):
-        _choose_interface(launcher, address)
+    one_machine = on_one_machine(launcher)
+    if not one_machine:
+        _choose_interface(launcher, address, several=one_machine is not None)
     try:
         distributed.init_process_group("gloo")
     except RuntimeError as error:
@@ -64,16 +65,24 @@ def start_on_cpus(config: Config) -> None:
     config.model_wrapper_cfg = wrapper
 
 
-def _choose_interface(launcher: str, address: str) -> None:
+def _choose_interface(launcher: str, address: str, several: bool) -> None:
     """Has gloo use the network by which the first machine is reached.
 
     Otherwise it uses that of the machine's own name, which Debian's ``/etc/hosts`` gives the
     address 127.0.1.1: other machines then connect to themselves.
+
+    Args:
+        launcher: For the message.
+        address: Of the first machine.
+        several: Whether the launcher tells that there are other machines.
+
+    Raises:
+        UserError: There are, and the address is that of the loopback.
     """
     if "GLOO_SOCKET_IFNAME" in os.environ:
         return
     interface = interface_to(address)
-    if interface == "lo" and on_one_machine(launcher) is False:
+    if interface == "lo" and several:
         raise UserError(
             f"--launcher {launcher}: on this machine {address} is the loopback, where no other"
             " machine can connect: let MASTER_ADDR be this machine's address in the network, or"

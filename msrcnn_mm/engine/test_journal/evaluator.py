@@ -8,6 +8,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.evaluator.metric import BaseMetric
 from mmengine.structures import BaseDataElement
 
+from msrcnn_mm.errors import UserError
 from msrcnn_mm.runtime.journal import Record
 
 from ..adapters.dump import DumpCocoResults
@@ -71,14 +72,20 @@ class JournalEvaluator(Evaluator):
             Metric name -> value, in every process.
 
         Raises:
-            UserError: An image is in none of the files, or what a metric raises.
+            UserError: An image is in none of the files, or two metrics give the same name; or what
+                a metric raises.
         """
         shared: list[Any] = [None]
 
         def measure() -> None:
             shared[0] = {}
             for metric in self.metrics:
-                shared[0].update(self._measured(metric, size))
+                measured = self._measured(metric, size)
+                for name in shared[0].keys() & measured.keys():
+                    raise UserError(
+                        f"test_evaluator: two metrics give {name}: give one of them another prefix"
+                    )
+                shared[0].update(measured)
 
         self._files.complete()
         run_in_first_process(measure)

@@ -11,7 +11,11 @@ import torch
 from mmengine.config import Config
 from torch import distributed
 
-from msrcnn_mm.engine.runs.meeting_point import interface_to, set_meeting_point
+from msrcnn_mm.engine.runs.meeting_point import (
+    interface_to,
+    on_one_machine,
+    set_meeting_point,
+)
 from msrcnn_mm.engine.runs.process_group import start_on_cpus
 from msrcnn_mm.errors import UserError
 
@@ -167,3 +171,18 @@ def test_the_network_of_the_first_machine_is_taken(monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match="on this machine localhost is the loopback, where no oth"):
         start_on_cpus(Config(dict(launcher="mpi")))
+
+
+def test_processes_that_are_started_by_hand_may_meet_on_the_loopback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing tells that there are other machines, where ``LOCAL_WORLD_SIZE`` is not set."""
+    alone = dict(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1", MASTER_ADDR="localhost", MASTER_PORT="0")
+    for name, value in alone.items():
+        monkeypatch.setenv(name, value)
+    assert on_one_machine("pytorch") is None
+    start_on_cpus(Config(dict(launcher="pytorch")))
+    try:
+        assert os.environ["GLOO_SOCKET_IFNAME"] == "lo"
+    finally:
+        distributed.destroy_process_group()

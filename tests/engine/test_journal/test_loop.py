@@ -263,6 +263,17 @@ def test_a_metric_of_the_users_own_runs_as_before(root: Path) -> None:
     assert "coco/segm_mAP" in figures(Path())
 
 
+def test_two_metrics_of_one_name_are_refused(root: Path) -> None:
+    """As by mmengine; the images stay, so that only the evaluation is done again."""
+    config = Config.fromfile(root / "tiny.py")
+    config.test_dataloader.dataset.indices = 1
+    config.test_evaluator = [config.test_evaluator, config.test_evaluator]
+    config.dump("own.py")
+    with pytest.raises(UserError, match=r"two metrics give coco/\S+: give one of them another pre"):
+        test.main(["own.py", str(root / "weights.pth"), "--work-dir", "run"])
+    assert Path("run/test.unfinished/0.jsonl").is_file()
+
+
 def test_what_cannot_go_on() -> None:
     def reason(hook: Hook | None = None, kind: type = Evaluator, shuffle: bool = False) -> Any:
         loader = DataLoader([1], sampler=DefaultSampler([1], shuffle, seed=0))  # type: ignore[arg-type]
