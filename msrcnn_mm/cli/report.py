@@ -139,5 +139,5 @@ def _check_options(args: argparse.Namespace, names: Sequence[str], detectors: in
 
 def _names(paths: Sequence[Path]) -> list[str]:
     """Returns the files' names without suffix, or their paths if two names are equal."""
-    names = [path.stem for path in paths]
+    names = [path.stem or str(path) for path in paths]
     return names if len(set(names)) == len(names) else [str(path) for path in paths]

@@ -1,6 +1,7 @@
 """Tests a checkpoint on a config's test set."""
 
 import argparse
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from msrcnn_mm.engine.runs.testing import (
     oracle_hook,
     rescorer_of,
     set_metrics,
+    write_config,
 )
 from msrcnn_mm.errors import UserError, warn
 
@@ -91,6 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.eval is not None:
         set_metrics(config, args.eval)
     set_scores(config, args)
+    given = copy.deepcopy(config)
     if args.show_dir is not None:
         draw_into(config, writable_folder(args.show_dir, "--show-dir"))
     unfinished = writable_folder(config.work_dir, "--work-dir") / "test.unfinished"
@@ -102,6 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     hooks = [oracle_hook(config)] if args.oracle else []
     check_rescorer(config, args.same_images)
     with checked_run(config, args.config, args.cfg_options or (), ("test",), *hooks) as runner:
+        write_config(given, runner.work_dir)
         runner.test()
 
 

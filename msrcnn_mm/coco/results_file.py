@@ -17,7 +17,7 @@ from .file_rles import FileRles, RowFile, row_places
 from .json_files import UnreadError, read_text, write_json
 from .results_rows import JOINED, RowError, RowReader
 
-_FEW = 0.5  # share of the annotated images; results of fewer are perhaps of another test
+_FEW = 0.5  # share of the annotated images; results of no more are perhaps of another test
 
 _AT_ONCE = 1 << 20  # bytes of a file that a process reads at once
 
@@ -32,7 +32,8 @@ def load_results(path: str | Path, coco: COCO | None = None, partial: bool = Fal
     Masks are RLEs or, with ``coco``, polygons. Boxes of zeros are replaced by the boxes of the
     masks. With ``coco``, an image may be given by its file name, a category by its name, and an id
     as text for a number or the reverse, where only one is meant. Warns of each of these with its
-    count, of class scores outside [0, 1], and of results of less than half of the annotated images.
+    count, of scores that only some rows have, of scores outside [0, 1], of annotations without
+    an instance, and of results of half of the annotated images or less.
 
     Args:
         path: A JSON list of ``{image_id, category_id, segmentation, score, ...}``.
@@ -60,6 +61,9 @@ def load_results(path: str | Path, coco: COCO | None = None, partial: bool = Fal
         scores = getattr(detections, name)
         if scores is None or not len(scores):
             continue
+        missing = int(np.isnan(scores).sum())
+        if missing:
+            warn(f"{path}: {entry} is missing in {missing} of {len(detections)} detections")
         low, high = np.nanmin(scores), np.nanmax(scores)
         if low < 0 or high > 1:
             warn(
@@ -73,7 +77,9 @@ def load_results(path: str | Path, coco: COCO | None = None, partial: bool = Fal
             raise UserError(f"{path}: {error}") from error
         annotated = {a["image_id"] for a in coco.anns.values()}
         found = len(annotated & set(detections.image_ids))
-        if found < _FEW * len(annotated) and not partial:
+        if not annotated:
+            warn(f"{path}: the annotations have no instance, so every detection is a false alarm")
+        elif found <= _FEW * len(annotated) and not partial:
             warn(
                 f"{path}: has detections in {found} of {len(annotated)} annotated images, and the "
                 "objects of the others count as missed: give annotations of the tested images alone"

@@ -99,6 +99,9 @@ def test_a_test_measures_writes_and_draws(config: Path, work_dir: Path, tmp_path
     assert {d["image_id"] for d in detections} == {1, 2}
     assert all(d["mask_score"] == pytest.approx(d["score"] * d["mask_iou"]) for d in detections)
     assert {p.name for p in (tmp_path / "shown").iterdir()} == {"1.png", "2.png"}
+    # a test by the config that is kept would write over these
+    kept = (tmp_path / "run" / config.name).read_text()
+    assert "segm" in kept and not any(word in kept for word in ("results.json", "shown", "Journal"))
 
 
 def test_predictions_as_mmdetection_keeps_them(

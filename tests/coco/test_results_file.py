@@ -287,13 +287,30 @@ def test_names_that_could_mean_two_images_are_refused(
         read(tmp_path, [GOOD | {"image_id": image_id}], coco)
 
 
-@pytest.mark.parametrize(("images", "warns"), [(1, True), (2, False), (4, False)])
+@pytest.mark.parametrize(("images", "warns"), [(1, True), (2, True), (3, False)])
 def test_results_of_few_of_the_images_are_warned_of(
     tmp_path: Path, capsys: pytest.CaptureFixture, images: int, warns: bool
 ) -> None:
     coco = as_coco([annotation(i, 9 + i, BLOBS) for i in range(1, 5)], 6)
     read(tmp_path, [GOOD | {"image_id": 10 + i} for i in range(images)], coco)
-    assert ("1 of 4 annotated images" in capsys.readouterr().err) is warns
+    assert (f"{images} of 4 annotated images" in capsys.readouterr().err) is warns
+
+
+def test_annotations_without_an_instance_are_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    read(tmp_path, [GOOD], as_coco([], 1))
+    assert "have no instance, so every detection is a false alarm" in capsys.readouterr().err
+
+
+def test_scores_that_some_rows_lack_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "r.json").write_text(
+        json.dumps([GOOD | {"mask_score": 0.5}, GOOD, GOOD | {"mask_score": 0.4}])
+    )
+    load_results(tmp_path / "r.json")
+    assert "mask_score is missing in 1 of 3 detections" in capsys.readouterr().err
 
 
 def test_short_polygons_of_results_are_counted(

@@ -13,6 +13,7 @@ from msrcnn_mm.rescoring.rescorer import read_rescorer
 from ..adapters.rescored_scores import OLD_SETTING, SETTING, rescorer_file
 from ..checks.evaluators import coco_metrics, metrics_of
 from ..checks.model import check_masks
+from ..config.file import is_first_process
 from ..config.walk import as_list, leaf_datasets
 from ..hooks.oracle import OracleHook
 from ..views.detector import MULTI_VIEW, check_views, multi_view_detector
@@ -70,6 +71,19 @@ def keep_finished_images(config: Config, folder: Path, overwrite: bool) -> None:
     if isinstance(loop, Mapping) and loop.get("type", TestLoop) in ("TestLoop", TestLoop):
         settings = dict(type="JournaledTestLoop", journal=str(folder), overwrite=overwrite)
         config.test_cfg = {**loop, **settings}
+
+
+def write_config(config: Config, work_dir: str | Path) -> None:
+    """Writes the config into the work folder, over the one that mmengine's runner has written.
+
+    That one names the files of this run. A test by it would replace them.
+
+    Args:
+        config: The config without the files that this run writes.
+        work_dir: The work folder.
+    """
+    if is_first_process(config):
+        config.dump(Path(work_dir, Path(config.filename).name))
 
 
 def add_views(
