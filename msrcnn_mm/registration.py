@@ -36,6 +36,7 @@ _MODULES = (
     "msrcnn_mm.interop.yolact_convention",
     "msrcnn_mm.models.hosts.condinst",
     "msrcnn_mm.models.hosts.deformable_resnet",
+    "msrcnn_mm.models.hosts.frozen_host",
     "msrcnn_mm.models.hosts.mask_heads",
     "msrcnn_mm.models.hosts.mask_scoring_roi_head",
     "msrcnn_mm.models.hosts.mask_scoring_yolact",
@@ -49,6 +50,7 @@ _MODULES = (
     "msrcnn_mm.models.hosts.yolact_protonet",
     "msrcnn_mm.models.scorers.fast_mask_iou_head",
     "msrcnn_mm.models.scorers.mask_iou_head",
+    "msrcnn_mm.models.scorers.tp_share_head",
 )
 
 

@@ -49,7 +49,9 @@ class _AddsProbabilities(EncodesMasks):
         for results, logits, meta in zip(results_list, mask_preds, batch_img_metas, strict=True):
             probs = logits.view(-1, *logits.shape[-2:]).float().sigmoid()
             threshold = self.test_cfg.mask_thr
-            add_fields_of_maps(results, probs, threshold, self.mask_out_stride, meta)
+            add_fields_of_maps(
+                results, probs, threshold, self.mask_out_stride, meta, self.patch_side
+            )
         return results_list
 
     def _predict_by_feat_single(

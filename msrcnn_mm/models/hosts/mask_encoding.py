@@ -33,9 +33,12 @@ class EncodesMasks:
     Attributes:
         encoder: Makes the ``masks`` of results, D RLEs. By default there is none, and they are
             MMDetection's: (D, height, width) bool.
+        patch_side: Side of the ``mask_patches`` of results, which :class:`.FrozenHost` asks for. By
+            default there are none.
     """
 
     encoder: MaskEncoder | None = None
+    patch_side: int | None = None
 
     def image_masks(
         self, make: Callable[[slice], Tensor], count: int, pixels: int

@@ -18,6 +18,7 @@ from ..scorers.mask_statistics import mask_statistics
 from ..scorers.maskness import mean_over_foreground
 from ..targets.mask_targets import mask_targets
 from .mask_encoding import EncodesMasks, Rle
+from .probability_fields import add_patches, resized_patches
 
 
 class _AddsProbabilities(EncodesMasks):
@@ -67,6 +68,10 @@ class _AddsProbabilities(EncodesMasks):
         for results, of_image, image_means in zip(results_list, statistics, means, strict=True):
             results.foreground_probs = image_means
             results.mask_statistics = of_image
+        if self.patch_side:
+            patches = resized_patches(probs, self.patch_side).split(counts)
+            for results, of_image in zip(results_list, patches, strict=True):
+                add_patches(results, of_image, results.bboxes)
         return results_list
 
     def _predict_by_feat_single(

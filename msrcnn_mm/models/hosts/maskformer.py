@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..scorers.box_cells import box_cells
 from .mask_encoding import EncodesMasks
-from .probability_fields import add_fields_of_cells
+from .probability_fields import add_fields_of_cells, add_patches, logit_patches
 
 
 @MODELS.register_module(force=True)
@@ -38,6 +38,9 @@ class MaskFormerFusionHead(EncodesMasks, seg_heads.MaskFormerFusionHead):
         mask, row, column = cells.at
         probs = mask_pred[queries[mask], row, column].float().sigmoid()
         add_fields_of_cells(results, probs, results.masks[cells.at], cells)
+        if self.patch_side:
+            patches = logit_patches(mask_pred, queries, results.bboxes, self.patch_side)
+            add_patches(results, patches, results.bboxes)
         if self.encoder is not None:
             results.masks = self.encoder.whole(results.masks)
         return results

@@ -51,7 +51,9 @@ class _AddsProbabilities(EncodesMasks):
         logits = self._mask_predict_by_feat_single(mask_feat, results.kernels, results.priors)
         probs = logits.float().sigmoid()
         stride = self.prior_generator.strides[0][0]
-        add_fields_of_maps(results, probs, cfg["mask_thr_binary"], stride, img_meta or {})
+        add_fields_of_maps(
+            *(results, probs, cfg["mask_thr_binary"], stride, img_meta or {}, self.patch_side)
+        )
         if self.encoder is not None:
             results.masks = self.encoder.whole(results.masks)
         return results

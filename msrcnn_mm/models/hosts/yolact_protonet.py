@@ -18,6 +18,7 @@ from ..scorers.box_cells import box_cells, tight_boxes
 from ..scorers.mask_statistics import mask_statistics
 from ..scorers.maskness import mean_over_foreground
 from .mask_encoding import EncodesMasks, Rle
+from .probability_fields import add_patches, map_patches
 
 
 @MODELS.register_module(force=True)
@@ -158,12 +159,15 @@ class YOLACTProtonet(EncodesMasks, dense_heads.YOLACTProtonet):
         for results, masks, box, meta in images:
             foreground = masks > self.test_cfg.mask_thr
             results.foreground_probs = mean_over_foreground(masks, foreground)
-            cells = box_cells(tight_boxes(box > 0))
+            tight = tight_boxes(box > 0)
+            cells = box_cells(tight)
             results.mask_statistics = mask_statistics(masks[cells.at], foreground[cells.at], cells)
             results.masks = self._image_sized(masks, meta, rescale)
             if rescale:
                 factors = results.bboxes.new_tensor(meta["scale_factor"]).repeat(2)
                 results.bboxes = results.bboxes / factors
+            if self.patch_side:
+                add_patches(results, map_patches(masks, tight, self.patch_side), results.bboxes)
         return results_list
 
     def _image_sized(self, masks: Tensor, meta: dict, rescale: bool) -> Tensor | list[Rle]:

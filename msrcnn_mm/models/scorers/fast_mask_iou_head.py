@@ -18,6 +18,7 @@ from ..class_selection import select_class
 from ..settings import require_flag, require_integer
 from ..targets.mask_iou_targets import whole_mask_ious
 from .mask_scorer import MaskScorer
+from .seen_detections import SeenDetections
 
 _WIDTHS = (8, 16, 32, 64, 128)
 _INIT_CFG = {"type": "Xavier", "distribution": "uniform", "bias": 0, "layer": "Conv2d"}
@@ -51,6 +52,8 @@ class FastMaskIoUHead(MaskScorer):
     Raises:
         SettingError: if a setting has another type or is out of its range.
     """
+
+    patch_side = 64
 
     def __init__(
         self,
@@ -110,6 +113,10 @@ class FastMaskIoUHead(MaskScorer):
         for conv in self.convs:
             x = conv(x).relu()
         return x.amax(dim=(2, 3))
+
+    def quality(self, seen: SeenDetections) -> Tensor:
+        """Predicts (D,) mask IoUs of a frozen host's detections, see :class:`.MaskScorer`."""
+        return select_class(self(seen.patches), seen.labels)
 
     def loss(
         self, masks: Tensor, gt_masks: Tensor, labels: Tensor, num_positives: int

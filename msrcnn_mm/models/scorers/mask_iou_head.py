@@ -26,6 +26,7 @@ from ..targets.class_targets import LEARNS, class_targets
 from ..targets.mask_iou_targets import mask_iou_targets
 from ..targets.summed_area import SummedAreaTables
 from .mask_scorer import MaskScorer
+from .seen_detections import SeenDetections
 
 MASK_INPUTS = ("target_concat", "target_multiply", "all_concat")
 """Ways to combine masks with RoI features: designs (a), (b) and (c) of the paper's figure 4."""
@@ -120,6 +121,7 @@ class MaskIoUHead(MaskScorer):
             conv_strides = [1] * (num_convs - 1) + [2] * min(num_convs, 1)
         _check_strides(conv_strides, num_convs)
         self.roi_feat_size = roi_feat_size
+        self.patch_side = 2 * roi_feat_size
         self.num_classes = num_classes
         self.mask_input = mask_input
         self.learns = learns
@@ -202,6 +204,11 @@ class MaskIoUHead(MaskScorer):
         if self.mask_input == "target_multiply":
             return mask_feats * masks
         return torch.cat((mask_feats, masks), dim=1)
+
+    def quality(self, seen: SeenDetections) -> Tensor:
+        """Predicts (D,) mask IoUs of a frozen host's detections, see :class:`.MaskScorer`."""
+        logits = seen.patches.logit(eps=1e-6)[:, None]
+        return select_class(self(seen.features, logits, seen.labels), seen.labels)
 
     @torch.no_grad()
     def get_targets(

@@ -1,19 +1,32 @@
 """The base class of the scorers, which computes mask scores from predicted mask IoUs.
 
-Shape shorthand: D detections of an image, C classes.
+Shape shorthand: D detections of an image or of several, C classes.
 """
 
 from collections.abc import Sequence
 
+import torch
 from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..class_selection import select_class
+from .seen_detections import SeenDetections
 
 
 class MaskScorer(BaseModule):
-    """Base class of the networks that predict the IoU of each mask with its ground truth."""
+    """Base class of the networks that predict the IoU of each mask with its ground truth.
+
+    A scorer of a frozen host has :meth:`quality` too.
+
+    Attributes:
+        patch_side: Side of the masks that :meth:`quality` reads.
+        roi_feat_size: Side of the features that it reads; 0 for none.
+    """
+
+    patch_side: int = 28
+    roi_feat_size: int = 0
+    loss_iou: nn.Module
 
     def predict_by_feat(
         self, mask_ious: Sequence[Tensor], results_list: list[InstanceData]
@@ -29,6 +42,38 @@ class MaskScorer(BaseModule):
             s_mask = s_cls * s_iou. ``scores`` do not change.
         """
         for results, predicted in zip(results_list, mask_ious, strict=True):
-            results.mask_ious = select_class(predicted, results.labels).float().clamp(0, 1)
-            results.mask_scores = results.scores * results.mask_ious
+            self.add_scores(results, select_class(predicted, results.labels))
         return results_list
+
+    def add_scores(self, results: InstanceData, quality: Tensor) -> None:
+        """Adds ``mask_ious`` and ``mask_scores`` to an image's detections.
+
+        Args:
+            results: D detections with ``scores``; changed in place.
+            quality: (D,) predicted mask IoUs.
+        """
+        results.mask_ious = quality.float().clamp(0, 1)
+        results.mask_scores = results.scores * results.mask_ious
+
+    def quality(self, seen: SeenDetections) -> Tensor:
+        """Predicts (D,) TP shares of a frozen host's detections, not clamped.
+
+        A scorer without this method cannot be one of a frozen host.
+        """
+        raise NotImplementedError
+
+    def quality_loss(self, seen: SeenDetections, targets: Tensor) -> dict[str, Tensor]:
+        """Computes the loss of a frozen host's detections, a mean over those that count.
+
+        Args:
+            seen: D detections.
+            targets: (D,) TP shares in [0, 1]; NaN for a detection that does not count.
+
+        Returns:
+            ``loss_mask_iou``, a scalar; 0, with gradients of 0, where none counts.
+        """
+        counted = ~targets.isnan()
+        quality = self.quality(seen).float()
+        predicted = torch.where(counted, quality, 0)
+        loss = self.loss_iou(predicted, targets.nan_to_num(0), avg_factor=counted.sum().clamp(min=1))
+        return {"loss_mask_iou": loss}

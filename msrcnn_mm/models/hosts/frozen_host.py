@@ -1,0 +1,284 @@
+"""Trains a scorer on the detections of a host that stays as it is.
+
+Shape shorthand: N images of a batch, D detections of an image, G ground-truth instances, S side of
+the features, M side of the mask patches.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmdet.models.detectors import BaseDetector
+from mmdet.registry import MODELS
+from mmdet.structures import SampleList
+from mmdet.utils import ConfigType
+from mmengine.runner.checkpoint import CheckpointLoader, load_checkpoint
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from msrcnn_mm.errors import CheckpointError, SettingError
+
+from ..scorers.mask_scorer import MaskScorer
+from ..scorers.seen_detections import SeenDetections, geometry
+from ..targets.detection_ious import detection_ious
+from ..targets.tp_shares import tp_shares
+from ..weights import compare_weights
+from .host_cache import HostCache, fingerprint, image_key
+from .mask_encoding import EncodesMasks
+from .roi_extractors import SingleRoIExtractor
+
+
+@MODELS.register_module()
+class FrozenHost(BaseDetector):
+    """Wraps a trained instance segmenter and trains a scorer on its own detections.
+
+    The host predicts as at test, in training too: its weights do not change, and its results are
+    those that it gives alone, to the last bit. The scorer learns the TP share of each detection,
+    false alarms and duplicates included, and adds ``mask_scores`` to the results.
+
+    The training pipeline must be the test pipeline with the annotations loaded after the image is
+    resized, so that instances have the original image's size: ``configs/frozen_host`` has it.
+
+    Checkpoints hold the scorer and the host's fingerprint. The host's weights always come from
+    ``checkpoint``.
+
+    Args:
+        host: config of the host, any instance segmenter of MMDetection.
+        checkpoint: the host's weights, a file or an address.
+        scorer: config of the scorer: ``TPShareHead``, ``MaskIoUHead`` or ``FastMaskIoUHead``.
+        featmap_strides: pixels per cell of the feature maps that the scorer reads, in the order of
+            the host's; maps of other strides are not read.
+        cache_dir: folder for what the scorer sees of each training image. By default nothing is
+            kept, and the host predicts each image in each epoch.
+        data_preprocessor: not given; the host's is taken.
+        init_cfg: not used.
+
+    Raises:
+        SettingError: the host gives no masks, the scorer cannot score a frozen host, or the cache
+            is another host's.
+        CheckpointError: the host's weights are missing or do not fit it.
+    """
+
+    def __init__(
+        self,
+        host: ConfigType,
+        checkpoint: str,
+        scorer: ConfigType,
+        featmap_strides: Sequence[int] = (4, 8, 16, 32),
+        cache_dir: str | None = None,
+        data_preprocessor: ConfigType | None = None,
+        init_cfg: ConfigType | None = None,
+    ) -> None:
+        preprocessor = data_preprocessor or host.get("data_preprocessor") or {}
+        # instances keep their images' size, and images stay as the host is tested on them
+        preprocessor = {**preprocessor, "pad_mask": False, "batch_augments": None}
+        super().__init__(data_preprocessor=preprocessor, init_cfg=init_cfg)
+        self.scorer = MODELS.build(scorer)
+        if not isinstance(self.scorer, MaskScorer) or (
+            type(self.scorer).quality is MaskScorer.quality
+        ):
+            raise SettingError(
+                f"FrozenHost: scorer={scorer['type']!r} cannot score a frozen host: take"
+                " TPShareHead, MaskIoUHead or FastMaskIoUHead"
+            )
+        self.host = MODELS.build(host)
+        heads = [m for m in self.host.modules() if isinstance(m, EncodesMasks)]
+        if not heads:
+            raise SettingError(
+                f"FrozenHost: host.type={host['type']!r} gives no masks: take an instance segmenter"
+            )
+        for head in heads:
+            head.patch_side = self.scorer.patch_side
+        _load_host(self.host, checkpoint)
+        self.host.requires_grad_(False)
+        self.host.eval()
+        self.register_buffer("host_fingerprint", fingerprint(self.host, host))
+        self.featmap_strides = tuple(featmap_strides)
+        self.extractor = None
+        if self.scorer.roi_feat_size:
+            self.extractor = SingleRoIExtractor(
+                roi_layer=dict(
+                    type="RoIAlign", output_size=self.scorer.roi_feat_size, sampling_ratio=2
+                ),
+                out_channels=1,  # not read
+                featmap_strides=list(featmap_strides),
+            )
+        self.cache = None if cache_dir is None else HostCache(cache_dir, self.host_fingerprint)
+        self.register_state_dict_post_hook(_drop_host)
+
+    @property
+    def with_mask(self) -> bool:
+        """Whether results have masks; MMDetection asks a model for it."""
+        return True
+
+    def train(self, mode: bool = True) -> "FrozenHost":
+        """Sets the mode of the scorer; the host stays in that of a test."""
+        super().train(mode)
+        self.host.eval()
+        return self
+
+    def init_weights(self) -> None:
+        """Initialises the scorer; the host has its weights."""
+        self.scorer.init_weights()
+
+    def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
+        """Computes the scorer's loss.
+
+        Args:
+            batch_inputs: (N, 3, height, width) images as the host's test has them.
+            batch_data_samples: their ground truth, with ``masks`` of the original images' size.
+
+        Returns:
+            ``loss_mask_iou``, a scalar.
+        """
+        keys = [image_key(sample, self._seen_form) for sample in batch_data_samples]
+        found = [self.cache.read(key) if self.cache else None for key in keys]
+        missing = [i for i, kept in enumerate(found) if kept is None]
+        if missing:
+            samples = [batch_data_samples[i] for i in missing]
+            for i, seen, results in zip(
+                missing, *self._see(batch_inputs[missing], samples), strict=True
+            ):
+                ious, crowds = detection_ious(results, batch_data_samples[i])
+                targets = tp_shares(ious, results.scores.cpu(), crowds)
+                found[i] = (seen, targets)
+                if self.cache:  # numbers of the first epoch are rounded as those of the others
+                    self.cache.write(keys[i], seen, targets)
+                    found[i] = self.cache.read(keys[i])
+        device = batch_inputs.device
+        all_seen = SeenDetections.concatenate([seen.to(device) for seen, _ in found])
+        targets = torch.cat([targets.to(device) for _, targets in found])
+        return self.scorer.quality_loss(all_seen, targets)
+
+    def predict(
+        self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True
+    ) -> SampleList:
+        """Predicts as the host does, and adds ``mask_scores``.
+
+        Args:
+            batch_inputs: (N, 3, height, width).
+            batch_data_samples: meta information of the images.
+            rescale: must be true: boxes and masks are of the original images' size.
+
+        Returns:
+            The data samples with ``pred_instances``.
+        """
+        if not rescale:
+            raise SettingError("FrozenHost: results have the original image's size: rescale=True")
+        for seen, results in zip(*self._see(batch_inputs, batch_data_samples), strict=True):
+            self.scorer.add_scores(results, self.scorer.quality(seen))
+        return batch_data_samples
+
+    def extract_feat(self, batch_inputs: Tensor) -> Any:
+        """Returns the host's feature maps."""
+        return self.host.extract_feat(batch_inputs)
+
+    def _forward(self, batch_inputs: Tensor, batch_data_samples: SampleList | None = None) -> Any:
+        return self.host._forward(batch_inputs, batch_data_samples)
+
+    @property
+    def _seen_form(self) -> tuple[Any, ...]:
+        """What the fields of :class:`SeenDetections` depend on besides host and image."""
+        return (self.scorer.patch_side, self.scorer.roi_feat_size, self.featmap_strides)
+
+    @torch.no_grad()
+    def _see(
+        self, inputs: Tensor, samples: SampleList
+    ) -> tuple[list[SeenDetections], list[InstanceData]]:
+        """Has the host predict, and returns what the scorer sees of each image and its results."""
+        maps: list[Tensor] = []
+        source = self.host.neck if self.host.with_neck else self.host.backbone
+        handle = source.register_forward_hook(lambda _, __, output: maps.extend(output))
+        # attention of torch rounds otherwise where no weight asks for a gradient
+        self.host.requires_grad_(True)
+        try:
+            self.host.predict(inputs, samples, rescale=True)
+        finally:
+            handle.remove()
+            self.host.requires_grad_(False)
+        results = [sample.pred_instances for sample in samples]
+        patches = [result.pop("mask_patches") for result in results]
+        boxes = [result.pop("mask_boxes") for result in results]
+        features = self._features(maps, boxes, samples, inputs.shape[-2])
+        seen = [
+            SeenDetections(
+                features=of_image,
+                patches=patch,
+                scores=result.scores,
+                labels=result.labels,
+                geometry=geometry(box, result.scores, result.labels, *sample.ori_shape[:2]),
+            )
+            for of_image, patch, result, box, sample in zip(
+                features, patches, results, boxes, samples, strict=True
+            )
+        ]
+        return seen, results
+
+    def _features(
+        self, maps: list[Tensor], boxes: list[Tensor], samples: SampleList, height: int
+    ) -> Sequence[Tensor]:
+        counts = [len(box) for box in boxes]
+        if self.extractor is None:
+            return [box.new_zeros(len(box), 0, 0, 0) for box in boxes]
+        of_stride = {round(height / level.shape[-2]): level for level in maps}
+        lacking = [s for s in self.featmap_strides if s not in of_stride]
+        if lacking:
+            raise SettingError(
+                f"FrozenHost: featmap_strides={list(self.featmap_strides)}: the host's feature maps"
+                f" have strides {sorted(of_stride)}"
+            )
+        rois = [
+            torch.cat(
+                (
+                    box.new_full((len(box), 1), i),
+                    box * box.new_tensor(sample.scale_factor).repeat(2),
+                ),
+                dim=1,
+            )
+            for i, (box, sample) in enumerate(zip(boxes, samples, strict=True))
+        ]
+        levels = tuple(of_stride[s] for s in self.featmap_strides)
+        self.extractor.out_channels = levels[0].size(1)
+        return self.extractor(levels, torch.cat(rois)).split(counts)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any
+    ) -> None:
+        """Checks that the scorer is this host's; keeps the host's weights.
+
+        Raises:
+            CheckpointError: the scorer was trained on another host.
+        """
+        loaded = state_dict.get(prefix + "host_fingerprint")
+        own = self.host_fingerprint
+        known = loaded is not None and not loaded.is_meta and not own.is_meta
+        if known and not torch.equal(loaded.cpu(), own.cpu()):
+            raise CheckpointError(
+                "this scorer was trained on another host: give model.checkpoint the weights, and"
+                " model.host the config, that it was trained with"
+            )
+        for name, value in self.host.state_dict().items():
+            state_dict[f"{prefix}host.{name}"] = value
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _drop_host(module: nn.Module, state_dict: dict[str, Any], prefix: str, _: Any) -> None:
+    """Leaves the host's weights out of a checkpoint."""
+    for name in [n for n in state_dict if n.startswith(f"{prefix}host.")]:
+        del state_dict[name]
+
+
+def _load_host(host: nn.Module, checkpoint: str) -> None:
+    """Loads the host's weights.
+
+    Raises:
+        CheckpointError: the file is missing, or its weights do not fit.
+    """
+    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu")
+    mismatch = compare_weights(host, loaded.get("state_dict", loaded))
+    if mismatch.missing or mismatch.reshaped:
+        raise CheckpointError(
+            f"{checkpoint}: its weights do not fit the host: {mismatch}; give model.host the config"
+            " that it was trained with"
+        )
+    load_checkpoint(host, checkpoint, map_location="cpu", logger="silent")

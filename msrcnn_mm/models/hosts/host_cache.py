@@ -1,0 +1,107 @@
+"""Keeps what a scorer sees of the training images of a frozen host.
+
+The host predicts each image once; later epochs read the files. Numbers are kept as fp16.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet.structures import DetDataSample
+from torch import Tensor, nn
+
+from msrcnn_mm.errors import SettingError
+
+from ..scorers.seen_detections import SeenDetections
+
+_MANIFEST = "host.json"
+
+
+class HostCache:
+    """A folder with one file for each image.
+
+    Args:
+        folder: made where there is none.
+        host: (32,) uint8, the host's fingerprint.
+
+    Raises:
+        SettingError: The folder holds the detections of another host.
+    """
+
+    def __init__(self, folder: str, host: Tensor) -> None:
+        self._folder = Path(folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        own = {"host": bytes(host.tolist()).hex()}
+        manifest = self._folder / _MANIFEST
+        if manifest.exists():
+            if json.loads(manifest.read_text()) != own:
+                raise SettingError(
+                    f"FrozenHost: cache_dir={folder!r} holds the detections of another host: name"
+                    " another folder, or delete this one"
+                )
+        else:
+            manifest.write_text(json.dumps(own))
+
+    def read(self, key: str) -> tuple[SeenDetections, Tensor] | None:
+        """Returns what was seen of an image and the (D,) targets; None where it is not kept."""
+        path = self._path(key)
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                values = {name: torch.from_numpy(kept[name]) for name in kept.files}
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, EOFError):  # cut off by a kill
+            path.unlink(missing_ok=True)
+            return None
+        targets = values.pop("targets")
+        return SeenDetections(**{n: v.float() if v.is_floating_point() else v
+                                 for n, v in values.items()}), targets
+
+    def write(self, key: str, seen: SeenDetections, targets: Tensor) -> None:
+        """Keeps what was seen of an image and the (D,) targets."""
+        values = {f.name: getattr(seen, f.name).cpu().numpy() for f in fields(seen)}
+        values = {n: v.astype(np.float16) if v.dtype == np.float32 and n != "scores" else v
+                  for n, v in values.items()}
+        path = self._path(key)
+        path.parent.mkdir(exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        with part.open("wb") as file:
+            np.savez(file, targets=targets.cpu().numpy(), **values)
+        part.replace(path)
+
+    def _path(self, key: str) -> Path:
+        return self._folder / key[:2] / f"{key}.npz"
+
+
+def fingerprint(host: nn.Module, config: dict) -> Tensor:
+    """Returns the (32,) uint8 hash of a host's settings and weights."""
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+    for name, value in sorted(host.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return torch.tensor(list(digest.digest()), dtype=torch.uint8)
+
+
+def image_key(sample: DetDataSample, form: tuple[Any, ...]) -> str:
+    """Returns the hash of all on which the kept numbers of an image depend, besides the host.
+
+    These are the image's file, its size for the network, its annotations, and ``form``, the sizes
+    of what the scorer sees.
+    """
+    path = str(sample.get("img_path", sample.get("img_id")))
+    meta = [path, sample.ori_shape, sample.img_shape, sample.get("scale_factor"), form]
+    meta += [sample.get("batch_input_shape"), sample.get("flip", False)]
+    if os.path.exists(path):
+        state = os.stat(path)
+        meta += [state.st_size, state.st_mtime_ns]
+    digest = hashlib.sha256(json.dumps(meta, default=str).encode())
+    for instances in (sample.gt_instances, sample.get("ignored_instances")):
+        if instances is not None and len(instances):
+            digest.update(instances.labels.cpu().numpy().tobytes())
+            digest.update(np.asarray(instances.bboxes.cpu()).tobytes())
+    return digest.hexdigest()
