@@ -12,6 +12,7 @@ from mmdet.models.detectors import BaseDetector
 from mmdet.registry import MODELS
 from mmdet.structures import SampleList
 from mmdet.utils import ConfigType
+from mmengine.hub import get_config
 from mmengine.runner.checkpoint import CheckpointLoader, load_checkpoint
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
@@ -43,8 +44,10 @@ class FrozenHost(BaseDetector):
     ``checkpoint``.
 
     Args:
-        host: config of the host, any instance segmenter of MMDetection.
-        checkpoint: the host's weights, a file or an address.
+        host: config of the host, any instance segmenter of MMDetection; or the name of one of
+            MMDetection's configs, as ``mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py``.
+        checkpoint: the host's weights, a file or an address. By default, with the name of a config,
+            those of MMDetection's zoo.
         scorer: config of the scorer: ``TPShareHead``, ``MaskIoUHead`` or ``FastMaskIoUHead``.
         featmap_strides: pixels per cell of the feature maps that the scorer reads, in the order of
             the host's; maps of other strides are not read.
@@ -61,14 +64,18 @@ class FrozenHost(BaseDetector):
 
     def __init__(
         self,
-        host: ConfigType,
-        checkpoint: str,
+        host: ConfigType | str,
         scorer: ConfigType,
+        checkpoint: str | None = None,
         featmap_strides: Sequence[int] = (4, 8, 16, 32),
         cache_dir: str | None = None,
         data_preprocessor: ConfigType | None = None,
         init_cfg: ConfigType | None = None,
     ) -> None:
+        if isinstance(host, str):
+            host, checkpoint = _named_host(host, checkpoint)
+        if checkpoint is None:
+            raise SettingError("FrozenHost: checkpoint is missing: name the host's weights")
         preprocessor = data_preprocessor or host.get("data_preprocessor") or {}
         # instances keep their images' size, and images stay as the host is tested on them
         preprocessor = {**preprocessor, "pad_mask": False, "batch_augments": None}
@@ -266,6 +273,23 @@ def _drop_host(module: nn.Module, state_dict: dict[str, Any], prefix: str, _: An
     """Leaves the host's weights out of a checkpoint."""
     for name in [n for n in state_dict if n.startswith(f"{prefix}host.")]:
         del state_dict[name]
+
+
+def _named_host(name: str, checkpoint: str | None) -> tuple[ConfigType, str]:
+    """Returns the model of a config that an installed package holds, and its weights.
+
+    A file is not read: configs are Python code.
+    """
+    if not name.startswith("mmdet::"):
+        raise SettingError(
+            f"FrozenHost: host={name!r} must be a model's settings, host=_base_.model, or the name"
+            " of a config of MMDetection, mmdet::FOLDER/NAME.py"
+        )
+    try:
+        config = get_config(name, pretrained=checkpoint is None)
+    except (OSError, ValueError) as error:
+        raise SettingError(f"FrozenHost: host={name!r}: there is no such config") from error
+    return config.model, checkpoint or config.model_path
 
 
 def _load_host(host: nn.Module, checkpoint: str) -> None:

@@ -1,0 +1,17 @@
+# A scorer on the masks of the trained demo, whose own MaskIoU head is left out.
+_base_ = "ms-rcnn_demo.py"
+host = dict(_base_.model, type="MaskRCNN")
+host["roi_head"] = dict(host["roi_head"], type="StandardRoIHead")
+host["roi_head"].pop("mask_iou_head")
+model = dict(
+    _delete_=True,
+    type="FrozenHost",
+    host=host,
+    checkpoint="work_dirs/demo/epoch_20.pth",
+    scorer=dict(type="TPShareHead", in_channels=_base_.width, num_classes=len(_base_.classes)),
+    cache_dir="work_dirs/demo/host_cache",
+)
+load = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)
+pipeline = [*_base_.test_pipeline[:-1], load, _base_.test_pipeline[-1]]
+train_dataloader = dict(dataset=dict(pipeline=pipeline))
+optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.01))

@@ -1,0 +1,3 @@
+# A scorer on Cascade Mask R-CNN of MMDetection's zoo.
+_base_ = "../_base_/frozen_host.py"
+model = dict(host="mmdet::cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py")

@@ -1,0 +1,11 @@
+# A scorer on RTMDet-Ins of MMDetection's zoo.
+_base_ = "../_base_/frozen_host.py"
+model = dict(
+    host="mmdet::rtmdet/rtmdet-ins_s_8xb32-300e_coco.py",
+    featmap_strides=(8, 16, 32),
+    scorer=dict(in_channels=128),
+)
+pipeline = _base_.pipeline
+pipeline[1] = dict(type="Resize", scale=(640, 640), keep_ratio=True)
+pipeline.insert(2, dict(type="Pad", size=(640, 640), pad_val=dict(img=(114, 114, 114))))
+train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(pipeline=pipeline))
