@@ -204,8 +204,11 @@ class FrozenHost(BaseDetector):
             handle.remove()
             self.host.requires_grad_(False)
         results = [sample.pred_instances for sample in samples]
-        patches = [result.pop("mask_patches") for result in results]
-        boxes = [result.pop("mask_boxes") for result in results]
+        side = self.scorer.patch_side
+        # a head is not asked for the masks of no detection
+        none = inputs.new_zeros(0, side, side), inputs.new_zeros(0, 4)
+        patches = [result.pop("mask_patches", none[0]) for result in results]
+        boxes = [result.pop("mask_boxes", none[1]) for result in results]
         features = self._features(maps, boxes, samples, inputs.shape[-2])
         seen = [
             SeenDetections(
@@ -248,9 +251,7 @@ class FrozenHost(BaseDetector):
         self.extractor.out_channels = levels[0].size(1)
         return self.extractor(levels, torch.cat(rois)).split(counts)
 
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any
-    ) -> None:
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Checks that the scorer is this host's; keeps the host's weights.
 
         Raises:

@@ -9,6 +9,7 @@ import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -55,18 +56,21 @@ class HostCache:
                 values = {name: torch.from_numpy(kept[name]) for name in kept.files}
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, EOFError):  # cut off by a kill
+        except (OSError, ValueError, EOFError, BadZipFile):  # cut off, as by a full disk
             path.unlink(missing_ok=True)
             return None
         targets = values.pop("targets")
-        return SeenDetections(**{n: v.float() if v.is_floating_point() else v
-                                 for n, v in values.items()}), targets
+        return SeenDetections(
+            **{n: v.float() if v.is_floating_point() else v for n, v in values.items()}
+        ), targets
 
     def write(self, key: str, seen: SeenDetections, targets: Tensor) -> None:
         """Keeps what was seen of an image and the (D,) targets."""
         values = {f.name: getattr(seen, f.name).cpu().numpy() for f in fields(seen)}
-        values = {n: v.astype(np.float16) if v.dtype == np.float32 and n != "scores" else v
-                  for n, v in values.items()}
+        values = {
+            n: v.astype(np.float16) if v.dtype == np.float32 and n != "scores" else v
+            for n, v in values.items()
+        }
         path = self._path(key)
         path.parent.mkdir(exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
@@ -93,11 +97,11 @@ def image_key(sample: DetDataSample, form: tuple[Any, ...]) -> str:
     These are the image's file, its size for the network, its annotations, and ``form``, the sizes
     of what the scorer sees.
     """
-    path = str(sample.get("img_path", sample.get("img_id")))
-    meta = [path, sample.ori_shape, sample.img_shape, sample.get("scale_factor"), form]
+    path = Path(str(sample.get("img_path", sample.get("img_id"))))
+    meta = [str(path), sample.ori_shape, sample.img_shape, sample.get("scale_factor"), form]
     meta += [sample.get("batch_input_shape"), sample.get("flip", False)]
-    if os.path.exists(path):
-        state = os.stat(path)
+    if path.exists():
+        state = path.stat()
         meta += [state.st_size, state.st_mtime_ns]
     digest = hashlib.sha256(json.dumps(meta, default=str).encode())
     for instances in (sample.gt_instances, sample.get("ignored_instances")):

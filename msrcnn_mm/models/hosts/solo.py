@@ -90,9 +90,7 @@ class _AddsProbabilities(EncodesMasks):
             len(probs),
             max(math.prod(probs.shape[1:]) * self.mask_stride**2, math.prod(meta["ori_shape"][:2])),
         )
-        add_fields_of_maps(
-            results, probs, cfg.mask_thr, self.mask_stride, meta, self.patch_side
-        )
+        add_fields_of_maps(results, probs, cfg.mask_thr, self.mask_stride, meta, self.patch_side)
         return results
 
     def _image_sized(self, probs: Tensor, meta: dict) -> Tensor:

@@ -75,5 +75,7 @@ class MaskScorer(BaseModule):
         counted = ~targets.isnan()
         quality = self.quality(seen).float()
         predicted = torch.where(counted, quality, 0)
-        loss = self.loss_iou(predicted, targets.nan_to_num(0), avg_factor=counted.sum().clamp(min=1))
+        loss = self.loss_iou(
+            predicted, targets.nan_to_num(0), avg_factor=counted.sum().clamp(min=1)
+        )
         return {"loss_mask_iou": loss}

@@ -46,9 +46,7 @@ GEOMETRY = 5
 """Columns of :func:`geometry`."""
 
 
-def geometry(
-    boxes: Tensor, scores: Tensor, labels: Tensor, height: float, width: float
-) -> Tensor:
+def geometry(boxes: Tensor, scores: Tensor, labels: Tensor, height: float, width: float) -> Tensor:
     """Describes the boxes of an image by their size and by what overlaps them.
 
     The overlaps tell a duplicate from the detection that it duplicates, which no pixel does.

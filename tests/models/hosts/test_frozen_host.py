@@ -1,4 +1,8 @@
+"""Tests of scorers on frozen hosts: what nine hosts give, and what their scorers learn."""
+
 import copy
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,13 +11,18 @@ from mmdet.registry import MODELS
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config, ConfigDict
 from mmengine.structures import InstanceData
+from torch import nn
 
 from msrcnn_mm.errors import CheckpointError, SettingError
+from msrcnn_mm.models.weights import compare_weights
 from tests.support import tiny
 from tests.support.tiny_hosts import predictions, tiny_config
 
+Host = tuple[ConfigDict, str, tuple[int, ...]]
+
+MASK_RCNN = "mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py"
 HOSTS = {
-    "mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py": (4, 8, 16, 32),
+    MASK_RCNN: (4, 8, 16, 32),
     "cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py": (4, 8, 16, 32),
     "htc/htc-without-semantic_r50_fpn_1x_coco.py": (4, 8, 16, 32),
     "point_rend/point-rend_r50-caffe_fpn_ms-1x_coco.py": (4, 8, 16, 32),
@@ -26,38 +35,46 @@ HOSTS = {
 
 
 @pytest.fixture(scope="module", params=HOSTS)
-def host(request, tmp_path_factory):
-    """A small host's config and weights, and the strides of its maps."""
-    config = tiny_config(request.param)
-    model = tiny.build(Config(dict(model=config)))
-    path = tmp_path_factory.mktemp("host") / "host.pth"
+def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """Returns a small host's config and weights, and the strides of its maps."""
+    return _host(request.param, tmp_path_factory.mktemp("host") / "host.pth")
+
+
+def _host(name: str, path: Path, seed: int = 0) -> Host:
+    config = tiny_config(name)
+    model = tiny.build(Config(dict(model=copy.deepcopy(config))), seed)
     torch.save(dict(state_dict=model.state_dict()), path)
-    return config, str(path), HOSTS[request.param]
+    return config, str(path), HOSTS[name]
 
 
-def channels_of(config, strides):
-    from msrcnn_mm.models.hosts.frozen_host import FrozenHost  # noqa: F401
+@pytest.fixture
+def mask_rcnn(tmp_path: Path) -> Host:
+    return _host(MASK_RCNN, tmp_path / "host.pth")
 
+
+def channels_of(config: ConfigDict, strides: tuple[int, ...]) -> int:
     model = MODELS.build(copy.deepcopy(config)).eval()
     with torch.no_grad():
         maps = model.extract_feat(torch.zeros(1, 3, 64, 64))
     return next(m.size(1) for m in maps if 64 // m.size(-1) == strides[0])
 
 
-def frozen(host, scorer="TPShareHead", **more):
-    config, path, strides = host
-    settings = dict(type=scorer, num_classes=3)
-    if scorer != "FastMaskIoUHead":
+def frozen(of: Host, kind: str = "TPShareHead", **more: Any) -> nn.Module:
+    config, path, strides = of
+    settings = dict(type=kind, num_classes=3)
+    if kind != "FastMaskIoUHead":
         settings["in_channels"] = channels_of(config, strides)
-    return MODELS.build(
-        ConfigDict(
-            type="FrozenHost", host=copy.deepcopy(config), checkpoint=path, scorer=settings,
-            featmap_strides=strides, **more,
-        )
+    model = dict(
+        type="FrozenHost",
+        host=copy.deepcopy(config),
+        checkpoint=path,
+        scorer=settings,
+        featmap_strides=strides,
     )
+    return MODELS.build(ConfigDict(model | more))
 
 
-def training_batch(model):
+def training_batch(model: nn.Module) -> Any:
     """Two images with three instances each, of half the network's input's size."""
     torch.manual_seed(1)
     batch = tiny.inputs(model, False, [(3, 96, 128), (3, 96, 96)])
@@ -71,13 +88,14 @@ def training_batch(model):
             mask[top : top + 25, left : left + 25] = 1
         sample.ignored_instances = InstanceData()
         sample.gt_instances = InstanceData(
-            labels=torch.tensor([0, 1, 2]), bboxes=torch.zeros(3, 4),
+            labels=torch.tensor([0, 1, 2]),
+            bboxes=torch.zeros(3, 4),
             masks=BitmapMasks(masks, *size),
         )
     return batch
 
 
-def test_results_are_the_hosts(host):
+def test_results_are_the_hosts(host: Host) -> None:
     model = frozen(host).eval()
     alone = tiny.build(Config(dict(model=copy.deepcopy(host[0])))).eval()
     alone.load_state_dict(torch.load(host[1], weights_only=True)["state_dict"])
@@ -90,7 +108,7 @@ def test_results_are_the_hosts(host):
 
 
 @pytest.mark.parametrize("scorer", ["TPShareHead", "MaskIoUHead", "FastMaskIoUHead"])
-def test_only_the_scorer_learns(host, scorer):
+def test_only_the_scorer_learns(host: Host, scorer: str) -> None:
     model = frozen(host, scorer)
     model.init_weights()
     model.train()
@@ -103,3 +121,102 @@ def test_only_the_scorer_learns(host, scorer):
     assert all(torch.equal(v, before[k]) for k, v in model.host.state_dict().items())
     assert not any(p.grad is not None for p in model.host.parameters())
     assert any(p.grad is not None and p.grad.any() for p in model.scorer.parameters())
+
+
+def test_a_checkpoint_holds_the_scorer_alone_and_goes_with_its_host_only(
+    mask_rcnn: Host, tmp_path: Path
+) -> None:
+    model = frozen(mask_rcnn)
+    model.init_weights()
+    weights = model.state_dict()
+    assert {name.split(".")[0] for name in weights} == {"scorer", "host_fingerprint"}
+    again = frozen(mask_rcnn)
+    again.load_state_dict(weights)
+    assert not str(compare_weights(again, weights))
+    for name, value in again.host.state_dict().items():
+        assert torch.equal(value, model.host.state_dict()[name])
+    other = frozen(_host(MASK_RCNN, tmp_path / "other.pth", seed=1))
+    with pytest.raises(CheckpointError, match="trained on another host"):
+        other.load_state_dict(weights)
+
+
+def test_the_host_predicts_an_image_once(mask_rcnn: Host, tmp_path: Path) -> None:
+    model = frozen(mask_rcnn, cache_dir=str(tmp_path / "cache"))
+    model.init_weights()
+    batch = training_batch(model)
+    first = model.loss(*copy.deepcopy(batch))["loss_mask_iou"]
+    assert len([*(tmp_path / "cache").rglob("*.npz")]) == 2
+    model.host.predict = None  # a call would fail
+    assert torch.equal(model.loss(*copy.deepcopy(batch))["loss_mask_iou"], first)
+    batch[1][0].gt_instances.labels += 1
+    with pytest.raises(TypeError):  # other annotations, other targets
+        model.loss(*batch)
+
+
+def test_a_file_that_a_kill_cut_off_is_made_again(mask_rcnn: Host, tmp_path: Path) -> None:
+    model = frozen(mask_rcnn, cache_dir=str(tmp_path / "cache"))
+    batch = training_batch(model)
+    first = model.loss(*copy.deepcopy(batch))["loss_mask_iou"]
+    for path in (tmp_path / "cache").rglob("*.npz"):
+        path.write_bytes(path.read_bytes()[:200])
+    assert torch.equal(model.loss(*batch)["loss_mask_iou"], first)
+
+
+def test_the_cache_of_another_host_is_refused(mask_rcnn: Host, tmp_path: Path) -> None:
+    frozen(mask_rcnn, cache_dir=str(tmp_path / "cache"))
+    frozen(mask_rcnn, cache_dir=str(tmp_path / "cache"))
+    other = _host(MASK_RCNN, tmp_path / "other.pth", seed=1)
+    with pytest.raises(SettingError, match="detections of another host: name another folder"):
+        frozen(other, cache_dir=str(tmp_path / "cache"))
+
+
+def test_images_without_detections_or_instances_cost_nothing(mask_rcnn: Host) -> None:
+    config, path, strides = mask_rcnn
+    config = copy.deepcopy(config)
+    config.test_cfg.rcnn.score_thr = 1.1  # no detection
+    model = frozen((config, path, strides))
+    loss = model.loss(*training_batch(model))["loss_mask_iou"]
+    loss.backward()
+    assert loss == 0
+    model = frozen(mask_rcnn)
+    inputs, samples = training_batch(model)
+    for sample in samples:
+        sample.gt_instances = sample.gt_instances[:0]
+    loss = model.loss(inputs, samples)["loss_mask_iou"]  # all are false alarms
+    assert loss > 0 and loss.isfinite()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(host="evil.py"), "must be a model's settings"),
+        (dict(host="mmdet::mask_rcnn/none.py"), "there is no such config"),
+        (dict(scorer=dict(type="SmoothL1Loss")), "cannot score a frozen host"),
+        (dict(checkpoint=None), "checkpoint is missing"),
+        (dict(featmap_strides=(3,)), "feature maps have strides"),
+    ],
+)
+def test_a_wrong_setting_is_refused(mask_rcnn: Host, settings: dict, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        model = frozen(mask_rcnn, **settings)
+        predictions(model.eval())
+
+
+def test_a_host_without_masks_and_weights_of_another_are_refused(mask_rcnn: Host) -> None:
+    _, path, strides = mask_rcnn
+    boxes = tiny_config("faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py")
+    with pytest.raises(SettingError, match="gives no masks"):
+        frozen((boxes, path, strides))
+    solo = tiny_config("solov2/solov2_r50_fpn_1x_coco.py")
+    with pytest.raises(CheckpointError, match="do not fit the host"):
+        frozen((solo, path, strides))
+
+
+def test_annotations_of_another_size_are_refused(mask_rcnn: Host) -> None:
+    model = frozen(mask_rcnn)
+    inputs, samples = training_batch(model)
+    for sample in samples:
+        masks = np.zeros((3, *sample.img_shape), np.uint8)
+        sample.gt_instances.masks = BitmapMasks(masks, *sample.img_shape)
+    with pytest.raises(SettingError, match="load the annotations after the image is resized"):
+        model.loss(inputs, samples)
