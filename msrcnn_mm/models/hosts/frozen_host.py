@@ -99,6 +99,7 @@ class FrozenHost(BaseDetector):
         _load_host(self.host, checkpoint)
         self.host.requires_grad_(False)
         self.host.eval()
+        self.host_fingerprint: Tensor
         self.register_buffer("host_fingerprint", fingerprint(self.host, host))
         self.featmap_strides = tuple(featmap_strides)
         self.extractor = None
@@ -139,23 +140,22 @@ class FrozenHost(BaseDetector):
             ``loss_mask_iou``, a scalar.
         """
         keys = [image_key(sample, self._seen_form) for sample in batch_data_samples]
-        found = [self.cache.read(key) if self.cache else None for key in keys]
-        missing = [i for i, kept in enumerate(found) if kept is None]
+        kept = {i: self.cache.read(key) for i, key in enumerate(keys)} if self.cache else {}
+        known = {i: found for i, found in kept.items() if found is not None}
+        missing = [i for i in range(len(keys)) if i not in known]
         if missing:
             samples = [batch_data_samples[i] for i in missing]
-            for i, seen, results in zip(
-                missing, *self._see(batch_inputs[missing], samples), strict=True
-            ):
-                ious, crowds = detection_ious(results, batch_data_samples[i])
+            images = zip(missing, samples, *self._see(batch_inputs[missing], samples), strict=True)
+            for i, sample, seen, results in images:
+                ious, crowds = detection_ious(results, sample)
                 targets = tp_shares(ious, results.scores.cpu(), crowds)
-                found[i] = (seen, targets)
-                if self.cache:  # numbers of the first epoch are rounded as those of the others
-                    self.cache.write(keys[i], seen, targets)
-                    found[i] = self.cache.read(keys[i])
+                known[i] = seen, targets
+                if self.cache:  # the first epoch's numbers are rounded as those of the others
+                    known[i] = self.cache.write(keys[i], seen, targets)
         device = batch_inputs.device
-        all_seen = SeenDetections.concatenate([seen.to(device) for seen, _ in found])
-        targets = torch.cat([targets.to(device) for _, targets in found])
-        return self.scorer.quality_loss(all_seen, targets)
+        every = SeenDetections.concatenate([known[i][0].to(device) for i in range(len(keys))])
+        shares = torch.cat([known[i][1].to(device) for i in range(len(keys))])
+        return self.scorer.quality_loss(every, shares)
 
     def predict(
         self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True
@@ -259,8 +259,11 @@ class FrozenHost(BaseDetector):
         """
         loaded = state_dict.get(prefix + "host_fingerprint")
         own = self.host_fingerprint
-        known = loaded is not None and not loaded.is_meta and not own.is_meta
-        if known and not torch.equal(loaded.cpu(), own.cpu()):
+        if (
+            loaded is not None
+            and not (loaded.is_meta or own.is_meta)
+            and not torch.equal(loaded.cpu(), own.cpu())
+        ):
             raise CheckpointError(
                 "this scorer was trained on another host: give model.checkpoint the weights, and"
                 " model.host the config, that it was trained with"

@@ -53,33 +53,40 @@ class HostCache:
         path = self._path(key)
         try:
             with np.load(path, allow_pickle=False) as kept:
-                values = {name: torch.from_numpy(kept[name]) for name in kept.files}
+                return _rounded({name: kept[name] for name in kept.files})
         except FileNotFoundError:
             return None
         except (OSError, ValueError, EOFError, BadZipFile):  # cut off, as by a full disk
             path.unlink(missing_ok=True)
             return None
-        targets = values.pop("targets")
-        return SeenDetections(
-            **{n: v.float() if v.is_floating_point() else v for n, v in values.items()}
-        ), targets
 
-    def write(self, key: str, seen: SeenDetections, targets: Tensor) -> None:
-        """Keeps what was seen of an image and the (D,) targets."""
+    def write(
+        self, key: str, seen: SeenDetections, targets: Tensor
+    ) -> tuple[SeenDetections, Tensor]:
+        """Keeps what was seen of an image and the (D,) targets, and returns both as rounded."""
         values = {f.name: getattr(seen, f.name).cpu().numpy() for f in fields(seen)}
-        values = {
-            n: v.astype(np.float16) if v.dtype == np.float32 and n != "scores" else v
-            for n, v in values.items()
-        }
+        for name in ("features", "patches", "geometry"):
+            values[name] = values[name].astype(np.float16)
+        values["targets"] = targets.cpu().numpy()
         path = self._path(key)
         path.parent.mkdir(exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
         with part.open("wb") as file:
-            np.savez(file, targets=targets.cpu().numpy(), **values)
+            np.savez(file, **values)
         part.replace(path)
+        return _rounded(values)
 
     def _path(self, key: str) -> Path:
         return self._folder / key[:2] / f"{key}.npz"
+
+
+def _rounded(values: dict[str, np.ndarray]) -> tuple[SeenDetections, Tensor]:
+    """Returns what a file keeps, its fp16 as float32."""
+    tensors = {name: torch.from_numpy(value) for name, value in values.items()}
+    for name in ("features", "patches", "geometry"):
+        tensors[name] = tensors[name].float()
+    targets = tensors.pop("targets")
+    return SeenDetections(**tensors), targets
 
 
 def fingerprint(host: nn.Module, config: dict) -> Tensor:
