@@ -9,15 +9,14 @@ model = dict(
     type="FrozenHost",
     scorer=dict(type="TPShareHead", in_channels=256, num_classes=80),
 )
-pipeline = [  # that of a test, with masks of the original image's size
-    dict(type="LoadImageFromFile"),
-    dict(type="Resize", scale=(1333, 800), keep_ratio=True),
-    dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
-    dict(
-        type="PackDetInputs",
-        meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
-    ),
-]
+image = dict(type="LoadImageFromFile")
+resize = dict(type="Resize", scale=(1333, 800), keep_ratio=True)
+instances = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)  # of the image's own size
+pack = dict(
+    type="PackDetInputs",
+    meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
+)
+pipeline = [image, resize, instances, pack]
 train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(pipeline=pipeline))
 epochs = 4
 train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=epochs, val_interval=epochs)

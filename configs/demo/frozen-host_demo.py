@@ -11,7 +11,7 @@ model = dict(
     scorer=dict(type="TPShareHead", in_channels=_base_.width, num_classes=len(_base_.classes)),
     cache_dir="work_dirs/demo/host_cache",
 )
-load = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)
-pipeline = [*_base_.test_pipeline[:-1], load, _base_.test_pipeline[-1]]
+instances = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)  # of the image's own size
+pipeline = [_base_.image, _base_.resize, instances, _base_.pack]
 train_dataloader = dict(dataset=dict(pipeline=pipeline))
 optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.01))

@@ -47,9 +47,10 @@ model = dict(
     test_cfg=dict(rpn=dict(nms_pre=250, max_per_img=50), rcnn=dict(max_per_img=30)),
 )
 
+image = dict(type="LoadImageFromFile")
 resize = dict(type="Resize", scale=image_size, keep_ratio=True)
 train_pipeline = [
-    dict(type="LoadImageFromFile"),
+    image,
     dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
     resize,
     dict(
@@ -57,14 +58,11 @@ train_pipeline = [
     ),
     dict(type="PackDetInputs"),
 ]
-test_pipeline = [
-    dict(type="LoadImageFromFile"),
-    resize,
-    dict(
-        type="PackDetInputs",
-        meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
-    ),
-]
+pack = dict(
+    type="PackDetInputs",
+    meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
+)
+test_pipeline = [image, resize, pack]
 
 dataset = dict(type="CocoDataset", data_root=data_root, metainfo=dict(classes=classes))
 train_dataloader = dict(

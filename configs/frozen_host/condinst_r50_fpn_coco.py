@@ -4,6 +4,7 @@ model = dict(
     host="mmdet::condinst/condinst_r50_fpn_ms-poly-90k_coco_instance.py",
     featmap_strides=(8, 16, 32),
 )
-pipeline = _base_.pipeline
-pipeline[1] = dict(type="Resize", scale=(1333, 800), keep_ratio=True, backend="pillow")
+image = dict(_base_.image, imdecode_backend="pillow")
+resize = dict(_base_.resize, backend="pillow")
+pipeline = [image, resize, _base_.instances, _base_.pack]
 train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(pipeline=pipeline))

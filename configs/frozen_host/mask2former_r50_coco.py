@@ -5,3 +5,6 @@ model = dict(
     featmap_strides=(8,),
     scorer=dict(in_channels=512),
 )
+image = dict(_base_.image, to_float32=True)
+pipeline = [image, _base_.resize, _base_.instances, _base_.pack]
+train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(pipeline=pipeline))

@@ -5,7 +5,7 @@ model = dict(
     featmap_strides=(8, 16, 32),
     scorer=dict(in_channels=128),
 )
-pipeline = _base_.pipeline
-pipeline[1] = dict(type="Resize", scale=(640, 640), keep_ratio=True)
-pipeline.insert(2, dict(type="Pad", size=(640, 640), pad_val=dict(img=(114, 114, 114))))
+resize = dict(_base_.resize, scale=(640, 640))
+pad = dict(type="Pad", size=(640, 640), pad_val=dict(img=(114, 114, 114)))
+pipeline = [_base_.image, resize, pad, _base_.instances, _base_.pack]
 train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(pipeline=pipeline))

@@ -14,6 +14,8 @@ FILES = sorted(
     for path in CONFIGS.rglob("*.py")
     if path.parent.name != "_base_"
 )
+# tests/configs/test_frozen_host_configs.py has the tests of these alone.
+FROZEN = [name for name in FILES if name.startswith(("frozen_host/", "demo/frozen-host"))]
 # tests/configs/test_yolact_configs.py has the tests of these alone.
 YOLACT = [name for name in FILES if Path(name).name.startswith("yolact")]
 # Beside the model, the keys in which a config differs from MMDetection's of the same name.
