@@ -35,7 +35,8 @@ class FrozenHost(BaseDetector):
 
     The host predicts as at test, in training too: its weights do not change, and its results are
     those that it gives alone, to the last bit. The scorer learns the TP share of each detection,
-    false alarms and duplicates included, and adds ``mask_scores`` to the results.
+    false alarms and duplicates included, and adds its scores to the results: ``TPShareHead`` adds
+    ``rescored_scores``, the others ``mask_ious`` and ``mask_scores``.
 
     The training pipeline must be the test pipeline with the annotations loaded after the image is
     resized, so that instances have the original image's size: ``configs/frozen_host`` has it.
@@ -160,7 +161,7 @@ class FrozenHost(BaseDetector):
     def predict(
         self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True
     ) -> SampleList:
-        """Predicts as the host does, and adds ``mask_scores``.
+        """Predicts as the host does, and adds the scorer's scores.
 
         Args:
             batch_inputs: (N, 3, height, width).

@@ -26,8 +26,8 @@ class TPShareHead(MaskScorer):
     the class score go through two fully connected layers. The output is added to that logit, so the
     network starts from the class score's order.
 
-    Its prediction is the mask score itself, an expected TP share, as a re-scorer's is. There is no
-    ``mask_ious``.
+    Its prediction is a score by itself, an expected TP share, as a re-scorer's is: results gain
+    ``rescored_scores``.
 
     Args:
         in_channels: channels of the host's features.
@@ -93,8 +93,8 @@ class TPShareHead(MaskScorer):
         return {"loss_mask_iou": mean}
 
     def add_scores(self, results: InstanceData, quality: Tensor) -> None:
-        """Adds ``mask_scores``, the (D,) predicted TP shares."""
-        results.mask_scores = quality.float()
+        """Adds ``rescored_scores``, the (D,) predicted TP shares."""
+        results.rescored_scores = quality.float()
 
     def _logits(self, seen: SeenDetections) -> Tensor:
         p = seen.patches.float()

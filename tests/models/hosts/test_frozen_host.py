@@ -100,11 +100,11 @@ def test_results_are_the_hosts(host: Host) -> None:
     alone = tiny.build(Config(dict(model=copy.deepcopy(host[0])))).eval()
     alone.load_state_dict(torch.load(host[1], weights_only=True)["state_dict"])
     for mine, expected in zip(predictions(model), predictions(alone), strict=True):
-        assert set(mine.keys()) - set(expected.keys()) == {"mask_scores"}
+        assert set(mine.keys()) - set(expected.keys()) == {"rescored_scores"}
         for field in expected.keys():  # noqa: SIM118
             assert torch.equal(mine[field], expected[field]), field
-        assert ((mine.mask_scores >= 0) & (mine.mask_scores <= 1)).all()
-        assert len(mine.mask_scores) == len(mine) > 0
+        assert ((mine.rescored_scores >= 0) & (mine.rescored_scores <= 1)).all()
+        assert len(mine.rescored_scores) == len(mine) > 0
 
 
 @pytest.mark.parametrize("scorer", ["TPShareHead", "MaskIoUHead", "FastMaskIoUHead"])
