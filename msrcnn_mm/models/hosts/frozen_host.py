@@ -54,7 +54,7 @@ class FrozenHost(BaseDetector):
             the host's; maps of other strides are not read.
         cache_dir: folder for what the scorer sees of each training image. By default nothing is
             kept, and the host predicts each image in each epoch.
-        data_preprocessor: not given; the host's is taken.
+        data_preprocessor: by default the host's.
         init_cfg: not used.
 
     Raises:

@@ -16,7 +16,7 @@ import torch
 from mmdet.structures import DetDataSample
 from torch import Tensor, nn
 
-from msrcnn_mm.errors import SettingError
+from msrcnn_mm.errors import SettingError, UserError
 
 from ..scorers.seen_detections import SeenDetections
 
@@ -31,22 +31,24 @@ class HostCache:
         host: (32,) uint8, the host's fingerprint.
 
     Raises:
-        SettingError: The folder holds the detections of another host.
+        SettingError: The folder holds the detections of another host, or cannot be made.
     """
 
     def __init__(self, folder: str, host: Tensor) -> None:
         self._folder = Path(folder)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        own = {"host": bytes(host.tolist()).hex()}
+        own = json.dumps({"host": bytes(host.tolist()).hex()})
         manifest = self._folder / _MANIFEST
-        if manifest.exists():
-            if json.loads(manifest.read_text()) != own:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if not manifest.exists():
+                manifest.write_text(own)
+            elif manifest.read_text() != own:
                 raise SettingError(
                     f"FrozenHost: cache_dir={folder!r} holds the detections of another host: name"
                     " another folder, or delete this one"
                 )
-        else:
-            manifest.write_text(json.dumps(own))
+        except OSError as error:
+            raise SettingError(f"FrozenHost: cache_dir={folder!r}: {error.strerror}") from error
 
     def read(self, key: str) -> tuple[SeenDetections, Tensor] | None:
         """Returns what was seen of an image and the (D,) targets; None where it is not kept."""
@@ -63,17 +65,24 @@ class HostCache:
     def write(
         self, key: str, seen: SeenDetections, targets: Tensor
     ) -> tuple[SeenDetections, Tensor]:
-        """Keeps what was seen of an image and the (D,) targets, and returns both as rounded."""
+        """Keeps what was seen of an image and the (D,) targets, and returns both as rounded.
+
+        Raises:
+            UserError: The file cannot be written.
+        """
         values = {f.name: getattr(seen, f.name).cpu().numpy() for f in fields(seen)}
         for name in ("features", "patches", "geometry"):
             values[name] = values[name].astype(np.float16)
         values["targets"] = targets.cpu().numpy()
         path = self._path(key)
-        path.parent.mkdir(exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as file:
-            np.savez(file, **values)
-        part.replace(path)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with part.open("wb") as file:
+                np.savez(file, **values)
+            part.replace(path)
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror}") from error
         return _rounded(values)
 
     def _path(self, key: str) -> Path:
