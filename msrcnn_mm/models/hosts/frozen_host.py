@@ -58,8 +58,8 @@ class FrozenHost(BaseDetector):
         init_cfg: not used.
 
     Raises:
-        SettingError: the host gives no masks, the scorer cannot score a frozen host, or the cache
-            is another host's.
+        SettingError: the host gives no masks, the scorer cannot score a frozen host or has other
+            classes, or the cache is another host's.
         CheckpointError: the host's weights are missing or do not fit it.
     """
 
@@ -94,6 +94,16 @@ class FrozenHost(BaseDetector):
         if not heads:
             raise SettingError(
                 f"FrozenHost: host.type={host['type']!r} gives no masks: take an instance segmenter"
+            )
+        classes = {
+            module.num_classes
+            for name, module in self.host.named_modules()
+            if hasattr(module, "num_classes") and not name.startswith("rpn_head")
+        }
+        if self.scorer.num_classes not in classes:
+            raise SettingError(
+                f"FrozenHost: scorer.num_classes={self.scorer.num_classes}: the host has"
+                f" {', '.join(map(str, sorted(classes)))}"
             )
         for head in heads:
             head.patch_side = self.scorer.patch_side

@@ -22,10 +22,12 @@ class MaskScorer(BaseModule):
     Attributes:
         patch_side: Side of the masks that :meth:`quality` reads.
         roi_feat_size: Side of the features that it reads; 0 for none.
+        num_classes: C.
     """
 
     patch_side: int = 28
     roi_feat_size: int = 0
+    num_classes: int
     loss_iou: nn.Module
 
     def predict_by_feat(

@@ -59,6 +59,7 @@ class TPShareHead(MaskScorer):
             ("num_classes", num_classes),
         ):
             require_integer(f"TPShareHead: {name}", value, least=1)
+        self.num_classes = num_classes
         self.mask_convs = nn.Sequential(
             nn.Conv2d(2, channels // 2, 3, stride=2, padding=1),
             nn.ReLU(),

@@ -200,6 +200,7 @@ def test_images_without_detections_or_instances_cost_nothing(mask_rcnn: Host) ->
         (dict(host="mmdet::mask_rcnn/none.py"), "there is no such config"),
         (dict(scorer=dict(type="SmoothL1Loss")), "cannot score a frozen host"),
         (dict(checkpoint=None), "checkpoint is missing"),
+        (dict(scorer=dict(type="TPShareHead", num_classes=2)), "num_classes=2: the host has 3"),
         (dict(featmap_strides=(3,)), "feature maps have strides"),
     ],
 )
