@@ -20,7 +20,7 @@ import torch
 from benchmarks.masks_to_results import SHAPE, scene
 from msrcnn_mm.engine.adapters.mask_encoder import encode_boxes
 from msrcnn_mm.engine.adapters.metric import MaskScoreMetric
-from msrcnn_mm.engine.test_journal.samples import decode_sample, encode_sample
+from msrcnn_mm.engine.journaled_test.samples import decode_sample, encode_sample
 from msrcnn_mm.registration import register_all
 from msrcnn_mm.runtime.journal import Journal
 

@@ -30,7 +30,7 @@ _MODULES = (
     "msrcnn_mm.engine.adapters.visualizer",
     "msrcnn_mm.engine.adapters.coco_dataset",
     "msrcnn_mm.engine.runs.mixed_precision",
-    "msrcnn_mm.engine.test_journal.loop",
+    "msrcnn_mm.engine.journaled_test.loop",
     "msrcnn_mm.engine.views.detector",
     "msrcnn_mm.interop.detectron_convention",
     "msrcnn_mm.interop.yolact_convention",

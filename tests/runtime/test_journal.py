@@ -74,10 +74,17 @@ def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
 
 
 def test_a_worker_keeps_no_lock(tmp_path: Path) -> None:
-    path, worker = tmp_path / "j.jsonl", get_context("fork").Process(target=time.sleep, args=(60,))
+    path, started = tmp_path / "j.jsonl", get_context("fork").Event()
+
+    def work() -> None:
+        started.set()
+        time.sleep(60)
+
+    worker = get_context("fork").Process(target=work)
     with Journal(path, SETTINGS) as journal:
         journal.append([record(1)])
         worker.start()
+        assert started.wait(60)
         journal.append([record(2)])
     try:
         assert done(path) == [1, 2]

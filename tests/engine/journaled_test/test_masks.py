@@ -9,7 +9,7 @@ from pycocotools import mask as mask_utils
 from msrcnn_mm.coco.detections import Detections
 from msrcnn_mm.coco.file_rles import FileRles
 from msrcnn_mm.engine.adapters.predictions import to_arrays, to_detections
-from msrcnn_mm.engine.test_journal.masks import MaskFile
+from msrcnn_mm.engine.journaled_test.masks import MaskFile
 
 
 def samples() -> list[dict]:

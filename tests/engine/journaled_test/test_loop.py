@@ -26,8 +26,8 @@ from torch.utils.data import DataLoader
 
 from msrcnn_mm.cli import test
 from msrcnn_mm.engine.hooks.visualization import DetVisualizationHook
-from msrcnn_mm.engine.test_journal.evaluator import JournalEvaluator
-from msrcnn_mm.engine.test_journal.settings import reason_against
+from msrcnn_mm.engine.journaled_test.evaluator import JournalEvaluator
+from msrcnn_mm.engine.journaled_test.settings import reason_against
 from msrcnn_mm.errors import UserError
 from tests.support import tiny
 from tests.support.coco_files import SIDE, write_data_set

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from msrcnn_mm.engine.adapters.mask_encoder import encode_masks
-from msrcnn_mm.engine.test_journal.samples import decode_sample, encode_sample
+from msrcnn_mm.engine.journaled_test.samples import decode_sample, encode_sample
 from msrcnn_mm.errors import UserError
 
 DTYPES = ("<f4", "<f8", "<f2", "<i8", "|u1", "|b1")
