@@ -107,21 +107,30 @@ def fingerprint(host: nn.Module, config: dict) -> Tensor:
     return torch.tensor(list(digest.digest()), dtype=torch.uint8)
 
 
-def image_key(sample: DetDataSample, form: tuple[Any, ...]) -> str:
+def image_key(image: Tensor, sample: DetDataSample, form: tuple[Any, ...]) -> str:
     """Returns the hash of all on which the kept numbers of an image depend, besides the host.
 
-    These are the image's file, its size for the network, its annotations, and ``form``, the sizes
-    of what the scorer sees.
+    These are the image's file, its pixels (one of 64, so that other settings of the pipeline are
+    noticed) and sizes, its annotations, and ``form``, the sizes of what the scorer sees.
+
+    Args:
+        image: (1, 3, height, width), as the host gets it.
+        sample: The image's meta information and annotations.
+        form: Written as JSON.
     """
     path = Path(str(sample.get("img_path", sample.get("img_id"))))
     meta = [str(path), sample.ori_shape, sample.img_shape, sample.get("scale_factor"), form]
-    meta += [sample.get("batch_input_shape"), sample.get("flip", False)]
+    meta += [image.shape]
     if path.exists():
         state = path.stat()
         meta += [state.st_size, state.st_mtime_ns]
     digest = hashlib.sha256(json.dumps(meta, default=str).encode())
+    digest.update(image[..., ::8, ::8].cpu().numpy().tobytes())
     for instances in (sample.gt_instances, sample.get("ignored_instances")):
+        digest.update(f"{0 if instances is None else len(instances)} instances".encode())
         if instances is not None and len(instances):
             digest.update(instances.labels.cpu().numpy().tobytes())
-            digest.update(np.asarray(instances.bboxes.cpu()).tobytes())
+            for mask in instances.get("masks", ()):  # rows of pixels, or polygons
+                for part in mask:
+                    digest.update(np.asarray(part).tobytes())
     return digest.hexdigest()
