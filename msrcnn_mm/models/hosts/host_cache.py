@@ -40,9 +40,11 @@ class HostCache:
         manifest = self._folder / _MANIFEST
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            if not manifest.exists():
-                manifest.write_text(own)
-            elif manifest.read_text() != own:
+            if not manifest.exists():  # another process may do the same
+                part = self._folder / f"{_MANIFEST}.{os.getpid()}.part"
+                part.write_text(own)
+                part.replace(manifest)
+            if manifest.read_text() != own:
                 raise SettingError(
                     f"FrozenHost: cache_dir={folder!r} holds the detections of another host: name"
                     " another folder, or delete this one"
@@ -52,14 +54,11 @@ class HostCache:
 
     def read(self, key: str) -> tuple[SeenDetections, Tensor] | None:
         """Returns what was seen of an image and the (D,) targets; None where it is not kept."""
-        path = self._path(key)
         try:
-            with np.load(path, allow_pickle=False) as kept:
+            # numpy leaves a file that it opened and cannot read open
+            with self._path(key).open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 return _rounded({name: kept[name] for name in kept.files})
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, EOFError, BadZipFile):  # cut off, as by a full disk
-            path.unlink(missing_ok=True)
+        except (OSError, ValueError, EOFError, BadZipFile):  # none, or cut off by a full disk
             return None
 
     def write(
