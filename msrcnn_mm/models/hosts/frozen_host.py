@@ -219,7 +219,7 @@ class FrozenHost(BaseDetector):
         none = inputs.new_zeros(0, side, side), inputs.new_zeros(0, 4)
         patches = [result.pop("mask_patches", none[0]) for result in results]
         boxes = [result.pop("mask_boxes", none[1]) for result in results]
-        features = self._features(maps, boxes, samples, inputs.shape[-2])
+        features = self._features(maps, boxes, samples, max(inputs.shape[-2:]))
         seen = [
             SeenDetections(
                 features=of_image,
@@ -235,12 +235,22 @@ class FrozenHost(BaseDetector):
         return seen, results
 
     def _features(
-        self, maps: list[Tensor], boxes: list[Tensor], samples: SampleList, height: int
+        self, maps: list[Tensor], boxes: list[Tensor], samples: SampleList, side: int
     ) -> Sequence[Tensor]:
+        """Pools the maps in the boxes of each image, given the longer side of the images.
+
+        Returns:
+            (D, channels, S, S) of each image; (D, 0, 0, 0) for a scorer that reads none.
+
+        Raises:
+            SettingError: the host has no maps of ``featmap_strides``.
+        """
         counts = [len(box) for box in boxes]
         if self.extractor is None:
             return [box.new_zeros(len(box), 0, 0, 0) for box in boxes]
-        of_stride = {round(height / level.shape[-2]): level for level in maps}
+        of_stride: dict[int, Tensor] = {}
+        for level in maps:  # the shorter side of a narrow image may be one cell in several
+            of_stride.setdefault(round(side / max(level.shape[-2:])), level)
         lacking = [s for s in self.featmap_strides if s not in of_stride]
         if lacking:
             raise SettingError(

@@ -221,6 +221,16 @@ def test_an_image_is_seen_alike_in_every_batch_and_precision(
     assert torch.equal(seen[0].scores, alone.pred_instances.scores)
 
 
+def test_a_narrow_image_has_features_of_the_right_maps(mask_rcnn: Host) -> None:
+    model = frozen(mask_rcnn)
+    maps = [torch.full((1, 2, -(-32 // s), 6400 // s), s) * 1.0 for s in (4, 8, 16, 32, 64)]
+    sample = DetDataSample(metainfo=dict(scale_factor=(2.0, 2.0)))
+    boxes = torch.tensor([[0.0, 0.0, 150.0, 16.0], [0.0, 0.0, 3200.0, 16.0]])
+    (found,) = model._features(maps, [boxes], [sample], 6400)
+    # of RoIs with areas of 98 ** 2 and 453 ** 2 pixels
+    assert found.mean(dim=(1, 2, 3)).tolist() == [4, 32]
+
+
 def test_a_file_that_a_kill_cut_off_is_made_again(mask_rcnn: Host, tmp_path: Path) -> None:
     model = frozen(mask_rcnn, cache_dir=str(tmp_path / "cache"))
     batch = training_batch(model)
@@ -232,6 +242,7 @@ def test_a_file_that_a_kill_cut_off_is_made_again(mask_rcnn: Host, tmp_path: Pat
 
 def test_the_cache_of_another_host_is_refused(mask_rcnn: Host, tmp_path: Path) -> None:
     frozen(mask_rcnn, cache_dir=str(tmp_path / "cache"))
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["host.json"]
     frozen(mask_rcnn, cache_dir=str(tmp_path / "cache"))
     other = _host(MASK_RCNN, tmp_path / "other.pth", seed=1)
     with pytest.raises(SettingError, match="detections of another host: name another folder"):
