@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.registry import MODELS
-from mmdet.structures import SampleList
+from mmdet.structures import DetDataSample, SampleList
 from mmdet.utils import ConfigType
 from mmengine.hub import get_config
 from mmengine.runner.checkpoint import CheckpointLoader, load_checkpoint
@@ -150,23 +150,22 @@ class FrozenHost(BaseDetector):
         Returns:
             ``loss_mask_iou``, a scalar.
         """
-        keys = [image_key(sample, self._seen_form) for sample in batch_data_samples]
-        kept = {i: self.cache.read(key) for i, key in enumerate(keys)} if self.cache else {}
-        known = {i: found for i, found in kept.items() if found is not None}
-        missing = [i for i in range(len(keys)) if i not in known]
-        if missing:
-            samples = [batch_data_samples[i] for i in missing]
-            images = zip(missing, samples, *self._see(batch_inputs[missing], samples), strict=True)
-            for i, sample, seen, results in images:
-                ious, crowds = detection_ious(results, sample)
-                targets = tp_shares(ious, results.scores.cpu(), crowds)
-                known[i] = seen, targets
-                if self.cache:  # the first epoch's numbers are rounded as those of the others
-                    known[i] = self.cache.write(keys[i], seen, targets)
-        device = batch_inputs.device
-        every = SeenDetections.concatenate([known[i][0].to(device) for i in range(len(keys))])
-        shares = torch.cat([known[i][1].to(device) for i in range(len(keys))])
-        return self.scorer.quality_loss(every, shares)
+        images = zip(batch_inputs, batch_data_samples, strict=True)
+        seen, shares = zip(*(self._learned(*_alone(*image)) for image in images), strict=True)
+        return self.scorer.quality_loss(SeenDetections.concatenate(seen), torch.cat(shares))
+
+    def _learned(self, image: Tensor, sample: DetDataSample) -> tuple[SeenDetections, Tensor]:
+        """Returns what the scorer sees of a (1, 3, height, width) image, and the (D,) targets."""
+        key = image_key(image, sample, self._seen_form) if self.cache else ""
+        found = self.cache.read(key) if self.cache else None
+        if found is None:
+            with torch.autocast(image.device.type, enabled=False):  # as at test
+                (seen,), (results,) = self._see(image, [sample])
+            ious, crowds = detection_ious(results, sample)
+            found = seen, tp_shares(ious, results.scores.cpu(), crowds)
+            if self.cache:  # the first epoch's numbers are rounded as those of the others
+                found = self.cache.write(key, *found)
+        return found[0].to(image.device), found[1].to(image.device)
 
     def predict(
         self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True
@@ -220,7 +219,7 @@ class FrozenHost(BaseDetector):
         none = inputs.new_zeros(0, side, side), inputs.new_zeros(0, 4)
         patches = [result.pop("mask_patches", none[0]) for result in results]
         boxes = [result.pop("mask_boxes", none[1]) for result in results]
-        features = self._features(maps, boxes, samples, inputs.shape[-2])
+        features = self._features(maps, boxes, samples, max(inputs.shape[-2:]))
         seen = [
             SeenDetections(
                 features=of_image,
@@ -236,12 +235,22 @@ class FrozenHost(BaseDetector):
         return seen, results
 
     def _features(
-        self, maps: list[Tensor], boxes: list[Tensor], samples: SampleList, height: int
+        self, maps: list[Tensor], boxes: list[Tensor], samples: SampleList, side: int
     ) -> Sequence[Tensor]:
+        """Pools the maps in the boxes of each image, given the longer side of the images.
+
+        Returns:
+            (D, channels, S, S) of each image; (D, 0, 0, 0) for a scorer that reads none.
+
+        Raises:
+            SettingError: the host has no maps of ``featmap_strides``.
+        """
         counts = [len(box) for box in boxes]
         if self.extractor is None:
             return [box.new_zeros(len(box), 0, 0, 0) for box in boxes]
-        of_stride = {round(height / level.shape[-2]): level for level in maps}
+        of_stride: dict[int, Tensor] = {}
+        for level in maps:  # the shorter side of a narrow image may be one cell in several
+            of_stride.setdefault(round(side / max(level.shape[-2:])), level)
         lacking = [s for s in self.featmap_strides if s not in of_stride]
         if lacking:
             raise SettingError(
@@ -282,6 +291,16 @@ class FrozenHost(BaseDetector):
         for name, value in self.host.state_dict().items():
             state_dict[f"{prefix}host.{name}"] = value
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _alone(image: Tensor, sample: DetDataSample) -> tuple[Tensor, DetDataSample]:
+    """Removes the padding of a (3, height, width) image to the size of others in its batch.
+
+    The host then predicts the same in every batch, and as in a test of one image at a time.
+    """
+    height, width = sample.get("pad_shape", image.shape[-2:])[:2]
+    sample.set_metainfo({"batch_input_shape": (height, width)})
+    return image[None, :, :height, :width].contiguous(), sample
 
 
 def _drop_host(module: nn.Module, state_dict: dict[str, Any], prefix: str, _: Any) -> None:

@@ -40,9 +40,11 @@ class HostCache:
         manifest = self._folder / _MANIFEST
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            if not manifest.exists():
-                manifest.write_text(own)
-            elif manifest.read_text() != own:
+            if not manifest.exists():  # another process may do the same
+                part = self._folder / f"{_MANIFEST}.{os.getpid()}.part"
+                part.write_text(own)
+                part.replace(manifest)
+            if manifest.read_text() != own:
                 raise SettingError(
                     f"FrozenHost: cache_dir={folder!r} holds the detections of another host: name"
                     " another folder, or delete this one"
@@ -52,14 +54,11 @@ class HostCache:
 
     def read(self, key: str) -> tuple[SeenDetections, Tensor] | None:
         """Returns what was seen of an image and the (D,) targets; None where it is not kept."""
-        path = self._path(key)
         try:
-            with np.load(path, allow_pickle=False) as kept:
+            # numpy leaves a file that it opened and cannot read open
+            with self._path(key).open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 return _rounded({name: kept[name] for name in kept.files})
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, EOFError, BadZipFile):  # cut off, as by a full disk
-            path.unlink(missing_ok=True)
+        except (OSError, ValueError, EOFError, BadZipFile):  # none, or cut off by a full disk
             return None
 
     def write(
@@ -107,21 +106,30 @@ def fingerprint(host: nn.Module, config: dict) -> Tensor:
     return torch.tensor(list(digest.digest()), dtype=torch.uint8)
 
 
-def image_key(sample: DetDataSample, form: tuple[Any, ...]) -> str:
+def image_key(image: Tensor, sample: DetDataSample, form: tuple[Any, ...]) -> str:
     """Returns the hash of all on which the kept numbers of an image depend, besides the host.
 
-    These are the image's file, its size for the network, its annotations, and ``form``, the sizes
-    of what the scorer sees.
+    These are the image's file, its pixels (one of 64, so that other settings of the pipeline are
+    noticed) and sizes, its annotations, and ``form``, the sizes of what the scorer sees.
+
+    Args:
+        image: (1, 3, height, width), as the host gets it.
+        sample: The image's meta information and annotations.
+        form: Written as JSON.
     """
     path = Path(str(sample.get("img_path", sample.get("img_id"))))
     meta = [str(path), sample.ori_shape, sample.img_shape, sample.get("scale_factor"), form]
-    meta += [sample.get("batch_input_shape"), sample.get("flip", False)]
+    meta += [image.shape]
     if path.exists():
         state = path.stat()
         meta += [state.st_size, state.st_mtime_ns]
     digest = hashlib.sha256(json.dumps(meta, default=str).encode())
+    digest.update(image[..., ::8, ::8].cpu().numpy().tobytes())
     for instances in (sample.gt_instances, sample.get("ignored_instances")):
+        digest.update(f"{0 if instances is None else len(instances)} instances".encode())
         if instances is not None and len(instances):
             digest.update(instances.labels.cpu().numpy().tobytes())
-            digest.update(np.asarray(instances.bboxes.cpu()).tobytes())
+            for mask in instances.get("masks", ()):  # rows of pixels, or polygons
+                for part in mask:
+                    digest.update(np.asarray(part).tobytes())
     return digest.hexdigest()

@@ -1,6 +1,7 @@
 """Tests of scorers on frozen hosts: what nine hosts give, and what their scorers learn."""
 
 import copy
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config, ConfigDict
 from mmengine.structures import InstanceData
 from torch import nn
 
 from msrcnn_mm.errors import CheckpointError, SettingError
+from msrcnn_mm.models.scorers.seen_detections import SeenDetections
 from msrcnn_mm.models.weights import compare_weights
 from tests.support import tiny
 from tests.support.tiny_hosts import predictions, tiny_config
@@ -155,9 +158,77 @@ def test_the_host_predicts_an_image_once(mask_rcnn: Host, tmp_path: Path) -> Non
     assert len([*(tmp_path / "cache").rglob("*.npz")]) == 2
     model.host.predict = None  # a call would fail
     assert torch.equal(model.loss(*copy.deepcopy(batch))["loss_mask_iou"], first)
-    batch[1][0].gt_instances.labels += 1
-    with pytest.raises(TypeError):  # other annotations, other targets
-        model.loss(*batch)
+
+
+def one_mask_moves(_: torch.Tensor, sample: DetDataSample) -> None:
+    sample.gt_instances.masks.masks[0] = np.roll(sample.gt_instances.masks.masks[0], 1)
+
+
+def labels_change(_: torch.Tensor, sample: DetDataSample) -> None:
+    sample.gt_instances.labels += 1
+
+
+def instances_become_crowds(_: torch.Tensor, sample: DetDataSample) -> None:
+    sample.ignored_instances, sample.gt_instances = sample.gt_instances, InstanceData()
+
+
+def pixels_change(image: torch.Tensor, _: DetDataSample) -> None:
+    image += 0.01
+
+
+@pytest.mark.parametrize(
+    "change", [one_mask_moves, labels_change, instances_become_crowds, pixels_change]
+)
+def test_another_image_or_annotation_is_not_read_from_the_cache(
+    mask_rcnn: Host, tmp_path: Path, change: Any
+) -> None:
+    model = frozen(mask_rcnn, cache_dir=str(tmp_path / "cache"))
+    images, samples = training_batch(model)
+    model.loss(images, copy.deepcopy(samples))
+    model.host.predict = None  # a call fails
+    model.loss(images, copy.deepcopy(samples))
+    change(images[0], samples[0])
+    with pytest.raises(TypeError):
+        model.loss(images, samples)
+
+
+def test_an_image_is_seen_alike_in_every_batch_and_precision(
+    mask_rcnn: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = frozen(mask_rcnn, cache_dir=str(tmp_path / "cache"))
+    images, samples = training_batch(model)
+    model.loss(images, copy.deepcopy(samples))
+    monkeypatch.setattr(model.host, "predict", None)  # a call fails
+    alone = samples[1]
+    alone.set_metainfo(dict(batch_input_shape=(96, 96)))
+    model.loss(images[1:, :, :, :96], [copy.deepcopy(alone)])
+    monkeypatch.undo()
+
+    model = frozen(mask_rcnn)
+    seen: list[SeenDetections] = []
+
+    def record(found: SeenDetections, _: torch.Tensor) -> dict:
+        seen.append(found)
+        return {}
+
+    monkeypatch.setattr(model.scorer, "quality_loss", record)
+    model.loss(images[1:], [copy.deepcopy(alone)])
+    with torch.autocast("cpu", torch.bfloat16):
+        model.loss(images[1:], [copy.deepcopy(alone)])
+    model.predict(images[1:, :, :, :96].contiguous(), [alone])
+    for field in fields(SeenDetections):
+        assert torch.equal(getattr(seen[0], field.name), getattr(seen[1], field.name)), field.name
+    assert torch.equal(seen[0].scores, alone.pred_instances.scores)
+
+
+def test_a_narrow_image_has_features_of_the_right_maps(mask_rcnn: Host) -> None:
+    model = frozen(mask_rcnn)
+    maps = [torch.full((1, 2, -(-32 // s), 6400 // s), s) * 1.0 for s in (4, 8, 16, 32, 64)]
+    sample = DetDataSample(metainfo=dict(scale_factor=(2.0, 2.0)))
+    boxes = torch.tensor([[0.0, 0.0, 150.0, 16.0], [0.0, 0.0, 3200.0, 16.0]])
+    (found,) = model._features(maps, [boxes], [sample], 6400)
+    # of RoIs with areas of 98 ** 2 and 453 ** 2 pixels
+    assert found.mean(dim=(1, 2, 3)).tolist() == [4, 32]
 
 
 def test_a_file_that_a_kill_cut_off_is_made_again(mask_rcnn: Host, tmp_path: Path) -> None:
@@ -171,6 +242,7 @@ def test_a_file_that_a_kill_cut_off_is_made_again(mask_rcnn: Host, tmp_path: Pat
 
 def test_the_cache_of_another_host_is_refused(mask_rcnn: Host, tmp_path: Path) -> None:
     frozen(mask_rcnn, cache_dir=str(tmp_path / "cache"))
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["host.json"]
     frozen(mask_rcnn, cache_dir=str(tmp_path / "cache"))
     other = _host(MASK_RCNN, tmp_path / "other.pth", seed=1)
     with pytest.raises(SettingError, match="detections of another host: name another folder"):
