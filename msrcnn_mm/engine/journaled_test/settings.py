@@ -16,7 +16,6 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner, TestLoop
 from torch.utils.data import BatchSampler
 
-from msrcnn_mm import __version__
 from msrcnn_mm.runtime.journal import file_hash, text_hash
 
 from ..adapters.dump import DumpCocoResults
@@ -93,7 +92,7 @@ def settings_of(runner: Runner, loop: TestLoop) -> dict[str, Any]:
     model = [config.model, config.get("data_preprocessor"), loop.fp16]
     model += [hooks, config.get("custom_hooks")]
     return {
-        "versions": [__version__, mmdet.__version__, mmcv.__version__, torch.__version__],
+        "versions": [mmdet.__version__, mmcv.__version__, torch.__version__],
         "model": _hash(model),
         "checkpoint": file_hash(str(runner._load_from)) if runner._load_from else None,
         "rescorer": [file_hash(str(file)) for file in rescorers if file is not None],
