@@ -80,7 +80,8 @@ def frozen(of: Host, kind: str = "TPShareHead", **more: Any) -> nn.Module:
 def training_batch(model: nn.Module) -> Any:
     """Two images with three instances each, of half the network's input's size."""
     torch.manual_seed(1)
-    batch = tiny.inputs(model, False, [(3, 96, 128), (3, 96, 96)])
+    # CondInst normalises groups of the coarsest map, which must have more than one cell
+    batch = tiny.inputs(model, False, [(3, 160, 192), (3, 160, 160)])
     rng = np.random.default_rng(0)
     for sample in batch[1]:
         size = tuple(side // 2 for side in sample.img_shape)
@@ -200,8 +201,8 @@ def test_an_image_is_seen_alike_in_every_batch_and_precision(
     model.loss(images, copy.deepcopy(samples))
     monkeypatch.setattr(model.host, "predict", None)  # a call fails
     alone = samples[1]
-    alone.set_metainfo(dict(batch_input_shape=(96, 96)))
-    model.loss(images[1:, :, :, :96], [copy.deepcopy(alone)])
+    alone.set_metainfo(dict(batch_input_shape=(160, 160)))
+    model.loss(images[1:, :, :, :160], [copy.deepcopy(alone)])
     monkeypatch.undo()
 
     model = frozen(mask_rcnn)
@@ -215,7 +216,7 @@ def test_an_image_is_seen_alike_in_every_batch_and_precision(
     model.loss(images[1:], [copy.deepcopy(alone)])
     with torch.autocast("cpu", torch.bfloat16):
         model.loss(images[1:], [copy.deepcopy(alone)])
-    model.predict(images[1:, :, :, :96].contiguous(), [alone])
+    model.predict(images[1:, :, :, :160].contiguous(), [alone])
     for field in fields(SeenDetections):
         assert torch.equal(getattr(seen[0], field.name), getattr(seen[1], field.name)), field.name
     assert torch.equal(seen[0].scores, alone.pred_instances.scores)

@@ -178,7 +178,8 @@ def test_a_padded_batch_tests_as_its_images_alone(model: nn.Module) -> None:
         assert found.masks.shape == (10, height, width)
         assert torch.equal(found.masks, alone.pred_instances.masks)
         for key in ("scores", "mask_ious", "mask_scores", "foreground_probs", "bboxes"):
-            torch.testing.assert_close(found[key], alone.pred_instances[key])
+            # a convolution of two images adds in another order than that of one
+            torch.testing.assert_close(found[key], alone.pred_instances[key], rtol=1e-4, atol=1e-4)
         # the mask lies in its box; MMDetection's mask head would stretch it
         for mask, box in zip(found.masks, found.bboxes, strict=True):
             ys, xs = mask.nonzero().T
