@@ -21,6 +21,7 @@ from msrcnn_mm.errors import SettingError, UserError
 from ..scorers.seen_detections import SeenDetections
 
 _MANIFEST = "host.json"
+_HALF = ("features", "patches", "geometry")  # kept as fp16
 
 
 class HostCache:
@@ -70,7 +71,7 @@ class HostCache:
             UserError: The file cannot be written.
         """
         values = {f.name: getattr(seen, f.name).cpu().numpy() for f in fields(seen)}
-        for name in ("features", "patches", "geometry"):
+        for name in _HALF:
             values[name] = values[name].astype(np.float16)
         values["targets"] = targets.cpu().numpy()
         path = self._path(key)
@@ -91,7 +92,7 @@ class HostCache:
 def _rounded(values: dict[str, np.ndarray]) -> tuple[SeenDetections, Tensor]:
     """Returns what a file keeps, its fp16 as float32."""
     tensors = {name: torch.from_numpy(value) for name, value in values.items()}
-    for name in ("features", "patches", "geometry"):
+    for name in _HALF:
         tensors[name] = tensors[name].float()
     targets = tensors.pop("targets")
     return SeenDetections(**tensors), targets
