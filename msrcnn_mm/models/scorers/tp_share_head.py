@@ -1,6 +1,6 @@
-"""A scorer that predicts the TP share of a host's detections.
+"""A scorer that predicts the TP share of a host's detections from numbers of the mask.
 
-Shape shorthand: D detections, S side of the features, M side of the mask patches.
+Shape shorthand: D detections, M side of the mask patches.
 """
 
 import torch
@@ -10,75 +10,57 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ..settings import require_integer
+from .box_cells import map_cells
+from .mask_outline import OUTLINE, mask_outline
 from .mask_scorer import MaskScorer
+from .mask_statistics import NAMES, mask_statistics
+from .maskness import mean_over_foreground
 from .seen_detections import GEOMETRY, SeenDetections
 
-_PATCH = 28
-_SIDE = 7  # of the features, and of the mask after two convolutions of stride 2
+_NUMBERS = 2 + len(NAMES) + OUTLINE + GEOMETRY
 
 
 @MODELS.register_module()
 class TPShareHead(MaskScorer):
-    """Predicts the TP share from the mask's probabilities, the features and the class score.
+    """Predicts the TP share from the class score and from numbers of the mask and its box.
 
-    Two convolutions of stride 2 take the (28, 28) probabilities and their entropy to the side of
-    the features, (7, 7); two more read both. Their means, the geometry of the box and the logit of
-    the class score go through two fully connected layers. The output is added to that logit, so the
-    network starts from the class score's order.
+    It reads neither features nor pixels: a network that does remembers the host's training images,
+    and its scores are worse on others (docs/better_head.md). The numbers are the logit of the class
+    score, the mean foreground probability, the mask's statistics and outline, and the geometry of
+    the box and its overlaps. Standardised, they go through two fully connected layers; the output
+    is added to that logit, so the network starts from the class score's order.
 
     Its prediction is a score by itself, an expected TP share, as a re-scorer's is: results gain
     ``rescored_scores``.
 
     Args:
-        in_channels: channels of the host's features.
-        channels: of the convolutions.
-        fc_out_channels: outputs of the hidden fully connected layer.
-        num_classes: C, each of which has a bias.
+        num_classes: C.
+        fc_out_channels: outputs of both hidden layers.
         init_cfg: how the weights are initialised. By default as torch does.
 
     Raises:
         SettingError: if a setting is not a positive integer.
     """
 
-    patch_side = _PATCH
-    roi_feat_size = _SIDE
+    patch_side = 28
 
     def __init__(
         self,
-        in_channels: int = 256,
-        channels: int = 64,
-        fc_out_channels: int = 128,
         num_classes: int = 80,
+        fc_out_channels: int = 128,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        for name, value in (
-            ("in_channels", in_channels),
-            ("channels", channels),
-            ("fc_out_channels", fc_out_channels),
-            ("num_classes", num_classes),
-        ):
+        for name, value in (("num_classes", num_classes), ("fc_out_channels", fc_out_channels)):
             require_integer(f"TPShareHead: {name}", value, least=1)
         self.num_classes = num_classes
-        self.mask_convs = nn.Sequential(
-            nn.Conv2d(2, channels // 2, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(channels // 2, channels, 3, stride=2, padding=1),
-            nn.ReLU(),
-        )
-        self.reduce = nn.Conv2d(in_channels, channels, 1)
-        self.convs = nn.Sequential(
-            nn.Conv2d(2 * channels, channels, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1),
-            nn.ReLU(),
-        )
-        self.class_bias = nn.Embedding(num_classes, 1)
-        self.hidden = nn.Linear(channels + GEOMETRY + 3, fc_out_channels)
+        self.standardise = RunningStandardisation(_NUMBERS)
+        self.numbers = nn.Linear(_NUMBERS, fc_out_channels)
+        self.classes = nn.Embedding(num_classes, fc_out_channels)
+        self.hidden = nn.Linear(fc_out_channels, fc_out_channels)
         self.out = nn.Linear(fc_out_channels, 1)
-        nn.init.zeros_(self.class_bias.weight)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        for weight in (self.classes.weight, self.out.weight, self.out.bias):
+            nn.init.zeros_(weight)
 
     def quality(self, seen: SeenDetections) -> Tensor:
         """Predicts (D,) TP shares in [0, 1]."""
@@ -98,15 +80,41 @@ class TPShareHead(MaskScorer):
         results.rescored_scores = quality.float()
 
     def _logits(self, seen: SeenDetections) -> Tensor:
-        p = seen.patches.float()
-        entropy = torch.special.entr(p) + torch.special.entr(1 - p)
-        masks = self.mask_convs(torch.stack((p, entropy), dim=1))
-        x = self.convs(torch.cat((self.reduce(seen.features.float()), masks), dim=1))
-        score = seen.scores.float().logit(eps=1e-4)[:, None]
-        foreground = (p >= 0.5).float()
-        area = foreground.sum(dim=(1, 2))
-        certain = (p * foreground).sum(dim=(1, 2)) / area.clamp(min=1)
-        unsure = entropy.sum(dim=(1, 2)) / area.clamp(min=1)
-        numbers = torch.cat((score, certain[:, None], unsure[:, None], seen.geometry), dim=1)
-        hidden = self.hidden(torch.cat((x.mean(dim=(2, 3)), numbers), dim=1)).relu()
-        return (score + self.out(hidden) + self.class_bias(seen.labels))[:, 0]
+        score = seen.scores.float().logit(eps=1e-4)
+        numbers = self.standardise(torch.cat((score[:, None], mask_numbers(seen)), dim=1))
+        hidden = (self.numbers(numbers) + self.classes(seen.labels)).relu()
+        return score + self.out(self.hidden(hidden).relu())[:, 0]
+
+
+def mask_numbers(seen: SeenDetections) -> Tensor:
+    """Returns the (D, n) numbers of the masks and their boxes that the head reads."""
+    p = seen.patches.float()
+    foreground = p >= 0.5
+    statistics = mask_statistics(p.flatten(), foreground.flatten(), map_cells(p))
+    certain = mean_over_foreground(p, foreground)[:, None]
+    return torch.cat((certain, statistics, mask_outline(p), seen.geometry.float()), dim=1)
+
+
+class RunningStandardisation(nn.Module):
+    """Standardises columns by running means and variances, in training as at test.
+
+    A batch has few detections, and batch normalisation would see others in training than at test.
+    Values are limited to 5 standard deviations.
+
+    Args:
+        columns: of the input.
+    """
+
+    def __init__(self, columns: int) -> None:
+        super().__init__()
+        self.statistics = nn.BatchNorm1d(columns, momentum=0.02, affine=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Standardises (D, columns); in training takes them into the running statistics."""
+        statistics = self.statistics
+        if self.training and len(x) > 1:
+            with torch.no_grad():
+                statistics(x)
+        mean, variance = statistics.running_mean, statistics.running_var
+        assert mean is not None and variance is not None
+        return ((x - mean) / (variance + statistics.eps).sqrt()).clamp(-5, 5)
