@@ -36,6 +36,7 @@ _MODULES = (
     "msrcnn_mm.interop.yolact_convention",
     "msrcnn_mm.models.hosts.condinst",
     "msrcnn_mm.models.hosts.deformable_resnet",
+    "msrcnn_mm.models.hosts.detection_scoring",
     "msrcnn_mm.models.hosts.frozen_host",
     "msrcnn_mm.models.hosts.mask_heads",
     "msrcnn_mm.models.hosts.mask_scoring_roi_head",

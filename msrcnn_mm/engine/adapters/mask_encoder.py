@@ -3,8 +3,8 @@
 Shape shorthand: D masks, h x w cells of a map of probabilities.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from msrcnn_mm.coco.box_masks import encode_in_boxes
 from msrcnn_mm.coco.detections import Rle
 from msrcnn_mm.coco.runs import encode_crops
-from msrcnn_mm.models.hosts.mask_encoding import EncodesMasks, MaskEncoder
+from msrcnn_mm.models.hosts.mask_encoding import EncodesMasks, MaskEncoder, encoded_by
 
 
 class RleEncoder:
@@ -98,13 +98,6 @@ def encode_by(model: nn.Module, encoder: MaskEncoder) -> None:
             module.encoder = encoder
 
 
-@contextmanager
-def encoded_masks(model: nn.Module) -> Iterator[None]:
+def encoded_masks(model: nn.Module) -> AbstractContextManager[None]:
     """Has a model's results carry RLEs for the time of a block."""
-    before = [(m, m.encoder) for m in model.modules() if isinstance(m, EncodesMasks)]
-    encode_by(model, RleEncoder())
-    try:
-        yield
-    finally:
-        for module, encoder in before:
-            module.encoder = encoder
+    return encoded_by(model, RleEncoder())

@@ -19,14 +19,13 @@ from torch import Tensor, nn
 
 from msrcnn_mm.errors import CheckpointError, SettingError
 
-from ..scorers.mask_scorer import MaskScorer
-from ..scorers.seen_detections import SeenDetections, geometry
+from ..scorers.seen_detections import SeenDetections
 from ..targets.detection_ious import detection_ious
 from ..targets.tp_shares import tp_shares
 from ..weights import compare_weights
 from .host_cache import HostCache, fingerprint, image_key
 from .mask_encoding import EncodesMasks
-from .roi_extractors import SingleRoIExtractor
+from .scorer_inputs import ScorerInputs, build_scorer
 
 
 @MODELS.register_module()
@@ -81,14 +80,7 @@ class FrozenHost(BaseDetector):
         # instances keep their images' size, and images stay as the host is tested on them
         preprocessor = {**preprocessor, "pad_mask": False, "batch_augments": None}
         super().__init__(data_preprocessor=preprocessor, init_cfg=init_cfg)
-        self.scorer = MODELS.build(scorer)
-        if not isinstance(self.scorer, MaskScorer) or (
-            type(self.scorer).quality is MaskScorer.quality
-        ):
-            raise SettingError(
-                f"FrozenHost: scorer={scorer['type']!r} cannot score a frozen host: take"
-                " TPShareHead, MaskIoUHead or FastMaskIoUHead"
-            )
+        self.scorer = build_scorer("FrozenHost", scorer)
         self.host = MODELS.build(host)
         heads = [m for m in self.host.modules() if isinstance(m, EncodesMasks)]
         if not heads:
@@ -112,16 +104,7 @@ class FrozenHost(BaseDetector):
         self.host.eval()
         self.host_fingerprint: Tensor
         self.register_buffer("host_fingerprint", fingerprint(self.host, host))
-        self.featmap_strides = tuple(featmap_strides)
-        self.extractor = None
-        if self.scorer.roi_feat_size:
-            self.extractor = SingleRoIExtractor(
-                roi_layer=dict(
-                    type="RoIAlign", output_size=self.scorer.roi_feat_size, sampling_ratio=2
-                ),
-                out_channels=1,  # not read
-                featmap_strides=list(featmap_strides),
-            )
+        self.inputs = ScorerInputs("FrozenHost", self.scorer, featmap_strides)
         self.cache = None if cache_dir is None else HostCache(cache_dir, self.host_fingerprint)
         self.register_state_dict_post_hook(_drop_host)
 
@@ -196,7 +179,7 @@ class FrozenHost(BaseDetector):
     @property
     def _seen_form(self) -> tuple[Any, ...]:
         """What the fields of :class:`SeenDetections` depend on besides host and image."""
-        return (self.scorer.patch_side, self.scorer.roi_feat_size, self.featmap_strides)
+        return (self.scorer.patch_side, self.scorer.roi_feat_size, self.inputs.featmap_strides)
 
     @torch.no_grad()
     def _see(
@@ -214,62 +197,9 @@ class FrozenHost(BaseDetector):
             handle.remove()
             self.host.requires_grad_(False)
         results = [sample.pred_instances for sample in samples]
-        side = self.scorer.patch_side
-        # a head is not asked for the masks of no detection
-        none = inputs.new_zeros(0, side, side), inputs.new_zeros(0, 4)
-        patches = [result.pop("mask_patches", none[0]) for result in results]
-        boxes = [result.pop("mask_boxes", none[1]) for result in results]
-        features = self._features(maps, boxes, samples, max(inputs.shape[-2:]))
-        seen = [
-            SeenDetections(
-                features=of_image,
-                patches=patch,
-                scores=result.scores,
-                labels=result.labels,
-                geometry=geometry(box, result.scores, result.labels, *sample.ori_shape[:2]),
-            )
-            for of_image, patch, result, box, sample in zip(
-                features, patches, results, boxes, samples, strict=True
-            )
-        ]
+        metas = [sample.metainfo for sample in samples]
+        seen = self.inputs(maps, results, metas, max(inputs.shape[-2:]), rescaled=True)
         return seen, results
-
-    def _features(
-        self, maps: list[Tensor], boxes: list[Tensor], samples: SampleList, side: int
-    ) -> Sequence[Tensor]:
-        """Pools the maps in the boxes of each image, given the longer side of the images.
-
-        Returns:
-            (D, channels, S, S) of each image; (D, 0, 0, 0) for a scorer that reads none.
-
-        Raises:
-            SettingError: the host has no maps of ``featmap_strides``.
-        """
-        counts = [len(box) for box in boxes]
-        if self.extractor is None:
-            return [box.new_zeros(len(box), 0, 0, 0) for box in boxes]
-        of_stride: dict[int, Tensor] = {}
-        for level in maps:  # the shorter side of a narrow image may be one cell in several
-            of_stride.setdefault(round(side / max(level.shape[-2:])), level)
-        lacking = [s for s in self.featmap_strides if s not in of_stride]
-        if lacking:
-            raise SettingError(
-                f"FrozenHost: featmap_strides={list(self.featmap_strides)}: the host's feature maps"
-                f" have strides {sorted(of_stride)}"
-            )
-        rois = [
-            torch.cat(
-                (
-                    box.new_full((len(box), 1), i),
-                    box * box.new_tensor(sample.scale_factor).repeat(2),
-                ),
-                dim=1,
-            )
-            for i, (box, sample) in enumerate(zip(boxes, samples, strict=True))
-        ]
-        levels = tuple(of_stride[s] for s in self.featmap_strides)
-        self.extractor.out_channels = levels[0].size(1)
-        return self.extractor(levels, torch.cat(rois)).split(counts)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Checks that the scorer is this host's; keeps the host's weights.

@@ -3,11 +3,12 @@
 Shape shorthand: D detections of an image, h x w cells of a map of probabilities.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Rle = dict[str, Any]
 """A COCO run-length encoding: ``size`` and ``counts``."""
@@ -33,8 +34,8 @@ class EncodesMasks:
     Attributes:
         encoder: Makes the ``masks`` of results, D RLEs. By default there is none, and they are
             MMDetection's: (D, height, width) bool.
-        patch_side: Side of the ``mask_patches`` of results, which :class:`.FrozenHost` asks for. By
-            default there are none.
+        patch_side: Side of the ``mask_patches`` of results, which scorers of a host's own
+            detections read. By default there are none.
     """
 
     encoder: MaskEncoder | None = None
@@ -56,3 +57,16 @@ class EncodesMasks:
         if self.encoder is None:
             return torch.cat([*parts])
         return [rle for masks in parts for rle in self.encoder.whole(masks)]
+
+
+@contextmanager
+def encoded_by(model: nn.Module, encoder: MaskEncoder) -> Iterator[None]:
+    """Has an encoder make the masks of a model's results for the time of a block."""
+    before = [(m, m.encoder) for m in model.modules() if isinstance(m, EncodesMasks)]
+    try:
+        for module, _ in before:
+            module.encoder = encoder
+        yield
+    finally:
+        for module, its in before:
+            module.encoder = its

@@ -41,6 +41,7 @@ def mask_iou_targets(
     gt_inds: Tensor,
     gt_tables: SummedAreaTables,
     mask_thr: float = 0.5,
+    crowds: Tensor | None = None,
 ) -> Tensor:
     """Computes the IoU of each binarised predicted mask with its whole ground-truth instance.
 
@@ -53,6 +54,8 @@ def mask_iou_targets(
         gt_inds: (R,) index of the instance that each mask is assigned to, in [0, G).
         gt_tables: summed-area tables of the instances.
         mask_thr: probability from which a pixel is foreground, in (0, 1).
+        crowds: (G,) bool, which instances are crowd regions. With one, the result is the share of
+            the predicted mask that lies in it. By default none is.
 
     Returns:
         (R,) float32 IoUs in [0, 1]; 0 if the box or the predicted mask is empty.
@@ -75,6 +78,8 @@ def mask_iou_targets(
     predicted = under_mask(ys * xs)
     overlap = under_mask(gt_tables.area_above_left(read(gt_inds, rois), ys, xs))
     union = predicted + gt_tables.areas[gt_inds] - overlap
+    if crowds is not None:
+        union = torch.where(crowds[gt_inds], predicted, union)
     iou = torch.where(overlap > ROUNDING, overlap / union, torch.zeros_like(union))
     return iou.clamp(0, 1).float()
 

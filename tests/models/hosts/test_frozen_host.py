@@ -225,9 +225,8 @@ def test_an_image_is_seen_alike_in_every_batch_and_precision(
 def test_a_narrow_image_has_features_of_the_right_maps(mask_rcnn: Host) -> None:
     model = frozen(mask_rcnn)
     maps = [torch.full((1, 2, -(-32 // s), 6400 // s), s) * 1.0 for s in (4, 8, 16, 32, 64)]
-    sample = DetDataSample(metainfo=dict(scale_factor=(2.0, 2.0)))
-    boxes = torch.tensor([[0.0, 0.0, 150.0, 16.0], [0.0, 0.0, 3200.0, 16.0]])
-    (found,) = model._features(maps, [boxes], [sample], 6400)
+    boxes = torch.tensor([[0.0, 0.0, 300.0, 32.0], [0.0, 0.0, 6400.0, 32.0]])
+    (found,) = model.inputs.features(maps, [boxes], 6400)
     # of RoIs with areas of 98 ** 2 and 453 ** 2 pixels
     assert found.mean(dim=(1, 2, 3)).tolist() == [4, 32]
 
@@ -271,7 +270,7 @@ def test_images_without_detections_or_instances_cost_nothing(mask_rcnn: Host) ->
     [
         (dict(host="evil.py"), "must be a model's settings"),
         (dict(host="mmdet::mask_rcnn/none.py"), "there is no such config"),
-        (dict(scorer=dict(type="SmoothL1Loss")), "cannot score a frozen host"),
+        (dict(scorer=dict(type="SmoothL1Loss")), "cannot score a host"),
         (dict(checkpoint=None), "checkpoint is missing"),
         (dict(scorer=dict(type="TPShareHead", num_classes=2)), "num_classes=2: the host has 3"),
         (dict(featmap_strides=(3,)), "feature maps have strides"),
