@@ -27,7 +27,7 @@ from .scorer_inputs import ScorerInputs, build_scorer
 _LARGEST = 56  # side of the masks that targets are computed of; PointRend's of 224 are resized
 
 
-class _ScoresDetections(BaseRoIHead):
+class DetectionScoring(BaseRoIHead):
     """Adds a scorer to an RoI head, which learns the TP shares of the head's own detections.
 
     In training the host's loss is computed first. The host then predicts as at test, in evaluation
@@ -128,7 +128,7 @@ class _ScoresDetections(BaseRoIHead):
         self, x: tuple[Tensor, ...], proposals: InstanceList, samples: SampleList
     ) -> tuple[SeenDetections, Tensor]:
         """Returns what the scorer sees of a training batch, and its targets."""
-        with torch.no_grad(), _as_at_test(self), encoded_by(self, _ProbabilitiesAsMasks()):
+        with torch.no_grad(), as_at_test(self), encoded_by(self, _ProbabilitiesAsMasks()):
             results_list = super().predict(x, proposals, samples, rescale=False)
         found = [results for results in results_list if len(results)]
         boxes, labels, scores = (
@@ -141,7 +141,10 @@ class _ScoresDetections(BaseRoIHead):
         threshold = self.test_cfg.mask_thr_binary
         ious, crowds = patch_ious(probs.float(), boxes, labels, images, samples, threshold)
         seen = SeenDetections.concatenate(self._seen(x, results_list, samples, rescale=False))
-        return seen, tp_shares(ious, scores, crowds)
+        return seen, self._targets(ious, scores, crowds)
+
+    def _targets(self, ious: Tensor, scores: Tensor, crowds: Tensor) -> Tensor:
+        return tp_shares(ious, scores, crowds)
 
     def _seen(
         self,
@@ -174,7 +177,7 @@ def _last(stages: nn.Module) -> Any:
 
 
 @contextmanager
-def _as_at_test(model: nn.Module) -> Iterator[None]:
+def as_at_test(model: nn.Module) -> Iterator[None]:
     """Has all modules in evaluation mode for the time of a block."""
     before = [(module, module.training) for module in model.modules()]
     try:
@@ -187,20 +190,20 @@ def _as_at_test(model: nn.Module) -> Iterator[None]:
 
 
 @MODELS.register_module()
-class DetectionScoringRoIHead(_ScoresDetections, StandardRoIHead):
+class DetectionScoringRoIHead(DetectionScoring, StandardRoIHead):
     """Mask R-CNN's RoI head with a scorer that is trained with it."""
 
 
 @MODELS.register_module()
-class DetectionScoringCascadeRoIHead(_ScoresDetections, CascadeRoIHead):
+class DetectionScoringCascadeRoIHead(DetectionScoring, CascadeRoIHead):
     """Cascade Mask R-CNN's RoI head with a scorer that is trained with it."""
 
 
 @MODELS.register_module()
-class DetectionScoringHTCRoIHead(_ScoresDetections, HybridTaskCascadeRoIHead):
+class DetectionScoringHTCRoIHead(DetectionScoring, HybridTaskCascadeRoIHead):
     """Hybrid Task Cascade's RoI head with a scorer that is trained with it."""
 
 
 @MODELS.register_module()
-class DetectionScoringPointRendRoIHead(_ScoresDetections, PointRendRoIHead):
+class DetectionScoringPointRendRoIHead(DetectionScoring, PointRendRoIHead):
     """PointRend's RoI head with a scorer that is trained with it."""

@@ -17,7 +17,7 @@ from .mask_statistics import NAMES, mask_statistics
 from .maskness import mean_over_foreground
 from .seen_detections import GEOMETRY, SeenDetections
 
-_NUMBERS = 2 + len(NAMES) + OUTLINE + GEOMETRY
+NUMBERS = 2 + len(NAMES) + OUTLINE + GEOMETRY
 
 
 @MODELS.register_module()
@@ -54,8 +54,8 @@ class TPShareHead(MaskScorer):
         for name, value in (("num_classes", num_classes), ("fc_out_channels", fc_out_channels)):
             require_integer(f"TPShareHead: {name}", value, least=1)
         self.num_classes = num_classes
-        self.standardise = RunningStandardisation(_NUMBERS)
-        self.numbers = nn.Linear(_NUMBERS, fc_out_channels)
+        self.standardise = RunningStandardisation(NUMBERS)
+        self.numbers = nn.Linear(NUMBERS, fc_out_channels)
         self.classes = nn.Embedding(num_classes, fc_out_channels)
         self.hidden = nn.Linear(fc_out_channels, fc_out_channels)
         self.out = nn.Linear(fc_out_channels, 1)
