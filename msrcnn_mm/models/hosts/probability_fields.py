@@ -135,7 +135,8 @@ def _sampled(maps: Tensor, of: Tensor, boxes: Tensor, side: int, samples: int) -
     Returns:
         (D, side, side).
     """
-    maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
+    # contiguous, since mmcv 2.1.0 reads the memory of a slice of maps as if it were the maps
+    maps = maps.to(torch.promote_types(maps.dtype, torch.float32)).contiguous()
     rois = torch.cat((of[:, None], boxes), dim=1).to(maps.dtype)
     return roi_align(maps[:, None], rois, side, 1.0, samples, "avg", True)[:, 0]
 
