@@ -268,7 +268,7 @@ class FrozenHost(BaseDetector):
         ):
             raise CheckpointError(
                 "this scorer was trained on another host: give model.checkpoint the weights, and"
-                " model.host the config, that it was trained with"
+                " model.host and model.data_preprocessor the settings, that it was trained with"
             )
         for name, value in self.host.state_dict().items():
             state_dict[f"{prefix}host.{name}"] = value
