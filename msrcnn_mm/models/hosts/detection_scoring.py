@@ -46,7 +46,7 @@ class _ScoresDetections(BaseRoIHead):
 
     Raises:
         SettingError: there is no mask head or one of another kind, masks are not binary, the scorer
-            cannot score detections or has other classes, or there are no maps of
+            cannot score detections or has other classes or channels, or there are no maps of
             ``featmap_strides``.
     """
 
@@ -74,6 +74,7 @@ class _ScoresDetections(BaseRoIHead):
                 f"{name}: featmap_strides={list(featmap_strides)}: bbox_roi_extractor has"
                 f" {list(strides)}"
             )
+        self.scorer.require_channels(_last(self.bbox_roi_extractor).out_channels)
         threshold = (self.test_cfg or {}).get("mask_thr_binary", 0.5)
         if not 0 < threshold < 1:
             raise SettingError(

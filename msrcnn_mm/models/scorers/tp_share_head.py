@@ -59,6 +59,7 @@ class TPShareHead(MaskScorer):
             ("num_classes", num_classes),
         ):
             require_integer(f"TPShareHead: {name}", value, least=1)
+        self.in_channels = in_channels
         self.num_classes = num_classes
         self.mask_convs = nn.Sequential(
             nn.Conv2d(2, channels // 2, 3, stride=2, padding=1),
@@ -98,6 +99,7 @@ class TPShareHead(MaskScorer):
         results.rescored_scores = quality.float()
 
     def _logits(self, seen: SeenDetections) -> Tensor:
+        self.require_channels(seen.features.size(1))
         p = seen.patches.float()
         entropy = torch.special.entr(p) + torch.special.entr(1 - p)
         masks = self.mask_convs(torch.stack((p, entropy), dim=1))

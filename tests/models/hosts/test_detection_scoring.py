@@ -310,6 +310,7 @@ def test_a_checkpoint_holds_host_and_scorer(pair: Pair) -> None:
     [
         (dict(scorer=dict(type="SmoothL1Loss")), "cannot score a host's detections"),
         (dict(scorer=dict(type="TPShareHead", num_classes=2)), "num_classes=2: bbox_head has 3"),
+        (dict(scorer=dict(type="TPShareHead", num_classes=3)), "maps have 32 channels: set it"),
         (dict(featmap_strides=(4, 64)), r"\[4, 64\]: bbox_roi_extractor has \[4, 8, 16, 32\]"),
         (dict(mask_head=None), "mask_head is missing"),
         (dict(mask_head=dict(type="DetectronMaskHead", num_classes=3)), "in its own way"),
