@@ -7,7 +7,7 @@ _base_ = [
 ]
 model = dict(
     type="FrozenHost",
-    scorer=dict(type="TPShareHead", in_channels=256, num_classes=80),
+    scorer=dict(type="TPShareHead", num_classes=80),
 )
 image = dict(type="LoadImageFromFile")
 resize = dict(type="Resize", scale=(1333, 800), keep_ratio=True)

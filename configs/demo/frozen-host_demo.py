@@ -8,7 +8,7 @@ model = dict(
     type="FrozenHost",
     host=host,
     checkpoint="work_dirs/demo/epoch_20.pth",
-    scorer=dict(type="TPShareHead", in_channels=_base_.width, num_classes=len(_base_.classes)),
+    scorer=dict(type="TPShareHead", num_classes=len(_base_.classes)),
     cache_dir="work_dirs/demo/host_cache",
 )
 instances = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)  # of the image's own size

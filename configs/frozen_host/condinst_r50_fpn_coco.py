@@ -2,7 +2,6 @@
 _base_ = "../_base_/frozen_host.py"
 model = dict(
     host="mmdet::condinst/condinst_r50_fpn_ms-poly-90k_coco_instance.py",
-    featmap_strides=(8, 16, 32),
 )
 image = dict(_base_.image, imdecode_backend="pillow")
 resize = dict(_base_.resize, backend="pillow")

@@ -2,8 +2,6 @@
 _base_ = "../_base_/frozen_host.py"
 model = dict(
     host="mmdet::rtmdet/rtmdet-ins_s_8xb32-300e_coco.py",
-    featmap_strides=(8, 16, 32),
-    scorer=dict(in_channels=128),
 )
 resize = dict(_base_.resize, scale=(640, 640))
 pad = dict(type="Pad", size=(640, 640), pad_val=dict(img=(114, 114, 114)))

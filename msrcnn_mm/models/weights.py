@@ -54,7 +54,7 @@ def compare_weights(model: nn.Module, state_dict: Mapping[str, Any]) -> WeightMi
         state_dict: Name -> weight; the prefix ``module.`` of a data-parallel wrapper is ignored.
     """
     own = model.state_dict()
-    weights = {re.sub(r"^module\.", "", name): value for name, value in state_dict.items()}
+    weights = unwrapped(state_dict)
     reshaped = [
         name
         for name, value in weights.items()
@@ -66,8 +66,7 @@ def compare_weights(model: nn.Module, state_dict: Mapping[str, Any]) -> WeightMi
         if name not in set(reshaped)
     )
     count = len(candidates)
-    if hasattr(state_dict, "_metadata"):  # the versions of the modules that wrote it
-        candidates._metadata = state_dict._metadata  # type: ignore[attr-defined]
+    candidates._metadata = weights._metadata  # type: ignore[attr-defined]
     with warnings.catch_warnings():
         # batch norm itself adds the counters that old checkpoints lack, with values
         warnings.filterwarnings("ignore", ".*copying from a non-meta parameter")
@@ -85,6 +84,18 @@ def compare_weights(model: nn.Module, state_dict: Mapping[str, Any]) -> WeightMi
         for name in reshaped
     ]
     return WeightMismatch(count - len(unexpected), missing, unexpected, shapes)
+
+
+def unwrapped(state_dict: Mapping[str, Any]) -> OrderedDict[str, Any]:
+    """Removes the prefix ``module.`` of a data-parallel wrapper from the names of weights.
+
+    Keeps the versions of the modules that wrote them, by which modules rename older weights.
+    """
+    weights = OrderedDict(
+        (re.sub(r"^module\.", "", name), value) for name, value in state_dict.items()
+    )
+    weights._metadata = getattr(state_dict, "_metadata", {})  # type: ignore[attr-defined]
+    return weights
 
 
 def _on_meta_device(model: nn.Module) -> nn.Module:

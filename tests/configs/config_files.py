@@ -16,6 +16,7 @@ FILES = sorted(
 )
 # tests/configs/test_frozen_host_configs.py has the tests of these alone.
 FROZEN = [name for name in FILES if name.startswith(("frozen_host/", "demo/frozen-host"))]
+JOINT = [name for name in FILES if name.startswith("detection_scoring/")]
 # tests/configs/test_yolact_configs.py has the tests of these alone.
 YOLACT = [name for name in FILES if Path(name).name.startswith("yolact") and name not in FROZEN]
 # Beside the model, the keys in which a config differs from MMDetection's of the same name.
@@ -49,7 +50,7 @@ def build(model: dict) -> nn.Module:
 
 def is_scored(name: str) -> bool:
     """Returns whether a config's network has a scorer."""
-    return Path(name).name.startswith(("ms-rcnn", "yolact-plus", "yolact-rescoring"))
+    return Path(name).name.startswith(("ms-rcnn", "scored-", "yolact-plus", "yolact-rescoring"))
 
 
 def difference(ours: dict, base: dict, path: str = "") -> dict[str, object]:

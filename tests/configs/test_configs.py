@@ -26,9 +26,11 @@ from tests.configs.config_files import (
     FILES,
     FROZEN,
     HOOKS,
+    JOINT,
     OWN_KEYS,
     YOLACT,
     build,
+    difference,
     is_scored,
     load,
     plain,
@@ -61,7 +63,9 @@ def small(model: ConfigDict) -> dict:
         test.update(max_per_img=3, score_thr=0.0)
         return model
     train["rpn_proposal"].update(nms_pre=100, max_per_img=20)
-    train["rcnn"]["sampler"].update(num=8)
+    stages = train["rcnn"] if isinstance(train["rcnn"], list) else [train["rcnn"]]
+    for stage in stages:
+        stage["sampler"].update(num=8)
     test["rpn"].update(nms_pre=100, max_per_img=10)
     test["rcnn"].update(max_per_img=3, score_thr=0.0)
     return model
@@ -100,7 +104,8 @@ def test_config_builds_trains_and_tests(name: str) -> None:
     losses, found, nothing = losses_and_counts(repr(small(config.model)))
     assert all(math.isfinite(loss) for loss in losses.values())
     assert ("loss_mask_iou" in losses) == is_scored(name)
-    fields = FIELDS | MASK_SCORES if is_scored(name) else FIELDS
+    added = {"rescored_scores"} if name in JOINT else MASK_SCORES
+    fields = FIELDS | added if is_scored(name) else FIELDS
     if name in YOLACT:
         fields = fields | {"coeffs"}
     assert found == dict.fromkeys(fields, 3)
@@ -140,7 +145,8 @@ def test_every_config_has_its_twin(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in FILES if is_scored(n) and n not in YOLACT and twin_of(n) in FILES]
+    "name",
+    [n for n in FILES if is_scored(n) and n not in YOLACT + JOINT and twin_of(n) in FILES],
 )
 def test_the_twin_differs_by_the_mask_iou_head_alone(name: str) -> None:
     ours, theirs = load(name).to_dict(), load(twin_of(name)).to_dict()
@@ -203,6 +209,21 @@ def test_settings_are_those_of_mmdetections_config_of_the_name(name: str) -> Non
     for name in HOOKS:
         del ours["default_hooks"][name]
     assert ours["default_hooks"] == theirs["default_hooks"]
+
+
+@pytest.mark.parametrize("name", JOINT)
+def test_a_scored_detector_is_mmdetections_but_for_its_scorer(name: str) -> None:
+    stem = Path(name).stem.removeprefix("scored-")
+    (path,) = (Path(mmdet.__file__).parent / ".mim" / "configs").glob(f"*/{stem}.py")
+    theirs = Config.fromfile(path)
+    ours, theirs = plain(load(name).to_dict()), plain(theirs.to_dict())
+    changed = difference(ours, theirs)
+    assert changed.pop("model.roi_head.scorer")["type"] == "TPShareHead"
+    assert changed.pop("model.roi_head.type").startswith("DetectionScoring")
+    for hook in HOOKS:
+        del changed[f"default_hooks.{hook}"]
+    assert {key.partition(".")[0] for key in changed} == OWN_KEYS - {"default_hooks"}
+    assert {*theirs} <= {*ours}
 
 
 @pytest.mark.parametrize("name", [n for n in WITH_THEIRS if is_scored(n)])

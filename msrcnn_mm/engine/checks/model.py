@@ -45,7 +45,7 @@ def _class_counts(model: Mapping) -> Iterator[tuple[str, int]]:
     for path, part in parts(model, "model"):
         name = path.rpartition(".")[2].partition("[")[0]
         if (
-            name.endswith("_head")
+            (name.endswith("_head") or name == "scorer")
             and name not in _OTHER_COUNTS
             and not setting_of(part, "class_agnostic")
         ):

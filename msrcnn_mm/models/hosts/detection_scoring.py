@@ -20,6 +20,7 @@ from ..scorers.seen_detections import SeenDetections
 from ..targets.patch_ious import patch_ious
 from ..targets.tp_shares import tp_shares
 from .mask_encoding import EncodesMasks, encoded_by
+from .mask_heads import FCNMaskHead
 from .probability_fields import resized_patches
 from .roi_heads import CascadeRoIHead, HybridTaskCascadeRoIHead, PointRendRoIHead, StandardRoIHead
 from .scorer_inputs import ScorerInputs, build_scorer
@@ -44,8 +45,9 @@ class DetectionScoring(BaseRoIHead):
         **kwargs: arguments of the RoI head; a mask head is required.
 
     Raises:
-        SettingError: there is no mask head, masks are not binary, the scorer cannot score
-            detections or has other classes, or there are no maps of ``featmap_strides``.
+        SettingError: there is no mask head or one of another kind, masks are not binary, the scorer
+            cannot score detections or has other classes or channels, or there are no maps of
+            ``featmap_strides``.
     """
 
     def __init__(
@@ -54,10 +56,10 @@ class DetectionScoring(BaseRoIHead):
         super().__init__(**kwargs)
         name = type(self).__name__
         heads = [m for m in self.modules() if isinstance(m, EncodesMasks)]
-        if not heads:
+        if not heads or not all(map(_is_of_boxes, heads)):
             raise SettingError(
-                f"{name}: mask_head is missing or gives no probabilities: add one to roi_head, such"
-                " as FCNMaskHead"
+                f"{name}: mask_head is missing or pastes masks in its own way: give roi_head a"
+                " FCNMaskHead, HTCMaskHead or CoarseMaskHead"
             )
         self.scorer = build_scorer(name, scorer)
         self.inputs = ScorerInputs(name, self.scorer, featmap_strides)
@@ -72,6 +74,7 @@ class DetectionScoring(BaseRoIHead):
                 f"{name}: featmap_strides={list(featmap_strides)}: bbox_roi_extractor has"
                 f" {list(strides)}"
             )
+        self.scorer.require_channels(_last(self.bbox_roi_extractor).out_channels)
         threshold = (self.test_cfg or {}).get("mask_thr_binary", 0.5)
         if not 0 < threshold < 1:
             raise SettingError(
@@ -169,6 +172,12 @@ class _ProbabilitiesAsMasks:
     def whole(self, masks: Tensor) -> Any:
         """Returns image-sized masks as they are; RoI heads make none."""
         return masks
+
+
+def _is_of_boxes(head: EncodesMasks) -> bool:
+    """Returns whether a mask head has its encoder encode masks in boxes."""
+    own = getattr(type(head), "_predict_by_feat_single", None)
+    return own is FCNMaskHead._predict_by_feat_single
 
 
 def _last(stages: nn.Module) -> Any:

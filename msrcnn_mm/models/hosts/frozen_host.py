@@ -12,8 +12,6 @@ from mmdet.models.detectors import BaseDetector
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, SampleList
 from mmdet.utils import ConfigType
-from mmengine.hub import get_config
-from mmengine.runner.checkpoint import CheckpointLoader, load_checkpoint
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
@@ -22,9 +20,8 @@ from msrcnn_mm.errors import CheckpointError, SettingError
 from ..scorers.seen_detections import SeenDetections
 from ..targets.detection_ious import detection_ious
 from ..targets.tp_shares import tp_shares
-from ..weights import compare_weights
+from .frozen_host_parts import check_fit, load_host, mask_heads, named_host
 from .host_cache import HostCache, fingerprint, image_key
-from .mask_encoding import EncodesMasks
 from .scorer_inputs import ScorerInputs, build_scorer
 
 
@@ -50,15 +47,18 @@ class FrozenHost(BaseDetector):
             those of MMDetection's zoo.
         scorer: config of the scorer: ``TPShareHead``, ``MaskIoUHead`` or ``FastMaskIoUHead``.
         featmap_strides: pixels per cell of the feature maps that the scorer reads, in the order of
-            the host's; maps of other strides are not read.
+            the host's; maps of other strides are not read. A map's stride is the longer side of
+            the padded image over the longer side of the map, rounded to an integer: at 550 pixels
+            YOLACT's maps of 69, 35 and 18 cells have strides 8, 16 and 31.
         cache_dir: folder for what the scorer sees of each training image. By default nothing is
             kept, and the host predicts each image in each epoch.
         data_preprocessor: by default the host's.
         init_cfg: not used.
 
     Raises:
-        SettingError: the host gives no masks, the scorer cannot score a frozen host or has other
-            classes, or the cache is another host's.
+        SettingError: the host gives no masks at test; the scorer cannot score a frozen host, has
+            other classes or channels, or a setting that has no effect; or the cache is another
+            host's, or of another format.
         CheckpointError: the host's weights are missing or do not fit it.
     """
 
@@ -73,37 +73,26 @@ class FrozenHost(BaseDetector):
         init_cfg: ConfigType | None = None,
     ) -> None:
         if isinstance(host, str):
-            host, checkpoint = _named_host(host, checkpoint)
+            host, checkpoint = named_host(host, checkpoint)
         if checkpoint is None:
             raise SettingError("FrozenHost: checkpoint is missing: name the host's weights")
         preprocessor = data_preprocessor or host.get("data_preprocessor") or {}
         # instances keep their images' size, and images stay as the host is tested on them
-        preprocessor = {**preprocessor, "pad_mask": False, "batch_augments": None}
-        super().__init__(data_preprocessor=preprocessor, init_cfg=init_cfg)
+        super().__init__(
+            data_preprocessor={**preprocessor, "pad_mask": False, "batch_augments": None},
+            init_cfg=init_cfg,
+        )
         self.scorer = build_scorer("FrozenHost", scorer)
         self.host = MODELS.build(host)
-        heads = [m for m in self.host.modules() if isinstance(m, EncodesMasks)]
-        if not heads:
-            raise SettingError(
-                f"FrozenHost: host.type={host['type']!r} gives no masks: take an instance segmenter"
-            )
-        classes = {
-            module.num_classes
-            for name, module in self.host.named_modules()
-            if hasattr(module, "num_classes") and not name.startswith("rpn_head")
-        }
-        if self.scorer.num_classes not in classes:
-            raise SettingError(
-                f"FrozenHost: scorer.num_classes={self.scorer.num_classes}: the host has"
-                f" {', '.join(map(str, sorted(classes)))}"
-            )
+        heads = mask_heads(self.host, host["type"])
+        check_fit(self.scorer, self.host)
         for head in heads:
             head.patch_side = self.scorer.patch_side
-        _load_host(self.host, checkpoint)
+        load_host(self.host, checkpoint)
         self.host.requires_grad_(False)
         self.host.eval()
         self.host_fingerprint: Tensor
-        self.register_buffer("host_fingerprint", fingerprint(self.host, host))
+        self.register_buffer("host_fingerprint", fingerprint(self.host, host, preprocessor))
         self.inputs = ScorerInputs("FrozenHost", self.scorer, featmap_strides)
         self.cache = None if cache_dir is None else HostCache(cache_dir, self.host_fingerprint)
         self.register_state_dict_post_hook(_drop_host)
@@ -216,7 +205,7 @@ class FrozenHost(BaseDetector):
         ):
             raise CheckpointError(
                 "this scorer was trained on another host: give model.checkpoint the weights, and"
-                " model.host the config, that it was trained with"
+                " model.host and model.data_preprocessor the settings, that it was trained with"
             )
         for name, value in self.host.state_dict().items():
             state_dict[f"{prefix}host.{name}"] = value
@@ -237,36 +226,3 @@ def _drop_host(module: nn.Module, state_dict: dict[str, Any], prefix: str, _: An
     """Leaves the host's weights out of a checkpoint."""
     for name in [n for n in state_dict if n.startswith(f"{prefix}host.")]:
         del state_dict[name]
-
-
-def _named_host(name: str, checkpoint: str | None) -> tuple[ConfigType, str]:
-    """Returns the model of a config that an installed package holds, and its weights.
-
-    A file is not read: configs are Python code.
-    """
-    if not name.startswith("mmdet::"):
-        raise SettingError(
-            f"FrozenHost: host={name!r} must be a model's settings, host=_base_.model, or the name"
-            " of a config of MMDetection, mmdet::FOLDER/NAME.py"
-        )
-    try:
-        config = get_config(name, pretrained=checkpoint is None)
-    except (OSError, ValueError) as error:
-        raise SettingError(f"FrozenHost: host={name!r}: there is no such config") from error
-    return config.model, checkpoint or config.model_path
-
-
-def _load_host(host: nn.Module, checkpoint: str) -> None:
-    """Loads the host's weights.
-
-    Raises:
-        CheckpointError: the file is missing, or its weights do not fit.
-    """
-    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu")
-    mismatch = compare_weights(host, loaded.get("state_dict", loaded))
-    if mismatch.missing or mismatch.reshaped:
-        raise CheckpointError(
-            f"{checkpoint}: its weights do not fit the host: {mismatch}; give model.host the config"
-            " that it was trained with"
-        )
-    load_checkpoint(host, checkpoint, map_location="cpu", logger="silent")

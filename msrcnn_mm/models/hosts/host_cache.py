@@ -21,7 +21,12 @@ from msrcnn_mm.errors import SettingError, UserError
 from ..scorers.seen_detections import SeenDetections
 
 _MANIFEST = "host.json"
+_FORMAT = 1  # another number for other files: other fields, or targets computed otherwise
 _HALF = ("features", "patches", "geometry")  # kept as fp16
+_NOT_OF_IMAGES = (  # settings of a data_preprocessor that change no image
+    *("pad_mask", "mask_pad_value", "pad_seg", "seg_pad_value"),
+    *("batch_augments", "boxtype2tensor", "non_blocking"),
+)
 
 
 class HostCache:
@@ -32,26 +37,30 @@ class HostCache:
         host: (32,) uint8, the host's fingerprint.
 
     Raises:
-        SettingError: The folder holds the detections of another host, or cannot be made.
+        SettingError: The folder holds the detections of another host, or files of another format,
+            or cannot be made.
     """
 
     def __init__(self, folder: str, host: Tensor) -> None:
         self._folder = Path(folder)
-        own = json.dumps({"host": bytes(host.tolist()).hex()})
+        own = {"format": _FORMAT, "host": bytes(host.tolist()).hex()}
         manifest = self._folder / _MANIFEST
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             if not manifest.exists():  # another process may do the same
                 part = self._folder / f"{_MANIFEST}.{os.getpid()}.part"
-                part.write_text(own)
+                part.write_text(json.dumps(own))
                 part.replace(manifest)
-            if manifest.read_text() != own:
-                raise SettingError(
-                    f"FrozenHost: cache_dir={folder!r} holds the detections of another host: name"
-                    " another folder, or delete this one"
-                )
+            found = _read_manifest(manifest)
         except OSError as error:
             raise SettingError(f"FrozenHost: cache_dir={folder!r}: {error.strerror}") from error
+        if found != own:
+            same = found.get("format") == _FORMAT
+            what = "the detections of another host" if same else "files of another format"
+            raise SettingError(
+                f"FrozenHost: cache_dir={folder!r} holds {what}: name another folder, or delete"
+                " this one"
+            )
 
     def read(self, key: str) -> tuple[SeenDetections, Tensor] | None:
         """Returns what was seen of an image and the (D,) targets; None where it is not kept."""
@@ -89,6 +98,15 @@ class HostCache:
         return self._folder / key[:2] / f"{key}.npz"
 
 
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """Returns what a manifest holds; nothing where it is damaged."""
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _rounded(values: dict[str, np.ndarray]) -> tuple[SeenDetections, Tensor]:
     """Returns what a file keeps, its fp16 as float32."""
     tensors = {name: torch.from_numpy(value) for name, value in values.items()}
@@ -98,8 +116,21 @@ def _rounded(values: dict[str, np.ndarray]) -> tuple[SeenDetections, Tensor]:
     return SeenDetections(**tensors), targets
 
 
-def fingerprint(host: nn.Module, config: dict) -> Tensor:
-    """Returns the (32,) uint8 hash of a host's settings and weights."""
+def fingerprint(host: nn.Module, config: dict, preprocessor: dict) -> Tensor:
+    """Returns the (32,) uint8 hash of a host's settings and weights.
+
+    Args:
+        host: The model.
+        config: Its settings.
+        preprocessor: Settings of the ``data_preprocessor``. Where it makes other images than the
+            host's own, the hash depends on it.
+    """
+    own, used = (
+        {name: value for name, value in settings.items() if name not in _NOT_OF_IMAGES}
+        for settings in (config.get("data_preprocessor") or {}, preprocessor)
+    )
+    if used != own:
+        config = {**config, "data_preprocessor": used}
     digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
     for name, value in sorted(host.state_dict().items()):
         digest.update(name.encode())

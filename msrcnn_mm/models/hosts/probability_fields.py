@@ -46,7 +46,7 @@ def add_fields_of_maps(
     cells = box_cells(boxes)
     add_fields_of_cells(results, probs[cells.at], foreground[cells.at], cells)
     if patch_side:
-        factors = probs.new_tensor(meta["scale_factor"]).repeat(2)
+        factors = probs.new_tensor(meta["scale_factor"], dtype=torch.float32).repeat(2)
         add_patches(results, map_patches(probs, boxes, patch_side), boxes * stride / factors)
 
 
@@ -92,19 +92,18 @@ def map_patches(maps: Tensor, boxes: Tensor, side: int) -> Tensor:
         side: M.
 
     Returns:
-        (D, M, M) means of bilinear samples, 2 x 2 a cell of the grid.
+        (D, M, M) means of bilinear samples, 2 x 2 a cell of the grid, in float32 or better.
     """
     if not len(boxes):
         return maps.new_zeros(0, side, side)
     number = torch.arange(len(boxes), device=boxes.device)
-    rois = torch.cat((number[:, None], boxes), dim=1).to(maps.dtype)
-    return roi_align(maps[:, None], rois, side, 1.0, 2, "avg", True)[:, 0]
+    return _sampled(maps, number, boxes, side, 2)
 
 
 def logit_patches(logits: Tensor, maps: Tensor, boxes: Tensor, side: int) -> Tensor:
     """Returns the means of probabilities in the cells of a grid over each box, of maps of logits.
 
-    No map is copied, since these may be as large as the image.
+    No map is copied, since these may be as large as the image; but those of half precision are.
 
     Args:
         logits: (Q, h, w) maps.
@@ -113,13 +112,33 @@ def logit_patches(logits: Tensor, maps: Tensor, boxes: Tensor, side: int) -> Ten
         side: M.
 
     Returns:
-        (D, M, M) in [0, 1], means of bilinear samples of the logits, 2 x 2 a cell of the grid.
+        (D, M, M) in [0, 1], means of bilinear samples of the logits, 2 x 2 a cell of the grid, in
+        float32 or better.
     """
     if not len(boxes):
         return logits.new_zeros(0, side, side)
-    rois = torch.cat((maps[:, None], boxes), dim=1).to(logits.dtype)
-    fine = roi_align(logits[:, None], rois, 2 * side, 1.0, 1, "avg", True).sigmoid()
-    return F.avg_pool2d(fine, 2)[:, 0]
+    return F.avg_pool2d(_sampled(logits, maps, boxes, 2 * side, 1).sigmoid(), 2)
+
+
+def _sampled(maps: Tensor, of: Tensor, boxes: Tensor, side: int, samples: int) -> Tensor:
+    """Samples (Q, h, w) maps in the cells of a grid over each box, in float32 or better.
+
+    mmcv has no operator for bf16, and half precision would round the boxes.
+
+    Args:
+        maps: of any precision.
+        of: (D,) index of each box's map.
+        boxes: (D, 4) x1, y1, x2, y2 in cells of the maps.
+        side: cells of the grid.
+        samples: of a cell in each direction, whose mean is taken.
+
+    Returns:
+        (D, side, side).
+    """
+    # contiguous, since mmcv 2.1.0 reads the memory of a slice of maps as if it were the maps
+    maps = maps.to(torch.promote_types(maps.dtype, torch.float32)).contiguous()
+    rois = torch.cat((of[:, None], boxes), dim=1).to(maps.dtype)
+    return roi_align(maps[:, None], rois, side, 1.0, samples, "avg", True)[:, 0]
 
 
 def resized_patches(probs: Tensor, side: int) -> Tensor:

@@ -5,6 +5,7 @@ the mask patches.
 """
 
 from collections.abc import Sequence
+from inspect import signature
 
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import bbox2roi
@@ -27,13 +28,23 @@ def build_scorer(owner: str, scorer: ConfigType) -> MaskScorer:
         scorer: config of the scorer.
 
     Raises:
-        SettingError: it is no scorer, or has no ``quality``.
+        SettingError: it cannot score them, or a setting without effect differs from its default.
     """
     built = MODELS.build(scorer)
     if not isinstance(built, MaskScorer) or type(built).quality is MaskScorer.quality:
         raise SettingError(
             f"{owner}: scorer={scorer['type']!r} cannot score a host's detections: take"
             " TPShareHead, MaskIoUHead or FastMaskIoUHead"
+        )
+    parameters = signature(type(built)).parameters
+    for name in built.unused_by_quality:
+        value = getattr(built, name)
+        if name in parameters and value != parameters[name].default:
+            raise SettingError(f"{owner}: scorer.{name}={value!r} has no effect: leave it out")
+    if getattr(built, "mask_input", None) == "all_concat":
+        raise SettingError(
+            f"{owner}: scorer.mask_input='all_concat' needs the masks of all classes, and a"
+            " detection has that of one: take 'target_concat' or 'target_multiply'"
         )
     return built
 

@@ -163,11 +163,13 @@ class YOLACTProtonet(EncodesMasks, dense_heads.YOLACTProtonet):
             cells = box_cells(tight)
             results.mask_statistics = mask_statistics(masks[cells.at], foreground[cells.at], cells)
             results.masks = self._image_sized(masks, meta, rescale)
-            if rescale:
-                factors = results.bboxes.new_tensor(meta["scale_factor"]).repeat(2)
-                results.bboxes = results.bboxes / factors
-            if self.patch_side:
-                add_patches(results, map_patches(masks, tight, self.patch_side), results.bboxes)
+            factors = results.bboxes.new_tensor(meta["scale_factor"] if rescale else (1, 1))
+            results.bboxes = results.bboxes / factors.repeat(2)
+            if self.patch_side:  # of the cropped cells, which reach beyond the predicted box
+                sides = factors.new_tensor(meta["batch_input_shape"][:2]).flip(0)
+                cell = sides / factors.new_tensor(masks.shape[-2:]).flip(0) / factors
+                patches = map_patches(masks, tight, self.patch_side)
+                add_patches(results, patches, tight * cell.repeat(2))
         return results_list
 
     def _image_sized(self, masks: Tensor, meta: dict, rescale: bool) -> Tensor | list[Rle]:

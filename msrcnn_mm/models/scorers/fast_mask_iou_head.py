@@ -54,6 +54,7 @@ class FastMaskIoUHead(MaskScorer):
     """
 
     patch_side = 64
+    unused_by_quality = ("discard_area", "max_masks_to_train", "detach_mask", "rescore_boxes")
 
     def __init__(
         self,

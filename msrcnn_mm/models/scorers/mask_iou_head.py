@@ -85,6 +85,8 @@ class MaskIoUHead(MaskScorer):
         SettingError: if a setting is out of its range, or two do not go together.
     """
 
+    unused_by_quality = ("learns", "mask_iou_thr", "box_iou_thr", "detach_mask")
+
     def __init__(
         self,
         num_convs: int = 4,
@@ -122,6 +124,7 @@ class MaskIoUHead(MaskScorer):
         _check_strides(conv_strides, num_convs)
         self.roi_feat_size = roi_feat_size
         self.patch_side = 2 * roi_feat_size
+        self.in_channels = in_channels
         self.num_classes = num_classes
         self.mask_input = mask_input
         self.learns = learns
@@ -207,6 +210,7 @@ class MaskIoUHead(MaskScorer):
 
     def quality(self, seen: SeenDetections) -> Tensor:
         """Predicts (D,) mask IoUs of a frozen host's detections, see :class:`.MaskScorer`."""
+        self.require_channels(seen.features.size(1))
         logits = seen.patches.logit(eps=1e-6)[:, None]
         return select_class(self(seen.features, logits, seen.labels), seen.labels)
 

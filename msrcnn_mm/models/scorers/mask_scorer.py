@@ -10,6 +10,8 @@ from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from msrcnn_mm.errors import SettingError
+
 from ..class_selection import select_class
 from .seen_detections import SeenDetections
 
@@ -22,12 +24,16 @@ class MaskScorer(BaseModule):
     Attributes:
         patch_side: Side of the masks that :meth:`quality` reads.
         roi_feat_size: Side of the features that it reads; 0 for none.
+        in_channels: Channels of these features.
         num_classes: C.
+        unused_by_quality: Names of the settings that :meth:`quality` does not read.
     """
 
     patch_side: int = 28
     roi_feat_size: int = 0
+    in_channels: int
     num_classes: int
+    unused_by_quality: tuple[str, ...] = ()
     loss_iou: nn.Module
 
     def predict_by_feat(
@@ -56,6 +62,18 @@ class MaskScorer(BaseModule):
         """
         results.mask_ious = quality.float().clamp(0, 1)
         results.mask_scores = results.scores * results.mask_ious
+
+    def require_channels(self, found: int) -> None:
+        """Checks the number of channels of a host's features.
+
+        Raises:
+            SettingError: The scorer reads features, of another number.
+        """
+        if self.roi_feat_size and found != self.in_channels:
+            raise SettingError(
+                f"scorer.in_channels={self.in_channels}: the host's feature maps have"
+                f" {found} channels: set it to {found}"
+            )
 
     def quality(self, seen: SeenDetections) -> Tensor:
         """Predicts (D,) TP shares of a frozen host's detections, not clamped.

@@ -9,7 +9,7 @@ from mmengine.config import ConfigDict
 from mmengine.model import PretrainedInit
 from mmengine.runner import CheckpointLoader
 
-from msrcnn_mm.engine.checks.model import check_masks
+from msrcnn_mm.engine.checks.model import check_heads, check_masks
 from msrcnn_mm.errors import UserError
 from tests.support.checked_configs import HEADS, check, make_config, refusal
 
@@ -89,3 +89,10 @@ def test_a_detector_of_boxes_alone(head: str) -> None:
 )
 def test_detectors_that_may_have_masks(model: dict) -> None:
     check_masks(model)
+
+
+def test_the_scorer_of_a_hosts_own_detections_is_named_too() -> None:
+    scorer = dict(type="TPShareHead", num_classes=2)
+    model = dict(roi_head=dict(type="DetectionScoringRoIHead", scorer=scorer))
+    with pytest.raises(UserError, match=r"^model.roi_head.scorer.num_classes=2, but the data set"):
+        check_heads(model, ["ring"])
