@@ -67,13 +67,17 @@ def out_of_fold(own: Labelled, also: list[Labelled], seed: int) -> Column:
 
 
 def read(
-    results: Path, annotations: Path, max_dets: int
+    results: Path, annotations: Path, max_dets: int, on_head: bool = False
 ) -> tuple[COCO, Detections, Protocol, Labelled]:
-    """Reads detections and annotations, and computes features and targets."""
+    """Reads detections and annotations, and computes features and targets.
+
+    With ``on_head`` the rescored score that they have is a feature, in place of their mask IoU.
+    """
     coco = load_annotations(annotations)
     detections = load_results(results, coco)
     protocol = coco_protocol(coco, max_dets)
-    features = features_of(detections)
+    known = replace(detections, mask_ious=detections.rescored_scores) if on_head else detections
+    features = features_of(known)
     overlaps = find_overlaps(coco, detections, protocol)
     targets = targets_of(overlaps, detections, protocol).tp_shares
     labelled = Labelled(features, targets, image_numbers(detections.image_ids))

@@ -125,7 +125,7 @@ class ScorerVariants(MaskScorer):
         super().__init__()
         settings = {k: v for k, v in mask_iou_head.items() if k != "type"}
         classes, channels = settings["num_classes"], settings["in_channels"]
-        self.num_classes, self.variants = classes, variants
+        self.num_classes, self.in_channels, self.variants = classes, channels, variants
 
         def built(name: str) -> MaskScorer:
             if name in ("pixels", "pixels and features"):

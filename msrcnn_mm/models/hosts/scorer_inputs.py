@@ -93,25 +93,24 @@ class ScorerInputs(nn.Module):
         Raises:
             SettingError: the host has no maps of ``featmap_strides``.
         """
-        patches, boxes, shapes = [], [], []
+        patches, boxes = [], []
         for results, meta in zip(results_list, metas, strict=True):
             none = results.scores.new_zeros(0, 4)  # a head is not asked for the masks of no box
             box = results.pop("mask_boxes", none)
             patches.append(results.pop("mask_patches", box.new_zeros(0, *[self.patch_side] * 2)))
             factors = box.new_tensor(meta["scale_factor"]).repeat(2) if rescaled else 1
-            boxes.append((box, box * factors))
-            shapes.append(meta["ori_shape" if rescaled else "img_shape"][:2])
-        features = self.features(maps, [on_input for _, on_input in boxes], side)
-        images = zip(features, patches, results_list, boxes, shapes, strict=True)
+            boxes.append(box * factors)
+        features = self.features(maps, boxes, side)
+        images = zip(features, patches, results_list, boxes, strict=True)
         return [
             SeenDetections(
                 features=of_image,
                 patches=patch,
                 scores=results.scores,
                 labels=results.labels,
-                geometry=geometry(box, results.scores, results.labels, *shape),
+                geometry=geometry(box, results.scores, results.labels),
             )
-            for of_image, patch, results, (box, _), shape in images
+            for of_image, patch, results, box in images
         ]
 
     def features(

@@ -46,31 +46,29 @@ GEOMETRY = 5
 """Columns of :func:`geometry`."""
 
 
-def geometry(boxes: Tensor, scores: Tensor, labels: Tensor, height: float, width: float) -> Tensor:
+def geometry(boxes: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
     """Describes the boxes of an image by their size and by what overlaps them.
 
     The overlaps tell a duplicate from the detection that it duplicates, which no pixel does.
 
     Args:
-        boxes: (D, 4) x1, y1, x2, y2 in pixels of the image.
+        boxes: (D, 4) x1, y1, x2, y2 in pixels of the network's input: a share of the image would be
+            another in the crops of a training than in whole images at test.
         scores: (D,) class scores.
         labels: (D,) classes.
-        height: Of the image.
-        width: Of the image.
 
     Returns:
-        (D, 5) float32: log of the box's share of the image, log of its width over its height, the
-        greatest box IoU with a detection of higher class score of the same class and of any class,
-        and the number of detections of its class with a higher score and a box IoU of 0.3 or more.
-        Of equal scores the earlier detection is the higher.
+        (D, 5) float32: log of the box's area, log of its width over its height, the greatest box IoU
+        with a detection of higher class score of the same class and of any class, and the number of
+        detections of its class with a higher score and a box IoU of 0.3 or more. Of equal scores
+        the earlier detection is the higher.
     """
     sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3).float()
-    share = (sides.prod(dim=1) / (height * width)).log()
+    areas = sides.prod(dim=1)
     aspect = (sides[:, 0] / sides[:, 1]).log()
     top_left = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
     low_right = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
     inter = (low_right - top_left).clamp(min=0).prod(dim=2).float()
-    areas = sides.prod(dim=1)
     ious = inter / (areas[:, None] + areas - inter)
     order = torch.argsort(scores, descending=True, stable=True)
     place = torch.empty_like(order)
@@ -79,7 +77,7 @@ def geometry(boxes: Tensor, scores: Tensor, labels: Tensor, height: float, width
     own_class = torch.where(labels[None] == labels[:, None], any_class, 0)
     empty = ious.new_zeros(len(boxes), 1)  # so that there is a greatest one without detections
     columns = (
-        share,
+        areas.log(),
         aspect,
         torch.cat((own_class, empty), dim=1).amax(dim=1),
         torch.cat((any_class, empty), dim=1).amax(dim=1),

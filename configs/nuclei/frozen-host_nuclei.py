@@ -1,0 +1,18 @@
+# A scorer on the masks of the trained Mask R-CNN of this folder, which stays as it is.
+_base_ = "mask-rcnn_r18_fpn_nuclei.py"
+model = dict(
+    _delete_=True,
+    type="FrozenHost",
+    host=_base_.model,
+    checkpoint="work_dirs/mask-rcnn_r18_fpn_nuclei/epoch_14.pth",
+    scorer=dict(type="TPShareHead", num_classes=1),
+    cache_dir="work_dirs/frozen-host_nuclei/host_cache",
+)
+resize = dict(type="Resize", scale_factor=1.5, keep_ratio=True)
+instances = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)  # of the image's own size
+pack = dict(
+    type="PackDetInputs",
+    meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
+)
+pipeline = [dict(type="LoadImageFromFile"), resize, instances, pack]
+train_dataloader = dict(dataset=dict(pipeline=pipeline))
