@@ -3,12 +3,12 @@
     python -m benchmarks.ladder RESULTS.json ANNOTATIONS.json [--frozen RESULTS.json ...]
         [--also RESULTS.json ANNOTATIONS.json] [--max-dets 100] [--draws 3] [--out LADDER.json]
 
-RESULTS.json is that of a detector of ``benchmarks.scorer_ideas`` tested with views: its mask scores
-are those of the paper's head, its rescored scores those of ``TPShareHead``. --frozen names results
-of the same detector with a scorer that was trained while it was frozen. Re-scorers are fitted on
-the images of the other four fifths and on all of --also (see ``benchmarks.rescored_ap``); the second
-one knows the score of ``TPShareHead`` instead of the paper's. Gains are over the class score, with a
-95% interval over images; of --frozen and of re-scorers that of the first.
+RESULTS.json is that of a detector of ``benchmarks.scorer_ideas``, tested with views: its mask
+scores are those of the paper's head, its rescored scores those of ``TPShareHead``. --frozen names
+results of the same detector with a scorer that was trained while it was frozen. Re-scorers are
+fitted on the images of the other four fifths and on all of --also (``benchmarks.rescored_ap``). The
+second one knows the score of ``TPShareHead`` instead of the paper's. Gains have a 95% interval over
+images; where there are several trainings or divisions, it is that of the first.
 """
 
 import argparse

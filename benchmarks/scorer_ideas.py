@@ -95,10 +95,8 @@ def table(args: argparse.Namespace) -> None:
     rows = []
     for name, aps in found.items():
         share = 100 * (np.array(aps) - low) / (high - low)
-        rows.append(
-            [name, *(f"{ap:.2f}" for ap in aps), f"{np.mean(aps):.2f}", f"{share.mean():.0f}"]
-            + [VARIANTS.get(name, "")]
-        )
+        each = [f"{ap:.2f}" for ap in (*aps, np.mean(aps))]
+        rows.append([name, *each, f"{share.mean():.0f}", VARIANTS.get(name, "")])
     seeds = [folder.name for folder in args.folders]
     print(text_table(["ranked by", *seeds, "mean", "recovered %", ""], rows))
 

@@ -1,4 +1,4 @@
-"""Scorers that learn beside one another on the detections of one host, for ``benchmarks.scorer_ideas``.
+"""Scorers that learn beside one another on one host, for ``benchmarks.scorer_ideas``.
 
 None sends a gradient into the host, so that all score the same masks. Shape shorthand: D detections
 of a batch, R positive RoIs, V variants.
@@ -200,7 +200,7 @@ class ScorerVariants(MaskScorer):
 
 @MODELS.register_module()
 class ScorerVariantsRoIHead(DetectionScoring, MaskScoringRoIHead):
-    """The paper's RoI head, whose own head learns as ever, and :class:`ScorerVariants` beside it."""
+    """The paper's RoI head, whose own head learns as ever, and scorers beside it."""
 
     scorer: ScorerVariants
 

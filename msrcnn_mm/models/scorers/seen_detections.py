@@ -58,10 +58,10 @@ def geometry(boxes: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
         labels: (D,) classes.
 
     Returns:
-        (D, 5) float32: log of the box's area, log of its width over its height, the greatest box IoU
-        with a detection of higher class score of the same class and of any class, and the number of
-        detections of its class with a higher score and a box IoU of 0.3 or more. Of equal scores
-        the earlier detection is the higher.
+        (D, 5) float32: log of the box's area, log of its width over its height, the greatest box
+        IoU with a detection of higher class score of the same class and of any class, and the
+        number of detections of its class with a higher score and a box IoU of 0.3 or more. Of equal
+        scores the earlier detection is the higher.
     """
     sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3).float()
     areas = sides.prod(dim=1)
