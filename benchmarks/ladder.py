@@ -1,7 +1,8 @@
 """Measures AP by every kind of score on the same detections, from class score to quality oracle.
 
-    python -m benchmarks.ladder RESULTS.json ANNOTATIONS.json [--frozen RESULTS.json ...]
-        [--also RESULTS.json ANNOTATIONS.json] [--max-dets 100] [--draws 3] [--out LADDER.json]
+    python -m benchmarks.ladder measure RESULTS.json ANNOTATIONS.json [--frozen RESULTS.json ...]
+        [--also RESULTS.json ANNOTATIONS.json] [--max-dets 100] [--draws 3] [--json LADDER.json]
+    python -m benchmarks.ladder draw PICTURE.png NAME LADDER.json [NAME LADDER.json ...]
 
 RESULTS.json is that of a detector of ``benchmarks.scorer_ideas``, tested with views: its mask
 scores are those of the paper's head, its rescored scores those of ``TPShareHead``. --frozen names
@@ -16,16 +17,37 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from benchmarks.rescored_ap import out_of_fold, read
 from msrcnn_mm.coco.detections import Detections
-from msrcnn_mm.coco.results_file import write_results
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.evaluation_result import Estimate
 from msrcnn_mm.evaluation.intervals import ap_difference
-from msrcnn_mm.evaluation.protocol import CLASS_SCORE, MASKNESS, QUALITY_ORACLE, RESCORED_SCORE
+from msrcnn_mm.evaluation.protocol import (
+    AGREEMENT_SCORE,
+    CLASS_SCORE,
+    CONSENSUS,
+    MASK_SCORE,
+    MASKNESS,
+    QUALITY_ORACLE,
+    RESCORED_SCORE,
+)
 from msrcnn_mm.evaluation.summaries import text_table
+from msrcnn_mm.report.figures.style import INK, RULE
+from msrcnn_mm.report.score_styles import STYLES
+
+OF_RESULTS = {
+    "class score": CLASS_SCORE,
+    "maskness": MASKNESS,
+    "MaskIoUHead": MASK_SCORE,
+    "TPShareHead": RESCORED_SCORE,
+    "agreement score": AGREEMENT_SCORE,
+    "consensus": CONSENSUS,
+}
+LEARNED = STYLES[RESCORED_SCORE].colour
+COLOURS = {name: STYLES[score].colour for name, score in OF_RESULTS.items()}
 
 
 @dataclass
@@ -41,6 +63,11 @@ class Rung:
     aps: list[float]
     gain: Estimate
     over_maskness: Estimate
+
+    @property
+    def ap(self) -> float:
+        """The mean."""
+        return float(np.mean(self.aps))
 
 
 class Ladder:
@@ -65,22 +92,17 @@ class Ladder:
 
     def rows(self) -> list[list[str]]:
         """Returns name, AP, recovered share of the quality gap, and both gains."""
-        low, high = (
-            100 * (self.base.rankings[name].ap["AP"] or 0) for name in (CLASS_SCORE, QUALITY_ORACLE)
-        )
-        rows = []
-        for name, rung in self.rungs.items():
-            ap = float(np.mean(rung.aps))
-            rows.append(
-                [
-                    name,
-                    f"{ap:.1f}",
-                    f"{100 * (ap - low) / (high - low):.0f}%",
-                    *(between(gain) for gain in (rung.gain, rung.over_maskness)),
-                    " ".join(f"{one:.2f}" for one in rung.aps),
-                ]
-            )
-        return rows
+        low, high = (self.rungs[name].ap for name in ("class score", "quality oracle"))
+        return [
+            [
+                name,
+                f"{rung.ap:.1f}",
+                f"{100 * (rung.ap - low) / (high - low):.0f}%",
+                *(between(gain) for gain in (rung.gain, rung.over_maskness)),
+                " ".join(f"{one:.2f}" for one in rung.aps),
+            ]
+            for name, rung in self.rungs.items()
+        ]
 
 
 def between(gain: Estimate) -> str:
@@ -90,51 +112,79 @@ def between(gain: Estimate) -> str:
     return f"{100 * gain.value:+.1f} ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
 
 
-def main() -> None:
-    """Prints the ladder."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("results", type=Path)
-    parser.add_argument("annotations", type=Path)
-    parser.add_argument("--frozen", type=Path, nargs="+", action="append", default=[])
-    parser.add_argument("--also", nargs=2, type=Path, action="append", default=[])
-    parser.add_argument("--max-dets", type=int, default=100)
-    parser.add_argument("--draws", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="results with the re-scorer on the better head")
-    parser.add_argument("--json", type=Path, help="file for the figures")
-    args = parser.parse_args()
+def measure(args: argparse.Namespace) -> None:
+    """Prints the ladder, and writes it where ``--json`` says."""
     ladder = Ladder(args.results, args.annotations, args.max_dets)
-    scores = {
-        "class score": CLASS_SCORE,
-        "maskness": MASKNESS,
-        "MaskIoUHead": "mask_score",
-        "TPShareHead": RESCORED_SCORE,
-    }
-    for name, score in scores.items():
+    for name, score in OF_RESULTS.items():
         if score in ladder.base.rankings:
             ladder.add(name, score)
-    for i, files in enumerate(args.frozen):
+    for i, files in enumerate(args.frozen, 1):
         some = [read(file, args.annotations, args.max_dets)[1] for file in files]
-        ladder.add(f"frozen host {i + 1}", RESCORED_SCORE, some)
-    for score in ("agreement_score", "consensus"):
-        if score in ladder.base.rankings:
-            ladder.add(score.replace("_", " "), score)
+        ladder.add(f"frozen host {i}", RESCORED_SCORE, some)
     for name in ("re-scorer", "re-scorer on TPShareHead"):
-        labelled = []
-        for paths in ((args.results, args.annotations), *args.also):
-            labelled.append(read(*paths, args.max_dets, on_head=name != "re-scorer"))
-        own, also = labelled[0], [one[-1] for one in labelled[1:]]
-        draws = [out_of_fold(own[-1], also, seed) for seed in range(args.draws)]
+        labelled = [
+            read(*paths, args.max_dets, on_head=name != "re-scorer")[-1]
+            for paths in ((args.results, args.annotations), *args.also)
+        ]
+        draws = [out_of_fold(labelled[0], labelled[1:], seed) for seed in range(args.draws)]
         some = [replace(ladder.detections, rescored_scores=one) for one in draws]
         ladder.add(name, RESCORED_SCORE, some)
-    if args.out is not None:
-        write_results(some[0], args.out)
     ladder.add("quality oracle", QUALITY_ORACLE)
     header = ["ranked by", "AP", "recovered", "over class score", "over maskness", "each"]
     print(text_table(header, ladder.rows()))
     if args.json is not None:
-        args.json.write_text(json.dumps(ladder.rows(), indent=1))
+        gains = {
+            name: [rung.ap, rung.gain.low, rung.gain.high] for name, rung in ladder.rungs.items()
+        }
+        args.json.write_text(json.dumps(gains, indent=1))
+
+
+def draw(args: argparse.Namespace) -> None:
+    """Draws ladders beside one another, each rung with the interval of its gain."""
+    pairs = list(zip(*(iter(args.ladders),) * 2, strict=True))
+    figure, panels = plt.subplots(
+        1, len(pairs), figsize=(4.9 * len(pairs), 3.3), squeeze=False, layout="constrained"
+    )
+    for axes, (title, file) in zip(panels[0], pairs, strict=True):
+        rungs = json.loads(Path(file).read_text())
+        low, high = rungs["class score"][0], rungs["quality oracle"][0]
+        names = [name for name in rungs if name not in ("class score", "quality oracle")]
+        for row, name in enumerate(names):
+            ap, least, most = rungs[name]
+            axes.barh(row, high - low, 0.9, left=low, color=RULE)
+            axes.barh(row, ap - low, 0.55, left=low, color=COLOURS.get(name, LEARNED))
+            if least is not None:
+                axes.plot([low + 100 * least, low + 100 * most], [row, row], color=INK)
+            axes.annotate(f"{ap:.1f}", (high, row), (4, 0), textcoords="offset points", va="center")
+        axes.set_yticks(range(len(names)), names)
+        axes.invert_yaxis()
+        axes.set_title(title, loc="left", color=INK)
+        axes.set_xlabel(f"AP, from class score {low:.1f} to quality oracle {high:.1f}")
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(args.picture, dpi=110)
+
+
+def main() -> None:
+    """Measures or draws."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
+    one = commands.add_parser("measure")
+    one.add_argument("results", type=Path)
+    one.add_argument("annotations", type=Path)
+    one.add_argument("--frozen", type=Path, nargs="+", action="append", default=[])
+    one.add_argument("--also", nargs=2, type=Path, action="append", default=[])
+    one.add_argument("--max-dets", type=int, default=100)
+    one.add_argument("--draws", type=int, default=3)
+    one.add_argument("--json", type=Path, help="file for the figures, which draw reads")
+    one.set_defaults(run=measure)
+    two = commands.add_parser("draw")
+    two.add_argument("picture", type=Path)
+    two.add_argument("ladders", nargs="+", metavar="NAME LADDER")
+    two.set_defaults(run=draw)
+    args = parser.parse_args()
+    args.run(args)
 
 
 if __name__ == "__main__":
