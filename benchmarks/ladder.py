@@ -1,12 +1,13 @@
 """Measures AP by every kind of score on the same detections, from class score to quality oracle.
 
-    python -m benchmarks.ladder measure RESULTS.json ANNOTATIONS.json [--frozen RESULTS.json ...]
-        [--also RESULTS.json ANNOTATIONS.json] [--max-dets 100] [--draws 3] [--json LADDER.json]
+    python -m benchmarks.ladder measure RESULTS.json ANNOTATIONS.json [--max-dets 100]
+        [--other LABEL RESULTS.json ...] [--also RESULTS.json ANNOTATIONS.json] [--draws 3]
+        [--json LADDER.json]
     python -m benchmarks.ladder draw PICTURE.png NAME LADDER.json [NAME LADDER.json ...]
 
 RESULTS.json is that of a detector of ``benchmarks.scorer_ideas``, tested with views: its mask
-scores are those of the paper's head, its rescored scores those of ``TPShareHead``. --frozen names
-results of the same detector with a scorer that was trained while it was frozen. Re-scorers are
+scores are those of the paper's head, its rescored scores those of ``TPShareHead``. --other names
+results of the same detector with other rescored scores, such as a frozen host's. Re-scorers are
 fitted on the images of the other four fifths and on all of --also (``benchmarks.rescored_ap``). The
 second one knows the score of ``TPShareHead`` instead of the paper's. Gains have a 95% interval over
 images; where there are several trainings or divisions, it is that of the first.
@@ -118,9 +119,9 @@ def measure(args: argparse.Namespace) -> None:
     for name, score in OF_RESULTS.items():
         if score in ladder.base.rankings:
             ladder.add(name, score)
-    for i, files in enumerate(args.frozen, 1):
-        some = [read(file, args.annotations, args.max_dets)[1] for file in files]
-        ladder.add(f"frozen host {i}", RESCORED_SCORE, some)
+    for label, *files in args.other:
+        some = [read(Path(file), args.annotations, args.max_dets)[1] for file in files]
+        ladder.add(label, RESCORED_SCORE, some)
     for name in ("re-scorer", "re-scorer on TPShareHead"):
         labelled = [
             read(*paths, args.max_dets, on_head=name != "re-scorer")[-1]
@@ -173,7 +174,9 @@ def main() -> None:
     one = commands.add_parser("measure")
     one.add_argument("results", type=Path)
     one.add_argument("annotations", type=Path)
-    one.add_argument("--frozen", type=Path, nargs="+", action="append", default=[])
+    one.add_argument(
+        "--other", nargs="+", action="append", default=[], metavar=("LABEL", "RESULTS")
+    )
     one.add_argument("--also", nargs=2, type=Path, action="append", default=[])
     one.add_argument("--max-dets", type=int, default=100)
     one.add_argument("--draws", type=int, default=3)
