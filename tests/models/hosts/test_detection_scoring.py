@@ -27,6 +27,7 @@ FAMILIES = {
     "htc/htc-without-semantic_r50_fpn_1x_coco.py": "DetectionScoringHTCRoIHead",
     "point_rend/point-rend_r50-caffe_fpn_ms-1x_coco.py": "DetectionScoringPointRendRoIHead",
 }
+READS_MAPS = dict(type="MaskIoUHead", num_classes=3, in_channels=32)
 Pair = tuple[nn.Module, nn.Module]
 Batch = tuple[Tensor, SampleList]
 
@@ -52,7 +53,7 @@ def joint(config: ConfigDict, kind: str = "TPShareHead", **more: Any) -> nn.Modu
     types = {"Cascade": "Cascade", "HybridTaskCascade": "HTC", "PointRend": "PointRend"}
     family = types.get(config.roi_head.type.removesuffix("RoIHead"), "")
     scorer = dict(type=kind, num_classes=3)
-    if kind != "FastMaskIoUHead":
+    if kind == "MaskIoUHead":
         scorer["in_channels"] = 32
     settings = dict(type=f"DetectionScoring{family}RoIHead", scorer=scorer)
     config.roi_head.update(settings | more)
@@ -211,6 +212,7 @@ def test_targets_are_those_of_pasted_masks(pair: Pair, monkeypatch: pytest.Monke
     assert torch.equal(shares.nan_to_num(-1), tp_shares(*matched).nan_to_num(-1))
     assert torch.equal(seen.scores, scores)
     # what is seen in training is what is seen at test
+    head.scorer.eval()
     with torch.no_grad():
         quality = head.scorer.quality(seen)
     of_test = torch.cat([found.rescored_scores for found in results])
@@ -310,8 +312,11 @@ def test_a_checkpoint_holds_host_and_scorer(pair: Pair) -> None:
     [
         (dict(scorer=dict(type="SmoothL1Loss")), "cannot score a host's detections"),
         (dict(scorer=dict(type="TPShareHead", num_classes=2)), "num_classes=2: bbox_head has 3"),
-        (dict(scorer=dict(type="TPShareHead", num_classes=3)), "maps have 32 channels: set it"),
-        (dict(featmap_strides=(4, 64)), r"\[4, 64\]: bbox_roi_extractor has \[4, 8, 16, 32\]"),
+        (dict(scorer=dict(type="MaskIoUHead", num_classes=3)), "maps have 32 channels: set it"),
+        (
+            dict(scorer=READS_MAPS, featmap_strides=(4, 64)),
+            r"\[4, 64\]: bbox_roi_extractor has \[4, 8, 16, 32\]",
+        ),
         (dict(mask_head=None), "mask_head is missing"),
         (dict(mask_head=dict(type="DetectronMaskHead", num_classes=3)), "in its own way"),
     ],

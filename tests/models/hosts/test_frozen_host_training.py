@@ -49,7 +49,7 @@ def train(root: Path, host: Host, folder: Path, **settings: Any) -> Runner:
                 type="FrozenHost",
                 host=config,
                 checkpoint=checkpoint,
-                scorer=dict(type="TPShareHead", in_channels=32, num_classes=len(CLASSES)),
+                scorer=dict(type="TPShareHead", num_classes=len(CLASSES)),
                 featmap_strides=strides,
                 cache_dir=f"{root}/cache",
             ),
