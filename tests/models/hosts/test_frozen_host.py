@@ -51,9 +51,9 @@ def _host(name: str, path: Path, seed: int = 0) -> Host:
     return config, str(path), HOSTS[name]
 
 
-@pytest.fixture
-def mask_rcnn(tmp_path: Path) -> Host:
-    return _host(MASK_RCNN, tmp_path / "host.pth")
+@pytest.fixture(scope="module")
+def mask_rcnn(tmp_path_factory: pytest.TempPathFactory) -> Host:
+    return _host(MASK_RCNN, tmp_path_factory.mktemp("host") / "host.pth")
 
 
 def channels_of(config: ConfigDict, strides: tuple[int, ...]) -> int:

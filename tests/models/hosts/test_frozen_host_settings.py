@@ -9,10 +9,12 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
+from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
 from msrcnn_mm.errors import SettingError
+from msrcnn_mm.models.hosts.host_cache import HostCache, fingerprint
 from tests.models.hosts.test_frozen_host import MASK_RCNN, Host, _host, frozen, training_batch
 from tests.support.tiny_hosts import tiny_config
 
@@ -28,6 +30,7 @@ def mask_rcnn(tmp_path_factory: pytest.TempPathFactory) -> Host:
 
 def build(config: ConfigDict, scorer: dict) -> nn.Module:
     """Builds a frozen host whose weights are not there, so that it is refused before."""
+    init_default_scope("mmdet")
     model = dict(type="FrozenHost", host=copy.deepcopy(config), checkpoint="none", scorer=scorer)
     return MODELS.build(ConfigDict(model))
 
@@ -109,9 +112,10 @@ def test_a_host_without_a_neck_tells_its_channels_at_the_first_batch(tmp_path: P
 
 def test_the_fingerprint_depends_on_what_changes_images(mask_rcnn: Host) -> None:
     own = mask_rcnn[0].data_preprocessor
-    expected = frozen(mask_rcnn).host_fingerprint
+    model = frozen(mask_rcnn)
+    expected = model.host_fingerprint
     for same in (own, dict(own, pad_mask=True, pad_seg=True)):
-        assert torch.equal(frozen(mask_rcnn, data_preprocessor=same).host_fingerprint, expected)
+        assert torch.equal(fingerprint(model.host, mask_rcnn[0], same), expected)
     changes = [
         dict(mean=[1.0, 2.0, 3.0], std=[1.0, 1.0, 1.0]),
         dict(mean=[1.0, 2.0, 3.0], std=[2.0, 1.0, 1.0]),
@@ -120,17 +124,18 @@ def test_the_fingerprint_depends_on_what_changes_images(mask_rcnn: Host) -> None
     ]
     prints = {bytes(expected.tolist())}
     for change in changes:
-        model = frozen(mask_rcnn, data_preprocessor=dict(own, **change))
-        prints.add(bytes(model.host_fingerprint.tolist()))
+        changed = fingerprint(model.host, mask_rcnn[0], dict(own, **change))
+        prints.add(bytes(changed.tolist()))
     assert len(prints) == 1 + len(changes)
+    of_last = frozen(mask_rcnn, data_preprocessor=dict(own, **changes[-1]))
+    assert torch.equal(of_last.host_fingerprint, changed)
 
 
 @pytest.mark.parametrize("manifest", ['{"host": "%s"}', '{"host": "%s", "format": 99}', "{", "[]"])
-def test_a_cache_of_another_format_is_refused(
-    mask_rcnn: Host, tmp_path: Path, manifest: str
-) -> None:
-    frozen(mask_rcnn, cache_dir=str(tmp_path))
+def test_a_cache_of_another_format_is_refused(tmp_path: Path, manifest: str) -> None:
+    host = torch.arange(32, dtype=torch.uint8)
+    HostCache(str(tmp_path), host)
     file = tmp_path / "host.json"
     file.write_text(manifest.replace("%s", json.loads(file.read_text())["host"]))
     with pytest.raises(SettingError, match="holds files of another format: name another folder"):
-        frozen(mask_rcnn, cache_dir=str(tmp_path))
+        HostCache(str(tmp_path), host)
