@@ -214,7 +214,7 @@ def test_a_scored_detector_is_mmdetections_but_for_its_scorer(name: str) -> None
     (path,) = (Path(mmdet.__file__).parent / ".mim" / "configs").glob(f"*/{stem}.py")
     theirs = Config.fromfile(path)
     with torch.device("meta"):  # tests/models/hosts/test_detection_scoring.py trains small ones
-        assert build(load(name).model).roi_head.scorer.num_classes == 80
+        assert build(ConfigDict(load(name).model.to_dict())).roi_head.scorer.num_classes == 80
     ours, theirs = plain(load(name).to_dict()), plain(theirs.to_dict())
     changed = difference(ours, theirs)
     assert changed.pop("model.roi_head.scorer")["type"] == "TPShareHead"

@@ -118,6 +118,7 @@ def learn(rank: int, host: Host, folder: Path) -> dict[str, Tensor]:
         timeout=timedelta(seconds=120),
     )
     try:
+        torch.manual_seed(0)
         model = frozen(host, cache_dir=str(folder / "cache"))
         images, samples = training_batch(model)
         image, sample = images[rank : rank + 1], samples[rank : rank + 1]
@@ -163,6 +164,7 @@ def test_two_processes_learn_from_the_images_of_both(tmp_path: Path) -> None:
 
     own = []
     for i in (0, 1):
+        torch.manual_seed(0)
         model = frozen(host, cache_dir=str(tmp_path / "own"))  # which rounds
         images, samples = training_batch(model)
         model.loss(images[i : i + 1], samples[i : i + 1])
