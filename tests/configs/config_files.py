@@ -50,7 +50,7 @@ def build(model: dict) -> nn.Module:
 
 def is_scored(name: str) -> bool:
     """Returns whether a config's network has a scorer."""
-    return Path(name).name.startswith(("ms-rcnn", "scored-", "yolact-plus", "yolact-rescoring"))
+    return Path(name).name.startswith(("ms-rcnn", "yolact-plus", "yolact-rescoring"))
 
 
 def difference(ours: dict, base: dict, path: str = "") -> dict[str, object]:

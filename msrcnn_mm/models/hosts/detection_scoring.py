@@ -41,7 +41,7 @@ class DetectionScoring(BaseRoIHead):
 
     Args:
         scorer: config of the scorer: ``TPShareHead``, ``MaskIoUHead`` or ``FastMaskIoUHead``.
-        featmap_strides: pixels per cell of the feature maps that the scorer reads.
+        featmap_strides: pixels per cell of the feature maps that a ``MaskIoUHead`` reads.
         **kwargs: arguments of the RoI head; a mask head is required.
 
     Raises:

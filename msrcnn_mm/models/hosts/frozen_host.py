@@ -46,10 +46,10 @@ class FrozenHost(BaseDetector):
         checkpoint: the host's weights, a file or an address. By default, with the name of a config,
             those of MMDetection's zoo.
         scorer: config of the scorer: ``TPShareHead``, ``MaskIoUHead`` or ``FastMaskIoUHead``.
-        featmap_strides: pixels per cell of the feature maps that the scorer reads, in the order of
-            the host's; maps of other strides are not read. A map's stride is the longer side of
-            the padded image over the longer side of the map, rounded to an integer: at 550 pixels
-            YOLACT's maps of 69, 35 and 18 cells have strides 8, 16 and 31.
+        featmap_strides: pixels per cell of the feature maps that a ``MaskIoUHead`` reads, in the
+            order of the host's; maps of other strides are not read. A map's stride is the longer
+            side of the padded image over the longer side of the map, rounded to an integer: at 550
+            pixels YOLACT's maps of 69, 35 and 18 cells have strides 8, 16 and 31.
         cache_dir: folder for what the scorer sees of each training image. By default nothing is
             kept, and the host predicts each image in each epoch.
         data_preprocessor: by default the host's.

@@ -6,6 +6,7 @@ Shape shorthand: D detections, M side of the mask patches.
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own idiom
 from mmdet.registry import MODELS
+from mmengine.dist import all_reduce
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
@@ -82,7 +83,10 @@ class TPShareHead(MaskScorer):
     def _logits(self, seen: SeenDetections) -> Tensor:
         score = seen.scores.float().logit(eps=1e-4)
         numbers = self.standardise(torch.cat((score[:, None], mask_numbers(seen)), dim=1))
-        hidden = (self.numbers(numbers) + self.classes(seen.labels)).relu()
+        last = self.num_classes - 1  # a host may have classes that the scorer has not
+        classes = self.classes(seen.labels.clamp(max=last))
+        of_class = torch.where(seen.labels[:, None] <= last, classes, 0)
+        hidden = (self.numbers(numbers) + of_class).relu()
         return score + self.out(self.hidden(hidden).relu())[:, 0]
 
 
@@ -99,7 +103,8 @@ class RunningStandardisation(nn.Module):
     """Standardises columns by running means and variances, in training as at test.
 
     A batch has few detections, and batch normalisation would see others in training than at test.
-    Values are limited to 5 standard deviations.
+    Values are limited to 5 standard deviations. In a distributed training the processes' statistics
+    are averaged in each step, so every process has the same.
 
     Args:
         columns: of the input.
@@ -110,11 +115,20 @@ class RunningStandardisation(nn.Module):
         self.statistics = nn.BatchNorm1d(columns, momentum=0.02, affine=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Standardises (D, columns); in training takes them into the running statistics."""
+        """Standardises (D, columns); in training takes them into the running statistics.
+
+        A training batch of one detection or none changes no statistics, but its process takes part
+        in the average.
+        """
         statistics = self.statistics
-        if self.training and len(x) > 1:
-            with torch.no_grad():
-                statistics(x)
         mean, variance = statistics.running_mean, statistics.running_var
         assert mean is not None and variance is not None
+        if self.training:
+            with torch.no_grad():
+                if len(x) > 1:
+                    statistics(x)
+                averages = torch.stack((mean, variance))
+                all_reduce(averages, "mean")
+                mean.copy_(averages[0])
+                variance.copy_(averages[1])
         return ((x - mean) / (variance + statistics.eps).sqrt()).clamp(-5, 5)

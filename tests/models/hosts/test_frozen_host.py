@@ -24,6 +24,7 @@ from tests.support.tiny_hosts import predictions, tiny_config
 Host = tuple[ConfigDict, str, tuple[int, ...]]
 
 MASK_RCNN = "mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py"
+READS_MAPS = dict(type="MaskIoUHead", num_classes=3, in_channels=32)
 HOSTS = {
     MASK_RCNN: (4, 8, 16, 32),
     "cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py": (4, 8, 16, 32),
@@ -50,9 +51,9 @@ def _host(name: str, path: Path, seed: int = 0) -> Host:
     return config, str(path), HOSTS[name]
 
 
-@pytest.fixture
-def mask_rcnn(tmp_path: Path) -> Host:
-    return _host(MASK_RCNN, tmp_path / "host.pth")
+@pytest.fixture(scope="module")
+def mask_rcnn(tmp_path_factory: pytest.TempPathFactory) -> Host:
+    return _host(MASK_RCNN, tmp_path_factory.mktemp("host") / "host.pth")
 
 
 def channels_of(config: ConfigDict, strides: tuple[int, ...]) -> int:
@@ -65,7 +66,7 @@ def channels_of(config: ConfigDict, strides: tuple[int, ...]) -> int:
 def frozen(of: Host, kind: str = "TPShareHead", **more: Any) -> nn.Module:
     config, path, strides = of
     settings = dict(type=kind, num_classes=3)
-    if kind != "FastMaskIoUHead":
+    if kind == "MaskIoUHead":
         settings["in_channels"] = channels_of(config, strides)
     model = dict(
         type="FrozenHost",
@@ -223,7 +224,7 @@ def test_an_image_is_seen_alike_in_every_batch_and_precision(
 
 
 def test_a_narrow_image_has_features_of_the_right_maps(mask_rcnn: Host) -> None:
-    model = frozen(mask_rcnn)
+    model = frozen(mask_rcnn, "MaskIoUHead")
     maps = [torch.full((1, 2, -(-32 // s), 6400 // s), s) * 1.0 for s in (4, 8, 16, 32, 64)]
     boxes = torch.tensor([[0.0, 0.0, 300.0, 32.0], [0.0, 0.0, 6400.0, 32.0]])
     (found,) = model.inputs.features(maps, [boxes], 6400)
@@ -273,7 +274,7 @@ def test_images_without_detections_or_instances_cost_nothing(mask_rcnn: Host) ->
         (dict(scorer=dict(type="SmoothL1Loss")), "cannot score a host"),
         (dict(checkpoint=None), "checkpoint is missing"),
         (dict(scorer=dict(type="TPShareHead", num_classes=2)), "num_classes=2: the host has 3"),
-        (dict(featmap_strides=(3,)), "feature maps have strides"),
+        (dict(scorer=READS_MAPS, featmap_strides=(3,)), "feature maps have strides"),
     ],
 )
 def test_a_wrong_setting_is_refused(mask_rcnn: Host, settings: dict, message: str) -> None:

@@ -9,15 +9,18 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
+from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
 from msrcnn_mm.errors import SettingError
+from msrcnn_mm.models.hosts.host_cache import HostCache
 from tests.models.hosts.test_frozen_host import MASK_RCNN, Host, _host, frozen, training_batch
 from tests.support.tiny_hosts import tiny_config
 
 MASK2FORMER = "mask2former/mask2former_r50_8xb2-lsj-50e_coco.py"
-SCORER = dict(type="TPShareHead", in_channels=32, num_classes=3)
+SCORER = dict(type="TPShareHead", num_classes=3)
+READS_MAPS = dict(type="MaskIoUHead", in_channels=7, num_classes=3)
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +30,7 @@ def mask_rcnn(tmp_path_factory: pytest.TempPathFactory) -> Host:
 
 def build(config: ConfigDict, scorer: dict) -> nn.Module:
     """Builds a frozen host whose weights are not there, so that it is refused before."""
+    init_default_scope("mmdet")
     model = dict(type="FrozenHost", host=copy.deepcopy(config), checkpoint="none", scorer=scorer)
     return MODELS.build(ConfigDict(model))
 
@@ -90,19 +94,18 @@ def test_a_setting_without_effect_is_refused(kind: str, settings: dict) -> None:
 
 def test_the_masks_of_all_classes_are_refused() -> None:
     with pytest.raises(SettingError, match="mask_input='all_concat' needs the masks of all"):
-        build(tiny_config(MASK_RCNN), dict(SCORER, type="MaskIoUHead", mask_input="all_concat"))
+        build(tiny_config(MASK_RCNN), dict(READS_MAPS, mask_input="all_concat"))
 
 
-@pytest.mark.parametrize("kind", ["TPShareHead", "MaskIoUHead"])
-def test_another_number_of_channels_is_refused(kind: str) -> None:
+def test_another_number_of_channels_is_refused() -> None:
     message = "scorer.in_channels=7: the host's feature maps have 32 channels: set it to 32"
     with pytest.raises(SettingError, match=message):  # the neck tells
-        build(tiny_config(MASK_RCNN), dict(SCORER, type=kind, in_channels=7))
+        build(tiny_config(MASK_RCNN), READS_MAPS)
 
 
 def test_a_host_without_a_neck_tells_its_channels_at_the_first_batch(tmp_path: Path) -> None:
     config, path, _ = _host(MASK2FORMER, tmp_path / "host.pth")
-    model = frozen((config, path, (8,)), scorer=dict(SCORER, in_channels=7))
+    model = frozen((config, path, (8,)), scorer=READS_MAPS)
     with pytest.raises(SettingError, match="in_channels=7: the host's feature maps have 16"):
         model.loss(*training_batch(model))
 
@@ -126,11 +129,10 @@ def test_the_fingerprint_depends_on_what_changes_images(mask_rcnn: Host) -> None
 
 
 @pytest.mark.parametrize("manifest", ['{"host": "%s"}', '{"host": "%s", "format": 99}', "{", "[]"])
-def test_a_cache_of_another_format_is_refused(
-    mask_rcnn: Host, tmp_path: Path, manifest: str
-) -> None:
-    frozen(mask_rcnn, cache_dir=str(tmp_path))
+def test_a_cache_of_another_format_is_refused(tmp_path: Path, manifest: str) -> None:
+    host = torch.arange(32, dtype=torch.uint8)
+    HostCache(str(tmp_path), host)
     file = tmp_path / "host.json"
     file.write_text(manifest.replace("%s", json.loads(file.read_text())["host"]))
     with pytest.raises(SettingError, match="holds files of another format: name another folder"):
-        frozen(mask_rcnn, cache_dir=str(tmp_path))
+        HostCache(str(tmp_path), host)

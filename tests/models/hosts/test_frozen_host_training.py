@@ -1,5 +1,6 @@
 """Tests of trainings with a frozen host: averaged weights, resuming, two processes."""
 
+from datetime import timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,15 @@ from uuid import uuid4
 import pytest
 import torch
 import torch.distributed as dist
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from msrcnn_mm.engine.hooks.exact_resume import ExactResumeHook
 from msrcnn_mm.engine.hooks.resume import ResumeHook
 from tests.models.hosts.test_frozen_host import MASK_RCNN, Host, _host, frozen, training_batch
+from tests.models.scorers.test_tp_share_head import random_detections
 from tests.support.coco_files import SIDE, write_data_set
 from tests.support.small_runs import CLASSES
 from tests.support.toy_runs import read_checkpoint
@@ -49,7 +53,7 @@ def train(root: Path, host: Host, folder: Path, **settings: Any) -> Runner:
                 type="FrozenHost",
                 host=config,
                 checkpoint=checkpoint,
-                scorer=dict(type="TPShareHead", in_channels=32, num_classes=len(CLASSES)),
+                scorer=dict(type="TPShareHead", num_classes=len(CLASSES)),
                 featmap_strides=strides,
                 cache_dir=f"{root}/cache",
             ),
@@ -97,36 +101,86 @@ def test_averaged_weights_and_resuming(tmp_path: Path) -> None:
             assert torch.equal(value, resumed[key][name]), name
 
 
-def learn(rank: int, host: Host, folder: Path) -> None:
-    """Writes the gradients of one of two processes, each of which has one of two images."""
+def learn(rank: int, host: Host, folder: Path) -> dict[str, Tensor]:
+    """Trains a step in one of two processes, each of which has one of two images.
+
+    A second step follows, in which the second process has no detections.
+
+    Returns:
+        The gradients of the first step, and the running statistics after each step.
+    """
+    init_default_scope("mmdet")
+    dist.init_process_group(
+        "gloo",
+        init_method=f"file://{folder}/store",
+        rank=rank,
+        world_size=2,
+        timeout=timedelta(seconds=120),
+    )
+    try:
+        torch.manual_seed(0)
+        model = frozen(host, cache_dir=str(folder / "cache"))
+        images, samples = training_batch(model)
+        image, sample = images[rank : rank + 1], samples[rank : rank + 1]
+        both = DistributedDataParallel(model, broadcast_buffers=False)  # as mmengine does
+        found: dict[str, Tensor] = {}
+        both(image, sample, mode="loss")["loss_mask_iou"].backward()
+        for name, parameter in model.scorer.named_parameters():
+            found[name] = parameter.grad.clone()
+        found["after_1"] = statistics_of(model)
+        seen = random_detections(0 if rank else 4)
+        model.scorer.quality_loss(seen, torch.zeros(len(seen.scores)))
+        found["after_2"] = statistics_of(model)
+        return found
+    finally:
+        dist.destroy_process_group()
+
+
+def learn_and_write(host: Host, folder: Path) -> None:
+    """Is the second process."""
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    model = frozen(host, cache_dir=str(folder / "cache"))
-    images, samples = training_batch(model)
-    both = DistributedDataParallel(model)
-    loss = both(images[rank : rank + 1], samples[rank : rank + 1], mode="loss")["loss_mask_iou"]
-    loss.backward()
-    gradients = {name: p.grad for name, p in model.scorer.named_parameters()}
-    torch.save(gradients, folder / f"{rank}.pth")
-    dist.destroy_process_group()
+    torch.save(learn(1, host, folder), folder / "second.pth")
+
+
+def statistics_of(model: nn.Module) -> Tensor:
+    statistics = model.scorer.standardise.statistics
+    return torch.stack((statistics.running_mean, statistics.running_var)).clone()
 
 
 def test_two_processes_learn_from_the_images_of_both(tmp_path: Path) -> None:
     host = _host(MASK_RCNN, tmp_path / "host.pth")
-    processes = [
-        get_context("fork").Process(target=learn, args=(i, host, tmp_path)) for i in (0, 1)
-    ]
-    for process in processes:
-        process.start()
-    model = frozen(host, cache_dir=str(tmp_path / "own"))  # which rounds
-    images, samples = training_batch(model)
+    # a fork of a process that has computed gradients may hang
+    process = get_context("spawn").Process(target=learn_and_write, args=(host, tmp_path))
+    process.start()
+    try:
+        first = learn(0, host, tmp_path)
+        process.join(120)
+    finally:
+        process.kill()
+    assert process.exitcode == 0
+    second = torch.load(tmp_path / "second.pth", weights_only=True)
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+    own = []
+    for i in (0, 1):
+        torch.manual_seed(0)
+        model = frozen(host, cache_dir=str(tmp_path / "own"))  # which rounds
+        images, samples = training_batch(model)
+        model.loss(images[i : i + 1], samples[i : i + 1])
+        own.append(statistics_of(model))
+    assert (own[0] - own[1]).abs().max() > 1e-3
+    torch.testing.assert_close(first["after_1"], (own[0] + own[1]) / 2)
+    statistics = model.scorer.standardise.statistics
+    statistics.running_mean.copy_(first["after_1"][0])
+    statistics.running_var.copy_(first["after_1"][1])
+    model.scorer.standardise.eval()
     for i in (0, 1):
         loss = model.loss(images[i : i + 1], samples[i : i + 1])["loss_mask_iou"]
         (loss / 2).backward()
-    for process in processes:
-        process.join(60)
-        assert process.exitcode == 0
-    for i in (0, 1):
-        found = torch.load(tmp_path / f"{i}.pth", weights_only=True)
-        for name, parameter in model.scorer.named_parameters():
-            torch.testing.assert_close(found[name], parameter.grad, msg=name)
+    for name, parameter in model.scorer.named_parameters():
+        torch.testing.assert_close(first[name], parameter.grad, msg=name)
+
+    model.scorer.standardise.train()
+    model.scorer.quality_loss(random_detections(4), torch.zeros(4))
+    torch.testing.assert_close(first["after_2"], (first["after_1"] + statistics_of(model)) / 2)
