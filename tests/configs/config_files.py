@@ -15,7 +15,9 @@ FILES = sorted(
     if path.parent.name != "_base_"
 )
 # tests/configs/test_frozen_host_configs.py has the tests of these alone.
-FROZEN = [name for name in FILES if name.startswith(("frozen_host/", "demo/frozen-host"))]
+FROZEN = [
+    name for name in FILES if name.startswith(("frozen_host/", "demo/frozen-host", "nuclei/frozen"))
+]
 JOINT = [name for name in FILES if name.startswith("detection_scoring/")]
 # tests/configs/test_yolact_configs.py has the tests of these alone.
 YOLACT = [name for name in FILES if Path(name).name.startswith("yolact") and name not in FROZEN]
