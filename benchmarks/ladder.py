@@ -122,7 +122,8 @@ def measure(args: argparse.Namespace) -> None:
     for label, *files in args.other:
         some = [read(Path(file), args.annotations, args.max_dets)[1] for file in files]
         ladder.add(label, RESCORED_SCORE, some)
-    for name in ("re-scorer", "re-scorer on TPShareHead"):
+    on_head = ["re-scorer on TPShareHead"] if RESCORED_SCORE in ladder.base.rankings else []
+    for name in ("re-scorer", *on_head):
         labelled = [
             read(*paths, args.max_dets, on_head=name != "re-scorer")[-1]
             for paths in ((args.results, args.annotations), *args.also)
@@ -142,7 +143,7 @@ def measure(args: argparse.Namespace) -> None:
 
 def draw(args: argparse.Namespace) -> None:
     """Draws ladders beside one another, each rung with the interval of its gain."""
-    pairs = list(zip(*(iter(args.ladders),) * 2, strict=True))
+    pairs = list(zip(args.ladders[::2], args.ladders[1::2], strict=False))
     figure, panels = plt.subplots(
         1, len(pairs), figsize=(4.9 * len(pairs), 3.3), squeeze=False, layout="constrained"
     )

@@ -16,8 +16,8 @@ pack = dict(
 )
 pipeline = [dict(type="LoadImageFromFile"), resize, instances, pack]
 train_dataloader = dict(dataset=dict(pipeline=pipeline))
-optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.01))
-epochs = 4
+optim_wrapper = dict(optimizer=dict(lr=2e-3, weight_decay=0.01))
+epochs = 16
 train_cfg = dict(max_epochs=epochs, val_interval=epochs)
 param_scheduler = [
     dict(type="CosineAnnealingLR", T_max=epochs, by_epoch=True, convert_to_iter_based=True)

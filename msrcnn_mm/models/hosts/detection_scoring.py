@@ -33,8 +33,8 @@ class DetectionScoring(BaseRoIHead):
 
     In training the host's loss is computed first. The host then predicts as at test, in evaluation
     mode and without gradients, and the scorer learns from what is left after NMS: false alarms and
-    duplicates too. The host's losses, gradients, statistics and results are those of a host without
-    a scorer, to the last bit.
+    duplicates too. From the same weights and random state, the host's losses, gradients, statistics
+    and results are those of a host without a scorer, to the last bit.
 
     At test the scorer adds its scores to the results, as :class:`.FrozenHost` does:
     ``rescored_scores`` of a ``TPShareHead``, ``mask_ious`` and ``mask_scores`` of the others.

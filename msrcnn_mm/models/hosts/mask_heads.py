@@ -92,7 +92,8 @@ class _AddsProbabilities(EncodesMasks):
             )
             return masks
         height, width = img_meta["ori_shape"][:2]
-        factors = bboxes.new_tensor(img_meta["scale_factor"])
+        # a training pipeline that resizes no image sets none
+        factors = bboxes.new_tensor(img_meta.get("scale_factor", (1.0, 1.0)))
         if rescale:
             bboxes /= factors.repeat(2)
         else:

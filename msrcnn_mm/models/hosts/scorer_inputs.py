@@ -7,6 +7,7 @@ the mask patches.
 from collections.abc import Sequence
 from inspect import signature
 
+import torch
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import bbox2roi
 from mmdet.utils import ConfigType
@@ -30,7 +31,8 @@ def build_scorer(owner: str, scorer: ConfigType) -> MaskScorer:
     Raises:
         SettingError: it cannot score them, or a setting without effect differs from its default.
     """
-    built = MODELS.build(scorer)
+    with torch.random.fork_rng(devices=[]):  # the host gets the weights that it has without one
+        built = MODELS.build(scorer)
     if not isinstance(built, MaskScorer) or type(built).quality is MaskScorer.quality:
         raise SettingError(
             f"{owner}: scorer={scorer['type']!r} cannot score a host's detections: take"

@@ -116,7 +116,7 @@ class FastMaskIoUHead(MaskScorer):
         return x.amax(dim=(2, 3))
 
     def quality(self, seen: SeenDetections) -> Tensor:
-        """Predicts (D,) mask IoUs of a frozen host's detections, see :class:`.MaskScorer`."""
+        """Predicts (D,) TP shares of a host's own detections, see :class:`.MaskScorer`."""
         return select_class(self(seen.patches), seen.labels)
 
     def loss(

@@ -209,7 +209,7 @@ class MaskIoUHead(MaskScorer):
         return torch.cat((mask_feats, masks), dim=1)
 
     def quality(self, seen: SeenDetections) -> Tensor:
-        """Predicts (D,) mask IoUs of a frozen host's detections, see :class:`.MaskScorer`."""
+        """Predicts (D,) TP shares of a host's own detections, see :class:`.MaskScorer`."""
         self.require_channels(seen.features.size(1))
         logits = seen.patches.logit(eps=1e-6)[:, None]
         return select_class(self(seen.features, logits, seen.labels), seen.labels)

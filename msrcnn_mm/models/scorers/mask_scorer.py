@@ -19,7 +19,7 @@ from .seen_detections import SeenDetections
 class MaskScorer(BaseModule):
     """Base class of the networks that predict the IoU of each mask with its ground truth.
 
-    A scorer of a frozen host has :meth:`quality` too.
+    A scorer that can learn from a host's own detections has :meth:`quality` too.
 
     Attributes:
         patch_side: Side of the masks that :meth:`quality` reads.
@@ -76,14 +76,14 @@ class MaskScorer(BaseModule):
             )
 
     def quality(self, seen: SeenDetections) -> Tensor:
-        """Predicts (D,) TP shares of a frozen host's detections, not clamped.
+        """Predicts (D,) TP shares of a host's own detections, not clamped.
 
-        A scorer without this method cannot be one of a frozen host.
+        A scorer without this method cannot learn from a host's detections.
         """
         raise NotImplementedError
 
     def quality_loss(self, seen: SeenDetections, targets: Tensor) -> dict[str, Tensor]:
-        """Computes the loss of a frozen host's detections, a mean over those that count.
+        """Computes the loss of a host's own detections, a mean over those that count.
 
         Args:
             seen: D detections.

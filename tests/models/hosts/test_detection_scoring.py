@@ -128,6 +128,29 @@ def test_the_host_trains_as_alone(pair: Pair) -> None:
     assert any(p.grad.any() for p in model.roi_head.scorer.parameters())
 
 
+def test_the_host_begins_with_the_weights_that_it_has_alone() -> None:
+    config = host_config()
+    states = []
+    for build in (
+        lambda: tiny.build(Config(dict(model=copy.deepcopy(config)))),
+        lambda: joint(config),
+    ):
+        torch.manual_seed(0)
+        model = build()
+        model.init_weights()
+        states.append(model.state_dict())
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+def test_a_training_pipeline_may_leave_out_the_resize() -> None:
+    model = joint(host_config())
+    batch = batch_of(model)
+    for sample in batch[1]:
+        del sample.scale_factor
+    losses, _ = step(model, batch)
+    assert losses["loss_mask_iou"].isfinite()
+
+
 def test_results_are_the_hosts(pair: Pair) -> None:
     plain, model = (one.eval() for one in pair)
     of_sizes = []

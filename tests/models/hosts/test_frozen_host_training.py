@@ -143,7 +143,7 @@ def learn_and_write(host: Host, folder: Path) -> None:
 
 
 def statistics_of(model: nn.Module) -> Tensor:
-    statistics = model.scorer.standardise.statistics
+    statistics = model.scorer.standardise
     return torch.stack((statistics.running_mean, statistics.running_var)).clone()
 
 
@@ -171,7 +171,7 @@ def test_two_processes_learn_from_the_images_of_both(tmp_path: Path) -> None:
         own.append(statistics_of(model))
     assert (own[0] - own[1]).abs().max() > 1e-3
     torch.testing.assert_close(first["after_1"], (own[0] + own[1]) / 2)
-    statistics = model.scorer.standardise.statistics
+    statistics = model.scorer.standardise
     statistics.running_mean.copy_(first["after_1"][0])
     statistics.running_var.copy_(first["after_1"][1])
     model.scorer.standardise.eval()
