@@ -94,11 +94,19 @@ def table(args: argparse.Namespace) -> None:
     low, high = (np.array(found[name]) for name in (CLASS_SCORE, QUALITY_ORACLE))
     rows = []
     for name, aps in found.items():
-        share = 100 * (np.array(aps) - low) / (high - low)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = 100 * (np.array(aps) - low) / (high - low)
         each = [f"{ap:.2f}" for ap in (*aps, np.mean(aps))]
-        rows.append([name, *each, f"{share.mean():.0f}", VARIANTS.get(name, "")])
+        rows.append(
+            [
+                name,
+                *each,
+                f"{share.mean():.0f}" if np.isfinite(share).all() else "-",
+                VARIANTS.get(name, ""),
+            ]
+        )
     seeds = [folder.name for folder in args.folders]
-    print(text_table(["ranked by", *seeds, "mean", "recovered %", ""], rows))
+    print(text_table(["ranked by", *seeds, "mean", "recovered %", "is"], rows))
 
 
 def main() -> None:

@@ -94,7 +94,8 @@ class FrozenHost(BaseDetector):
         self.host_fingerprint: Tensor
         self.register_buffer("host_fingerprint", fingerprint(self.host, host, preprocessor))
         self.inputs = ScorerInputs("FrozenHost", self.scorer, featmap_strides)
-        self.cache = None if cache_dir is None else HostCache(cache_dir, self.host_fingerprint)
+        self.cache_dir = cache_dir
+        self._cache: HostCache | None = None
         self.register_state_dict_post_hook(_drop_host)
 
     @property
@@ -103,10 +104,22 @@ class FrozenHost(BaseDetector):
         return True
 
     def train(self, mode: bool = True) -> "FrozenHost":
-        """Sets the mode of the scorer; the host stays in that of a test."""
+        """Sets the mode of the scorer; the host stays in that of a test.
+
+        Raises:
+            SettingError: A training begins, and the cache is another host's.
+        """
         super().train(mode)
         self.host.eval()
+        if mode:
+            self._open_cache()
         return self
+
+    def _open_cache(self) -> HostCache | None:
+        """Returns the cache, if there is one; a test needs none."""
+        if self._cache is None and self.cache_dir is not None:
+            self._cache = HostCache(self.cache_dir, self.host_fingerprint)
+        return self._cache
 
     def init_weights(self) -> None:
         """Initialises the scorer; the host has its weights."""
@@ -128,15 +141,16 @@ class FrozenHost(BaseDetector):
 
     def _learned(self, image: Tensor, sample: DetDataSample) -> tuple[SeenDetections, Tensor]:
         """Returns what the scorer sees of a (1, 3, height, width) image, and the (D,) targets."""
-        key = image_key(image, sample, self._seen_form) if self.cache else ""
-        found = self.cache.read(key) if self.cache else None
+        cache = self._open_cache()
+        key = image_key(image, sample, self._seen_form) if cache else ""
+        found = cache.read(key) if cache else None
         if found is None:
             with torch.autocast(image.device.type, enabled=False):  # as at test
                 (seen,), (results,) = self._see(image, [sample])
             ious, crowds = detection_ious(results, sample)
             found = seen, tp_shares(ious, results.scores.cpu(), crowds)
-            if self.cache:  # the first epoch's numbers are rounded as those of the others
-                found = self.cache.write(key, *found)
+            if cache:  # the first epoch's numbers are rounded as those of the others
+                found = cache.write(key, *found)
         return found[0].to(image.device), found[1].to(image.device)
 
     def predict(

@@ -31,6 +31,12 @@ def build_scorer(owner: str, scorer: ConfigType) -> MaskScorer:
     Raises:
         SettingError: it cannot score them, or a setting without effect differs from its default.
     """
+    kind = scorer.get("type") if isinstance(scorer, dict) else None
+    if kind is None or (isinstance(kind, str) and MODELS.get(kind) is None):
+        raise SettingError(
+            f"{owner}: scorer={kind or scorer!r} is no scorer: take TPShareHead, MaskIoUHead or"
+            " FastMaskIoUHead"
+        )
     with torch.random.fork_rng(devices=[]):  # the host gets the weights that it has without one
         built = MODELS.build(scorer)
     if not isinstance(built, MaskScorer) or type(built).quality is MaskScorer.quality:

@@ -242,12 +242,15 @@ def test_a_file_that_a_kill_cut_off_is_made_again(mask_rcnn: Host, tmp_path: Pat
 
 
 def test_the_cache_of_another_host_is_refused(mask_rcnn: Host, tmp_path: Path) -> None:
-    frozen(mask_rcnn, cache_dir=str(tmp_path / "cache"))
+    frozen(mask_rcnn, cache_dir=str(tmp_path / "cache")).train()
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["host.json"]
-    frozen(mask_rcnn, cache_dir=str(tmp_path / "cache"))
-    other = _host(MASK_RCNN, tmp_path / "other.pth", seed=1)
+    frozen(mask_rcnn, cache_dir=str(tmp_path / "cache")).train()
+    other = frozen(
+        _host(MASK_RCNN, tmp_path / "other.pth", seed=1), cache_dir=str(tmp_path / "cache")
+    )
+    other.eval()  # a test needs no cache
     with pytest.raises(SettingError, match="detections of another host: name another folder"):
-        frozen(other, cache_dir=str(tmp_path / "cache"))
+        other.train()
 
 
 def test_images_without_detections_or_instances_cost_nothing(mask_rcnn: Host) -> None:
