@@ -329,6 +329,8 @@ def test_a_checkpoint_holds_host_and_scorer() -> None:
     ("settings", "message"),
     [
         (dict(scorer=dict(type="SmoothL1Loss")), "cannot score a host's detections"),
+        (dict(scorer=dict(type="TPShareHaed")), "'TPShareHaed' is no scorer: take TPShareHead"),
+        (dict(scorer=dict(num_classes=3)), "is no scorer"),
         (dict(scorer=dict(type="TPShareHead", num_classes=2)), "num_classes=2: bbox_head has 3"),
         (dict(scorer=dict(type="MaskIoUHead", num_classes=3)), "maps have 32 channels: set it"),
         (
