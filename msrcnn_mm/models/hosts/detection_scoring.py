@@ -3,8 +3,8 @@
 Shape shorthand: N images of a batch, D detections of an image, m side of the mask head's output.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from msrcnn_mm.errors import SettingError
 from ..scorers.seen_detections import SeenDetections
 from ..targets.patch_ious import patch_ious
 from ..targets.tp_shares import tp_shares
-from .mask_encoding import EncodesMasks, encoded_by
+from .mask_encoding import EncodesMasks, attribute_set, encoded_by
 from .mask_heads import FCNMaskHead
 from .probability_fields import resized_patches
 from .roi_heads import CascadeRoIHead, HybridTaskCascadeRoIHead, PointRendRoIHead, StandardRoIHead
@@ -185,17 +185,9 @@ def _last(stages: nn.Module) -> Any:
     return stages[-1] if isinstance(stages, nn.ModuleList) else stages
 
 
-@contextmanager
-def as_at_test(model: nn.Module) -> Iterator[None]:
+def as_at_test(model: nn.Module) -> AbstractContextManager[None]:
     """Has all modules in evaluation mode for the time of a block."""
-    before = [(module, module.training) for module in model.modules()]
-    try:
-        for module, _ in before:
-            module.training = False
-        yield
-    finally:
-        for module, mode in before:
-            module.training = mode
+    return attribute_set(model.modules(), "training", False)
 
 
 @MODELS.register_module()

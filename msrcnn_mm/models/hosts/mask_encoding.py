@@ -3,8 +3,8 @@
 Shape shorthand: D detections of an image, h x w cells of a map of probabilities.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -59,14 +59,20 @@ class EncodesMasks:
         return [rle for masks in parts for rle in self.encoder.whole(masks)]
 
 
-@contextmanager
-def encoded_by(model: nn.Module, encoder: MaskEncoder) -> Iterator[None]:
+def encoded_by(model: nn.Module, encoder: MaskEncoder) -> AbstractContextManager[None]:
     """Has an encoder make the masks of a model's results for the time of a block."""
-    before = [(m, m.encoder) for m in model.modules() if isinstance(m, EncodesMasks)]
+    heads = [module for module in model.modules() if isinstance(module, EncodesMasks)]
+    return attribute_set(heads, "encoder", encoder)
+
+
+@contextmanager
+def attribute_set(modules: Iterable[Any], name: str, value: Any) -> Iterator[None]:
+    """Sets an attribute of modules for the time of a block, and restores that of each."""
+    before = [(module, getattr(module, name)) for module in modules]
     try:
         for module, _ in before:
-            module.encoder = encoder
+            setattr(module, name, value)
         yield
     finally:
         for module, its in before:
-            module.encoder = its
+            setattr(module, name, its)

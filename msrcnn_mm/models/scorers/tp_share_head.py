@@ -28,11 +28,11 @@ NUMBERS = 2 + len(NAMES) + OUTLINE + GEOMETRY
 class TPShareHead(MaskScorer):
     """Predicts the TP share from the class score and from numbers of the mask and its box.
 
-    It reads neither features nor pixels: on the demo both lower what it recovers of the quality gap
-    (docs/better_head.md). The numbers are the logit of the class
-    score, the mean foreground probability, the mask's statistics and outline, and the geometry of
-    the box and its overlaps. Standardised, they go through two fully connected layers; the output
-    is added to that logit, so the network starts from the class score's order.
+    It reads no features and no pixels, which recover less of the quality gap on the demo
+    (docs/better_head.md). The numbers are the logit of the class score, the mean foreground
+    probability, the mask's statistics and outline, and the geometry of the box and its overlaps.
+    Standardised, they go through two fully connected layers. The output is added to that logit, so
+    the network starts from the class score's order.
 
     Its prediction is a score by itself, an expected TP share, as a re-scorer's is: results gain
     ``rescored_scores``.
