@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from mmdet.models.roi_heads import BaseRoIHead
 from mmdet.registry import MODELS
-from mmdet.structures import SampleList
+from mmdet.structures import DetDataSample, SampleList
 from mmdet.utils import ConfigType, InstanceList
 from torch import Tensor, nn
 
@@ -94,7 +94,7 @@ class DetectionScoring(BaseRoIHead):
             batch_data_samples: ground truth of each image, with ``masks``.
 
         Returns:
-            The host's losses and ``loss_mask_iou``.
+            The host's losses and ``loss_tp_share``.
         """
         proposals = [of_image.clone() for of_image in rpn_results_list]  # the loss empties them
         losses = super().loss(x, rpn_results_list, batch_data_samples)
@@ -131,8 +131,10 @@ class DetectionScoring(BaseRoIHead):
         self, x: tuple[Tensor, ...], proposals: InstanceList, samples: SampleList
     ) -> tuple[SeenDetections, Tensor]:
         """Returns what the scorer sees of a training batch, and its targets."""
+        # cascades turn the masks of an image that is marked as flipped
+        tested = [DetDataSample(metainfo=one.metainfo | {"flip": False}) for one in samples]
         with torch.no_grad(), as_at_test(self), encoded_by(self, _ProbabilitiesAsMasks()):
-            results_list = super().predict(x, proposals, samples, rescale=False)
+            results_list = super().predict(x, proposals, tested, rescale=False)
         found = [results for results in results_list if len(results)]
         boxes, labels, scores = (
             torch.cat([results[key] for results in results_list])

@@ -133,7 +133,7 @@ class FrozenHost(BaseDetector):
             batch_data_samples: their ground truth, with ``masks`` of the original images' size.
 
         Returns:
-            ``loss_mask_iou``, a scalar.
+            ``loss_tp_share``, a scalar.
         """
         images = zip(batch_inputs, batch_data_samples, strict=True)
         seen, shares = zip(*(self._learned(*_alone(*image)) for image in images), strict=True)

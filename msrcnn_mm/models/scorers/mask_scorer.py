@@ -90,7 +90,7 @@ class MaskScorer(BaseModule):
             targets: (D,) TP shares in [0, 1]; NaN for a detection that does not count.
 
         Returns:
-            ``loss_mask_iou``, a scalar; 0, with gradients of 0, where none counts.
+            ``loss_tp_share``, a scalar; 0, with gradients of 0, where none counts.
         """
         counted = ~targets.isnan()
         quality = self.quality(seen).float()
@@ -98,4 +98,4 @@ class MaskScorer(BaseModule):
         loss = self.loss_iou(
             predicted, targets.nan_to_num(0), avg_factor=counted.sum().clamp(min=1)
         )
-        return {"loss_mask_iou": loss}
+        return {"loss_tp_share": loss}

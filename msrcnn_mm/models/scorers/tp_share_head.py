@@ -77,7 +77,7 @@ class TPShareHead(MaskScorer):
             self._logits(seen), targets.nan_to_num(0), reduction="none"
         )
         mean = torch.where(counted, losses, 0).sum() / counted.sum().clamp(min=1)
-        return {"loss_mask_iou": mean}
+        return {"loss_tp_share": mean}
 
     def add_scores(self, results: InstanceData, quality: Tensor) -> None:
         """Adds ``rescored_scores``, the (D,) predicted TP shares."""

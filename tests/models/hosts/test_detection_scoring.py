@@ -106,7 +106,7 @@ def test_the_host_trains_as_alone(pair: Pair) -> None:
     modes = [module.training for module in model.modules()]
     batch = batch_of(plain)
     (expected, random), (losses, after) = step(plain, batch), step(model, batch)
-    scored = losses.pop("loss_mask_iou")
+    scored = losses.pop("loss_tp_share")
     assert scored > 0 and scored.isfinite()
     assert set(losses) == set(expected)
     for name, loss in expected.items():
@@ -148,7 +148,7 @@ def test_a_training_pipeline_may_leave_out_the_resize() -> None:
     for sample in batch[1]:
         del sample.scale_factor
     losses, _ = step(model, batch)
-    assert losses["loss_mask_iou"].isfinite()
+    assert losses["loss_tp_share"].isfinite()
 
 
 def test_results_are_the_hosts(pair: Pair) -> None:
@@ -242,11 +242,21 @@ def test_targets_are_those_of_pasted_masks(pair: Pair, monkeypatch: pytest.Monke
     torch.testing.assert_close(quality, of_test)
 
 
+def test_flipped_training_images_have_their_own_masks(pair: Pair) -> None:
+    model = pair[1].train()
+    batch = batch_of(model)
+    expected, _ = step(copy.deepcopy(model), batch)
+    for sample in batch[1]:
+        sample.set_metainfo(dict(flip=True, flip_direction="horizontal"))
+    losses, _ = step(model, batch)
+    assert torch.equal(losses["loss_tp_share"], expected["loss_tp_share"])
+
+
 @pytest.mark.parametrize("scorer", ["MaskIoUHead", "FastMaskIoUHead"])
 def test_the_scorers_of_the_papers_learn(scorer: str) -> None:
     model = joint(host_config(), scorer).train()
     losses, _ = step(model, batch_of(model))
-    assert losses["loss_mask_iou"] > 0
+    assert losses["loss_tp_share"] > 0
     assert any(p.grad.any() for p in model.roi_head.scorer.parameters())
     for results in predictions(model.eval()):
         assert torch.equal(results.mask_scores, results.scores * results.mask_ious)
@@ -256,7 +266,7 @@ def test_images_without_detections(pair: Pair) -> None:
     model = pair[1].train()
     model.roi_head.test_cfg.score_thr = 1.1
     losses, _ = step(model, batch_of(model))
-    assert losses["loss_mask_iou"] == 0
+    assert losses["loss_tp_share"] == 0
     for name, parameter in model.roi_head.scorer.named_parameters():
         assert parameter.grad is not None and not parameter.grad.any(), name
     for results in predictions(model.eval()):
@@ -269,7 +279,7 @@ def test_images_without_instances() -> None:
     for sample in samples:
         sample.gt_instances = sample.gt_instances[:0]
     losses, _ = step(model, (inputs, samples))
-    assert losses["loss_mask_iou"] > 0
+    assert losses["loss_tp_share"] > 0
     assert all(p.grad is not None for p in model.roi_head.scorer.parameters())
 
 
@@ -284,7 +294,7 @@ def test_one_image_of_a_batch_may_be_without_detections() -> None:
 
     model.roi_head.predict_bbox = first_alone
     losses, _ = step(model, (inputs, samples))
-    assert losses["loss_mask_iou"] > 0
+    assert losses["loss_tp_share"] > 0
 
 
 def test_mixed_precision_trains() -> None:
@@ -292,7 +302,7 @@ def test_mixed_precision_trains() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         losses = model.loss(*batch_of(model))
     model.parse_losses(losses)[0].backward()
-    assert losses["loss_mask_iou"].isfinite()
+    assert losses["loss_tp_share"].isfinite()
 
 
 def test_modes_and_encoders_return_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def trained(steps: int, seen: SeenDetections, targets: Tensor) -> TPShareHead:
     optimizer = torch.optim.AdamW(head.parameters(), 1e-2)
     for _ in range(steps):
         optimizer.zero_grad()
-        head.quality_loss(seen, targets)["loss_mask_iou"].backward()
+        head.quality_loss(seen, targets)["loss_tp_share"].backward()
         optimizer.step()
     return head.eval()
 
@@ -90,7 +90,7 @@ def test_half_precision(dtype: torch.dtype) -> None:
     assert torch.equal(mask_numbers(half), mask_numbers(full))
     head = head_of().train()
     with torch.autocast("cpu", dtype):
-        loss = head.quality_loss(half, torch.rand(4))["loss_mask_iou"]
+        loss = head.quality_loss(half, torch.rand(4))["loss_tp_share"]
     assert loss.dtype == torch.float32
     loss.backward()
     assert head.out.weight.grad.any()
@@ -127,7 +127,7 @@ def test_a_rule_of_classes_is_learned_and_other_classes_are_scored() -> None:
 
 def test_without_detections_gradients_are_zero() -> None:
     head = head_of().train()
-    loss = head.quality_loss(random_detections(0), torch.zeros(0))["loss_mask_iou"]
+    loss = head.quality_loss(random_detections(0), torch.zeros(0))["loss_tp_share"]
     loss.backward()
     assert loss == 0
     for name, parameter in head.named_parameters():
@@ -138,10 +138,10 @@ def test_detections_that_do_not_count_change_no_loss() -> None:
     head = head_of().eval()
     seen, more = random_detections(6), random_detections(3, seed=1)
     targets = torch.rand(6)
-    expected = head.quality_loss(seen, targets)["loss_mask_iou"]
+    expected = head.quality_loss(seen, targets)["loss_tp_share"]
     both = SeenDetections.concatenate([seen, more])
     uncounted = torch.cat((targets, torch.full((3,), torch.nan)))
-    torch.testing.assert_close(head.quality_loss(both, uncounted)["loss_mask_iou"], expected)
+    torch.testing.assert_close(head.quality_loss(both, uncounted)["loss_tp_share"], expected)
 
 
 def test_training_sees_what_the_test_sees() -> None:
