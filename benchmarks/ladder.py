@@ -20,6 +20,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 
 from benchmarks.rescored_ap import out_of_fold, read
 from msrcnn_mm.coco.detections import Detections
@@ -141,6 +142,32 @@ def measure(args: argparse.Namespace) -> None:
         args.json.write_text(json.dumps(gains, indent=1))
 
 
+Bar = tuple[str, str, float, tuple[float | None, float | None]]
+
+
+def draw_bars(axes: Axes, title: str, ends: tuple[float, float], bars: list[Bar]) -> None:
+    """Draws AP by scores as bars between class score and quality oracle.
+
+    Args:
+        axes: to draw on.
+        title: of the panel.
+        ends: AP by class score and by quality oracle, in percent.
+        bars: name, colour, AP in percent, and interval of its gain, as fractions, of each score.
+    """
+    low, high = ends
+    axes.barh(range(len(bars)), [high - low] * len(bars), 0.9, left=low, color=RULE)
+    for row, (_, colour, ap, (least, most)) in enumerate(bars):
+        axes.barh(row, ap - low, 0.55, left=low, color=colour)
+        if least is not None and most is not None:
+            axes.plot([low + 100 * least, low + 100 * most], [row, row], color=INK)
+        axes.annotate(f"{ap:.1f}", (high, row), (4, 0), textcoords="offset points", va="center")
+    axes.set_yticks(range(len(bars)), [bar[0] for bar in bars])
+    axes.invert_yaxis()
+    axes.set_title(title, loc="left", color=INK)
+    axes.set_xlabel(f"AP, from class score {low:.1f} to quality oracle {high:.1f}")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
 def draw(args: argparse.Namespace) -> None:
     """Draws ladders beside one another, each rung with the interval of its gain."""
     pairs = list(zip(args.ladders[::2], args.ladders[1::2], strict=False))
@@ -149,20 +176,12 @@ def draw(args: argparse.Namespace) -> None:
     )
     for axes, (title, file) in zip(panels[0], pairs, strict=True):
         rungs = json.loads(Path(file).read_text())
-        low, high = rungs["class score"][0], rungs["quality oracle"][0]
-        names = [name for name in rungs if name not in ("class score", "quality oracle")]
-        for row, name in enumerate(names):
-            ap, least, most = rungs[name]
-            axes.barh(row, high - low, 0.9, left=low, color=RULE)
-            axes.barh(row, ap - low, 0.55, left=low, color=COLOURS.get(name, LEARNED))
-            if least is not None:
-                axes.plot([low + 100 * least, low + 100 * most], [row, row], color=INK)
-            axes.annotate(f"{ap:.1f}", (high, row), (4, 0), textcoords="offset points", va="center")
-        axes.set_yticks(range(len(names)), names)
-        axes.invert_yaxis()
-        axes.set_title(title, loc="left", color=INK)
-        axes.set_xlabel(f"AP, from class score {low:.1f} to quality oracle {high:.1f}")
-        axes.spines[["top", "right"]].set_visible(False)
+        ends = tuple(rungs.pop(name)[0] for name in ("class score", "quality oracle"))
+        bars = [
+            (name, COLOURS.get(name, LEARNED), ap, (least, most))
+            for name, (ap, least, most) in rungs.items()
+        ]
+        draw_bars(axes, title, ends, bars)
     figure.savefig(args.picture, dpi=110)
 
 

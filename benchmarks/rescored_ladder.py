@@ -13,40 +13,26 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from benchmarks.ladder import draw_bars
 from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
 from msrcnn_mm.evaluation.evaluation_result import ScoreEvaluation
 from msrcnn_mm.evaluation.protocol import CLASS_SCORE, QUALITY_ORACLE, coco_protocol
-from msrcnn_mm.report.figures.style import INK, RULE
 from msrcnn_mm.report.score_styles import STYLES
 
 
 def draw(axes: Axes, name: str, evaluation: ScoreEvaluation) -> None:
-    """Draws the AP of each score as a bar from that of the class score."""
+    """Draws the AP of each score of an evaluation."""
     low, high = (
         100 * (evaluation.rankings[one].ap["AP"] or 0) for one in (CLASS_SCORE, QUALITY_ORACLE)
     )
-    scores = [s for s in evaluation.ap_gains if s != QUALITY_ORACLE]
-    axes.barh(range(len(scores)), [high - low] * len(scores), 0.9, left=low, color=RULE)
-    for row, score in enumerate(scores):
-        gain = evaluation.ap_gains[score]
-        axes.barh(row, 100 * gain.value, 0.55, left=low, color=STYLES[score].colour)
-        if gain.low is not None and gain.high is not None:
-            axes.plot([low + 100 * gain.low, low + 100 * gain.high], [row, row], color=INK)
-        axes.annotate(
-            f"{low + 100 * gain.value:.1f}",
-            (high, row),
-            (4, 0),
-            textcoords="offset points",
-            va="center",
-        )
-    axes.axvline(low, color=STYLES[CLASS_SCORE].colour)
-    axes.set_yticks(range(len(scores)), [STYLES[score].name for score in scores])
-    axes.invert_yaxis()
-    axes.set_title(name, loc="left", color=INK)
-    axes.set_xlabel(f"AP; by class score {low:.1f}, by quality oracle {high:.1f}")
-    axes.spines[["top", "right"]].set_visible(False)
+    bars = [
+        (STYLES[score].name, STYLES[score].colour, low + 100 * gain.value, (gain.low, gain.high))
+        for score, gain in evaluation.ap_gains.items()
+        if score != QUALITY_ORACLE
+    ]
+    draw_bars(axes, name, (low, high), bars)
 
 
 def main() -> None:

@@ -77,6 +77,9 @@ def table(args: argparse.Namespace) -> None:
     """Prints AP by each score, and the share of the quality gap that it recovers."""
     coco = load_annotations(args.annotations)
     protocol = coco_protocol(coco, args.max_dets)
+    for folder in args.folders:
+        if not (folder / "scores.npz").is_file():
+            raise SystemExit(f"{folder}: no scores.npz: train it by this program's train")
     found: dict[str, list[float]] = {}
     for folder in args.folders:
         detections = load_results(folder / "results.json", coco)

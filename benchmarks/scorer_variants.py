@@ -4,6 +4,7 @@ None sends a gradient into the host, so that all score the same masks. Shape sho
 of a batch, R positive RoIs, V variants.
 """
 
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -213,10 +214,7 @@ class ScorerVariantsRoIHead(DetectionScoring, MaskScoringRoIHead):
         if names:
             maps = tuple(level.detach() for level in x)
             tables = SummedAreaTables.from_masks([gt.masks for gt in gts], x[0].device)
-            firsts, first = [], 0
-            for gt in gts:
-                firsts.append(first)
-                first += len(gt)
+            firsts = accumulate(map(len, gts[:-1]), initial=0)
             labels = torch.cat([sampled.pos_gt_labels for sampled in sampling_results])
             inds = torch.cat(
                 [s.pos_assigned_gt_inds + f for s, f in zip(sampling_results, firsts, strict=True)]
