@@ -16,7 +16,7 @@ FILES = sorted(
 )
 # tests/configs/test_frozen_host_configs.py has the tests of these alone.
 FROZEN = [
-    name for name in FILES if name.startswith(("frozen_host/", "demo/frozen-host", "nuclei/frozen"))
+    name for name in FILES if name.startswith(("frozen_host/", "demo/frozen", "nuclei/frozen"))
 ]
 JOINT = [name for name in FILES if name.startswith("detection_scoring/")]
 # tests/configs/test_yolact_configs.py has the tests of these alone.

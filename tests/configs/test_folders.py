@@ -15,6 +15,7 @@ MEASURED = [CONFIGS / name / "metafile.yml" for name in ("demo", "nuclei")]
 NOT_LISTED = {
     *FROZEN,
     "demo/ms-rcnn_demo_labelled.py",
+    "demo/scored-cascade-mask-rcnn_demo.py",
     "demo/scored-mask-rcnn_demo.py",
     "demo/yolact-plus_demo.py",
     "nuclei/scored-mask-rcnn_r18_fpn_nuclei.py",
