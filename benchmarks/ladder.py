@@ -43,7 +43,7 @@ from msrcnn_mm.report.score_styles import STYLES
 OF_RESULTS = {
     "class score": CLASS_SCORE,
     "maskness": MASKNESS,
-    "MaskIoUHead": MASK_SCORE,
+    "mask score": MASK_SCORE,
     "TPShareHead": RESCORED_SCORE,
     "agreement score": AGREEMENT_SCORE,
     "consensus": CONSENSUS,
@@ -169,19 +169,19 @@ def draw_bars(axes: Axes, title: str, ends: tuple[float, float], bars: list[Bar]
 
 
 def draw(args: argparse.Namespace) -> None:
-    """Draws ladders beside one another, each rung with the interval of its gain."""
-    pairs = list(zip(args.ladders[::2], args.ladders[1::2], strict=False))
-    figure, panels = plt.subplots(
-        1, len(pairs), figsize=(4.9 * len(pairs), 3.3), squeeze=False, layout="constrained"
-    )
-    for axes, (title, file) in zip(panels[0], pairs, strict=True):
+    """Draws ladders, two in a row, each rung with the interval of its gain."""
+    pairs = list(zip(args.ladders[::2], args.ladders[1::2], strict=True))
+    columns = min(len(pairs), 2)
+    rows = -(-len(pairs) // columns)
+    figure = plt.figure(figsize=(4.9 * columns, 3.3 * rows), layout="constrained")
+    for number, (title, file) in enumerate(pairs, start=1):
         rungs = json.loads(Path(file).read_text())
         ends = tuple(rungs.pop(name)[0] for name in ("class score", "quality oracle"))
         bars = [
             (name, COLOURS.get(name, LEARNED), ap, (least, most))
             for name, (ap, least, most) in rungs.items()
         ]
-        draw_bars(axes, title, ends, bars)
+        draw_bars(figure.add_subplot(rows, columns, number), title, ends, bars)
     figure.savefig(args.picture, dpi=110)
 
 
