@@ -207,6 +207,8 @@ def main() -> None:
     two.add_argument("ladders", nargs="+", metavar="NAME LADDER")
     two.set_defaults(run=draw)
     args = parser.parse_args()
+    if len(getattr(args, "ladders", ())) % 2:
+        two.error("give a NAME before each LADDER.json")
     args.run(args)
 
 

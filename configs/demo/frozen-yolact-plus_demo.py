@@ -8,7 +8,7 @@ model = dict(
     scorer=dict(type="TPShareHead", num_classes=len(_base_.classes)),
     cache_dir="work_dirs/yolact-plus_demo/host_cache",
 )
-image, resize, pack = _base_.test_pipeline
 instances = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)  # of the image's own size
-train_dataloader = dict(dataset=dict(pipeline=[image, resize, instances, pack]))
+pipeline = [_base_.image, _base_.resize, instances, _base_.pack]
+train_dataloader = dict(dataset=dict(pipeline=pipeline))
 optim_wrapper = dict(optimizer=dict(weight_decay=0.01))

@@ -29,9 +29,10 @@ model = dict(
     test_cfg=dict(max_per_img=30),
 )
 
+image = dict(type="LoadImageFromFile")
 resize = dict(type="Resize", scale=(256, 256), keep_ratio=True)
 train_pipeline = [
-    dict(type="LoadImageFromFile"),
+    image,
     dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
     resize,
     dict(
@@ -39,14 +40,11 @@ train_pipeline = [
     ),
     dict(type="PackDetInputs"),
 ]
-test_pipeline = [
-    dict(type="LoadImageFromFile"),
-    resize,
-    dict(
-        type="PackDetInputs",
-        meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
-    ),
-]
+pack = dict(
+    type="PackDetInputs",
+    meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
+)
+test_pipeline = [image, resize, pack]
 dataset = dict(data_root=data_root, metainfo=dict(classes=classes))
 train_dataloader = dict(
     batch_size=4,

@@ -8,9 +8,9 @@ model = dict(
     scorer=dict(type="TPShareHead", num_classes=1),
     cache_dir="work_dirs/yolact-plus_r18_nuclei/host_cache",
 )
-image, resize, pack = _base_.test_pipeline
 instances = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)  # of the image's own size
-train_dataloader = dict(dataset=dict(pipeline=[image, resize, instances, pack]))
+pipeline = [_base_.image, _base_.resize, instances, _base_.pack]
+train_dataloader = dict(dataset=dict(pipeline=pipeline))
 optim_wrapper = dict(optimizer=dict(lr=2e-3, weight_decay=0.01))
 epochs = 16
 train_cfg = dict(max_epochs=epochs, val_interval=epochs)

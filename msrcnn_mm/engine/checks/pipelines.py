@@ -51,8 +51,9 @@ def check_pipelines(config: Config) -> None:
         config: The whole config.
 
     Raises:
-        UserError: A step loses masks, or needs bitmaps or other images that it is not given, or the
-            model learns from masks and none are loaded.
+        UserError: A step loses masks, turns images before their masks are loaded, or needs bitmaps
+            or other images that it is not given; or the model learns from masks and none are
+            loaded.
     """
     masks = _part_with_masks(config.model)
     where = "train_dataloader.dataset"
@@ -88,8 +89,15 @@ def _check(where: str, steps: list[Step], masks: str) -> None:
             )
         return
     polygons = any(setting_of(step, "poly2mask", TRANSFORMS) is False for step in loaders)
-    for path, _, cls in steps:
+    loaded = False
+    for path, step, cls in steps:
         named = f"{path} is a {cls.__name__}, which"
+        loaded |= any(step is loader for loader in loaders)
+        if _transforms_as(cls, transforms.RandomFlip) and not loaded:
+            raise UserError(
+                f"{named} turns images before their masks are loaded: move it behind "
+                "LoadAnnotations, or leave it out"
+            )
         for kind, instead in LOSES_MASKS.items():
             if _transforms_as(cls, kind):
                 raise UserError(

@@ -9,6 +9,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 
 from msrcnn_mm.errors import first_names
+from msrcnn_mm.models.hosts.frozen_host import FrozenHost
 
 from ..adapters.predictions import bare_model
 from ..checkpoints.fit import Use, check_fit
@@ -20,7 +21,7 @@ class CheckpointFitHook(Hook):
 
     A checkpoint loaded in a test must have all weights of the model, one that a training resumes
     from exactly the model's, and one that a training starts from some of them. It warns where a
-    checkpoint was trained for other class names than the data set has.
+    checkpoint, or a frozen host's, was trained for other class names than the data set has.
 
     Raises:
         CheckpointError: When a checkpoint is loaded that does not fit.
@@ -43,15 +44,26 @@ class CheckpointFitHook(Hook):
         check_fit(bare_model(runner.model), checkpoint, str(filename), use)
         if loop is None or use == "finetune":
             return
-        learnt = _classes((checkpoint.get("meta") or {}).get("dataset_meta"))
-        classes = _classes(getattr(loop.dataloader.dataset, "metainfo", None))
-        if learnt is not None and classes is not None and tuple(learnt) != tuple(classes):
-            print_log(
-                f"{filename}: was trained for the classes ({first_names(learnt, 10)}), but the "
-                f"data set has ({first_names(classes, 10)}): labels will be given the wrong names",
-                logger="current",
-                level=logging.WARNING,
-            )
+        _warn_of_other_classes(filename, checkpoint.get("meta"), loop)
+
+    def before_train(self, runner: Runner) -> None:
+        """Compares the classes of a frozen host with those of the training images."""
+        model = bare_model(runner.model)
+        if isinstance(model, FrozenHost):
+            _warn_of_other_classes(model.host_checkpoint, model.host_meta, runner.train_loop)
+
+
+def _warn_of_other_classes(filename: Any, meta: Any, loop: Any) -> None:
+    """Warns if a checkpoint's class names are not those of a loop's data set."""
+    learnt = _classes((meta or {}).get("dataset_meta"))
+    classes = _classes(getattr(loop.dataloader.dataset, "metainfo", None))
+    if learnt is not None and classes is not None and tuple(learnt) != tuple(classes):
+        print_log(
+            f"{filename}: was trained for the classes ({first_names(learnt, 10)}), but the "
+            f"data set has ({first_names(classes, 10)}): labels will be given the wrong names",
+            logger="current",
+            level=logging.WARNING,
+        )
 
 
 def _classes(meta: Any) -> Any:

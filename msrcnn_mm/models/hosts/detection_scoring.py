@@ -135,18 +135,14 @@ class DetectionScoring(BaseRoIHead):
         tested = [DetDataSample(metainfo=one.metainfo | {"flip": False}) for one in samples]
         with torch.no_grad(), as_at_test(self), encoded_by(self, _ProbabilitiesAsMasks()):
             results_list = super().predict(x, proposals, tested, rescale=False)
-        found = [results for results in results_list if len(results)]
-        boxes, labels, scores = (
-            torch.cat([results[key] for results in results_list])
-            for key in ("bboxes", "labels", "scores")
-        )
-        numbers = (torch.full_like(r.labels, i) for i, r in enumerate(results_list))
-        images = torch.cat([*numbers])
-        probs = torch.cat([results.masks for results in found] or [boxes.new_zeros(0, 1, 1)])
         threshold = self.test_cfg.mask_thr_binary
-        ious, crowds = patch_ious(probs.float(), boxes, labels, images, samples, threshold)
+        shares = []
+        for found, sample in zip(results_list, samples, strict=True):
+            probs = found.masks.float()
+            ious, crowds = patch_ious(probs, found.bboxes, found.labels, sample, threshold)
+            shares.append(self._targets(ious, found.scores, crowds))
         seen = SeenDetections.concatenate(self._seen(x, results_list, samples, rescale=False))
-        return seen, self._targets(ious, scores, crowds)
+        return seen, torch.cat(shares)
 
     def _targets(self, ious: Tensor, scores: Tensor, crowds: Tensor) -> Tensor:
         return tp_shares(ious, scores, crowds)

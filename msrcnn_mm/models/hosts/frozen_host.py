@@ -88,7 +88,7 @@ class FrozenHost(BaseDetector):
         check_fit(self.scorer, self.host)
         for head in heads:
             head.patch_side = self.scorer.patch_side
-        load_host(self.host, checkpoint)
+        self.host_checkpoint, self.host_meta = checkpoint, load_host(self.host, checkpoint)
         self.host.requires_grad_(False)
         self.host.eval()
         self.host_fingerprint: Tensor

@@ -1,5 +1,8 @@
 """Finds, loads and checks the host of :class:`.FrozenHost`."""
 
+import re
+from typing import Any
+
 from mmdet.models.detectors import BaseDetector
 from mmdet.models.detectors.panoptic_two_stage_segmentor import TwoStagePanopticSegmentor
 from mmdet.utils import ConfigType
@@ -39,8 +42,11 @@ def named_host(name: str, checkpoint: str | None) -> tuple[ConfigType, str]:
     return config.model, checkpoint or config.model_path
 
 
-def load_host(host: nn.Module, checkpoint: str) -> None:
+def load_host(host: nn.Module, checkpoint: str) -> dict[str, Any]:
     """Loads the host's weights.
+
+    Returns:
+        The checkpoint's ``meta``; empty without one.
 
     Raises:
         CheckpointError: the file is missing, or its weights do not fit.
@@ -54,6 +60,7 @@ def load_host(host: nn.Module, checkpoint: str) -> None:
             " that it was trained with"
         )
     host.load_state_dict(weights, strict=False)
+    return loaded.get("meta") or {}
 
 
 def mask_heads(host: nn.Module, kind: object) -> list[EncodesMasks]:
@@ -94,7 +101,7 @@ def check_fit(scorer: MaskScorer, host: BaseDetector) -> None:
     classes = {
         module.num_classes
         for name, module in host.named_modules()
-        if hasattr(module, "num_classes") and not name.startswith("rpn_head")
+        if hasattr(module, "num_classes") and not re.search(r"rpn_head|semantic_head", name)
     }
     if scorer.num_classes not in classes:
         raise SettingError(

@@ -6,9 +6,12 @@ The host predicts each image once; later epochs read the files. Numbers are kept
 import hashlib
 import json
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from zipfile import BadZipFile
 
 import numpy as np
@@ -48,9 +51,8 @@ class HostCache:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             if not manifest.exists():  # another process may do the same
-                part = self._folder / f"{_MANIFEST}.{os.getpid()}.part"
-                part.write_text(json.dumps(own))
-                part.replace(manifest)
+                with _replaced(manifest) as file:
+                    file.write(json.dumps(own).encode())
             found = _read_manifest(manifest)
         except OSError as error:
             raise SettingError(f"FrozenHost: cache_dir={folder!r}: {error.strerror}") from error
@@ -84,18 +86,30 @@ class HostCache:
             values[name] = values[name].astype(np.float16)
         values["targets"] = targets.cpu().numpy()
         path = self._path(key)
-        part = path.with_suffix(f".{os.getpid()}.part")
         try:
             path.parent.mkdir(exist_ok=True)
-            with part.open("wb") as file:
+            with _replaced(path) as file:
                 np.savez(file, **values)
-            part.replace(path)
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror}") from error
         return _rounded(values)
 
     def _path(self, key: str) -> Path:
         return self._folder / key[:2] / f"{key}.npz"
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file that takes a path's place once it is whole; other processes may do the same."""
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        Path(part).chmod(0o644)  # mkstemp gives a file that only its owner can read
+        Path(part).replace(path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -223,6 +223,12 @@ def test_pipelines_of_every_data_set() -> None:
     assert "train_dataloader.dataset.pipeline[0] is a RandomShift" in refusal(config)
 
 
+def test_images_are_turned_with_their_masks() -> None:
+    flip = dict(type="RandomFlip", prob=0.5)
+    assert "turns images before their masks are loaded" in refusal(make_config(flip, LOAD))
+    check_pipelines(make_config(LOAD, flip))
+
+
 def test_a_pipeline_that_a_hook_switches_to() -> None:
     config = make_config(LOAD)
     hook = dict(type="PipelineSwitchHook", switch_epoch=1, switch_pipeline=[LOAD, MOSAIC])

@@ -12,6 +12,7 @@ from mmengine.runner import BaseLoop, Runner
 from msrcnn_mm.engine.hooks import checkpoint_fit
 from msrcnn_mm.engine.hooks.checkpoint_fit import CheckpointFitHook
 from msrcnn_mm.errors import CheckpointError
+from msrcnn_mm.models.hosts.frozen_host import FrozenHost
 from tests.engine.checkpoints.test_fit import network
 from tests.support.coco_files import write_data_set
 from tests.support.small_runs import CLASSES, small_config
@@ -63,6 +64,22 @@ def test_labels_learnt_for_other_names(
     checkpoint = dict(state_dict=run.model.state_dict(), meta=meta)
     CheckpointFitHook().after_load_checkpoint(run, checkpoint)
     assert bool(said) == warned
+
+
+@pytest.mark.parametrize(("learnt", "warned"), [(("b", "a"), True), (("a", "b"), False)])
+def test_a_frozen_host_that_learnt_other_names(
+    learnt: tuple[str, ...], warned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(checkpoint_fit, "print_log", lambda text, **_: said.append(text))
+    model = FrozenHost.__new__(FrozenHost)
+    vars(model).update(
+        host_checkpoint="host.pth", host_meta=dict(dataset_meta=dict(classes=learnt))
+    )
+    CheckpointFitHook().before_train(runner(model=model, train_loop=Loop(("a", "b"))))
+    assert [text[:46] for text in said] == [
+        "host.pth: was trained for the classes (b, a), "
+    ] * warned
 
 
 def test_data_sets_that_differ_in_colours_have_a_list_of_meta_information(

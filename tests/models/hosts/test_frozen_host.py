@@ -126,7 +126,7 @@ def learns_alone(model: nn.Module) -> None:
     model.train()
     before = copy.deepcopy(model.host.state_dict())
     optimizer = torch.optim.SGD(model.scorer.parameters(), 0.1)
-    loss = model.loss(*training_batch(model))["loss_mask_iou"]
+    loss = model.loss(*training_batch(model))["loss_tp_share"]
     assert loss.isfinite()
     loss.backward()
     optimizer.step()
@@ -156,10 +156,10 @@ def test_the_host_predicts_an_image_once(mask_rcnn: Host, tmp_path: Path) -> Non
     model = frozen(mask_rcnn, cache_dir=str(tmp_path / "cache"))
     model.init_weights()
     batch = training_batch(model)
-    first = model.loss(*copy.deepcopy(batch))["loss_mask_iou"]
+    first = model.loss(*copy.deepcopy(batch))["loss_tp_share"]
     assert len([*(tmp_path / "cache").rglob("*.npz")]) == 2
     model.host.predict = None  # a call would fail
-    assert torch.equal(model.loss(*copy.deepcopy(batch))["loss_mask_iou"], first)
+    assert torch.equal(model.loss(*copy.deepcopy(batch))["loss_tp_share"], first)
 
 
 def one_mask_moves(_: torch.Tensor, sample: DetDataSample) -> None:
@@ -235,10 +235,10 @@ def test_a_narrow_image_has_features_of_the_right_maps(mask_rcnn: Host) -> None:
 def test_a_file_that_a_kill_cut_off_is_made_again(mask_rcnn: Host, tmp_path: Path) -> None:
     model = frozen(mask_rcnn, cache_dir=str(tmp_path / "cache"))
     batch = training_batch(model)
-    first = model.loss(*copy.deepcopy(batch))["loss_mask_iou"]
+    first = model.loss(*copy.deepcopy(batch))["loss_tp_share"]
     for path in (tmp_path / "cache").rglob("*.npz"):
         path.write_bytes(path.read_bytes()[:200])
-    assert torch.equal(model.loss(*batch)["loss_mask_iou"], first)
+    assert torch.equal(model.loss(*batch)["loss_tp_share"], first)
 
 
 def test_the_cache_of_another_host_is_refused(mask_rcnn: Host, tmp_path: Path) -> None:
@@ -258,14 +258,14 @@ def test_images_without_detections_or_instances_cost_nothing(mask_rcnn: Host) ->
     config = copy.deepcopy(config)
     config.test_cfg.rcnn.score_thr = 1.1  # no detection
     model = frozen((config, path, strides))
-    loss = model.loss(*training_batch(model))["loss_mask_iou"]
+    loss = model.loss(*training_batch(model))["loss_tp_share"]
     loss.backward()
     assert loss == 0
     model = frozen(mask_rcnn)
     inputs, samples = training_batch(model)
     for sample in samples:
         sample.gt_instances = sample.gt_instances[:0]
-    loss = model.loss(inputs, samples)["loss_mask_iou"]  # all are false alarms
+    loss = model.loss(inputs, samples)["loss_tp_share"]  # all are false alarms
     assert loss > 0 and loss.isfinite()
 
 

@@ -35,6 +35,13 @@ def build(config: ConfigDict, scorer: dict) -> nn.Module:
     return MODELS.build(ConfigDict(model))
 
 
+def test_classes_of_a_semantic_branch_are_not_those_of_the_detections() -> None:
+    config = tiny_config("htc/htc_r50_fpn_1x_coco.py")
+    config.roi_head.semantic_head.num_classes = 7
+    with pytest.raises(SettingError, match=r"scorer\.num_classes=7: the host has 3$"):
+        build(config, dict(SCORER, num_classes=7))
+
+
 def test_weights_are_read_once(mask_rcnn: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     load = CheckpointLoader.load_checkpoint

@@ -124,7 +124,7 @@ def learn(rank: int, host: Host, folder: Path) -> dict[str, Tensor]:
         image, sample = images[rank : rank + 1], samples[rank : rank + 1]
         both = DistributedDataParallel(model, broadcast_buffers=False)  # as mmengine does
         found: dict[str, Tensor] = {}
-        both(image, sample, mode="loss")["loss_mask_iou"].backward()
+        both(image, sample, mode="loss")["loss_tp_share"].backward()
         for name, parameter in model.scorer.named_parameters():
             found[name] = parameter.grad.clone()
         found["after_1"] = statistics_of(model)
@@ -176,7 +176,7 @@ def test_two_processes_learn_from_the_images_of_both(tmp_path: Path) -> None:
     statistics.running_var.copy_(first["after_1"][1])
     model.scorer.standardise.eval()
     for i in (0, 1):
-        loss = model.loss(images[i : i + 1], samples[i : i + 1])["loss_mask_iou"]
+        loss = model.loss(images[i : i + 1], samples[i : i + 1])["loss_tp_share"]
         (loss / 2).backward()
     for name, parameter in model.scorer.named_parameters():
         torch.testing.assert_close(first[name], parameter.grad, msg=name)
