@@ -70,6 +70,8 @@ def check_fit(model: nn.Module, checkpoint: Mapping, filename: str, use: Use) ->
         f"with --cfg-options load_from={filename}",
         "finetune": "use weights of a network that shares a part with this one",
     }
+    if use == "test" and "host_fingerprint" in mismatch.missing:
+        remedy[use] = "name a checkpoint of the scorer; the frozen host's is model.checkpoint"
     if refused[use]:
         raise CheckpointError(
             f"{filename}: its weights do not fit the model: {mismatch}; {remedy[use]}"

@@ -145,7 +145,8 @@ def _one_line_errors(filename: str) -> Iterator[None]:
     except (URLError, ConnectionError, TimeoutError) as error:
         raise CheckpointError(
             f"{filename}: could not be downloaded: {error}; fetch it on a machine that can, and "
-            "name the file (a backbone's: --cfg-options model.backbone.init_cfg.checkpoint=FILE)"
+            "name the file (--cfg-options model.backbone.init_cfg.checkpoint=FILE for a backbone's,"
+            " model.checkpoint=FILE for a frozen host's)"
         ) from error
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL (\S+) (?:was not|whose)", str(error))

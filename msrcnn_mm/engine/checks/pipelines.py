@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mmcv.transforms import CenterCrop
+from mmcv.transforms import CenterCrop, LoadImageFromFile, Pad, Resize
 from mmdet.datasets import transforms
 from mmdet.models.detectors import YOLACT
 from mmdet.models.roi_heads.base_roi_head import BaseRoIHead
@@ -11,6 +11,7 @@ from mmdet.registry import MODELS, TRANSFORMS
 from mmengine.config import Config
 
 from msrcnn_mm.errors import UserError, warn
+from msrcnn_mm.models.hosts.frozen_host import FrozenHost
 
 from ..config.walk import class_of, inner_datasets, parts, setting_of
 
@@ -33,6 +34,8 @@ NEEDS_BITMAPS = (
 )
 """Transforms that fail on polygons, or move them elsewhere than the boxes."""
 
+_OF_A_TEST = (transforms.LoadAnnotations, transforms.PackDetInputs, LoadImageFromFile, Resize, Pad)
+
 Step = tuple[str, Mapping, type]
 """A transform: its key in the config, its settings, its class."""
 
@@ -52,14 +55,16 @@ def check_pipelines(config: Config) -> None:
 
     Raises:
         UserError: A step loses masks, turns images before their masks are loaded, or needs bitmaps
-            or other images that it is not given; or the model learns from masks and none are
-            loaded.
+            or other images that it is not given; the model learns from masks and none are loaded;
+            or a frozen host's images are not those of a test.
     """
     masks = _part_with_masks(config.model)
     where = "train_dataloader.dataset"
     dataset = config.train_dataloader["dataset"]
     for pipeline, steps in _pipelines(dataset, where):
         _check(pipeline, steps, masks)
+        if class_of(config.model, MODELS) is FrozenHost:
+            _check_of_frozen_host(steps, config)
     for path, hook in parts(config.get("custom_hooks"), "custom_hooks"):
         if "switch_pipeline" in hook:
             later = f"{path}.switch_pipeline"
@@ -112,6 +117,22 @@ def _check(where: str, steps: list[Step], masks: str) -> None:
         if polygons and any(_transforms_as(cls, kind) for kind in NEEDS_BITMAPS):
             raise UserError(
                 f"{named} cannot change polygons: remove poly2mask=False from LoadAnnotations"
+            )
+
+
+def _check_of_frozen_host(steps: list[Step], config: Config) -> None:
+    """Checks that the training pipeline of a frozen host has no step but those of a test."""
+    tested: tuple[type, ...] = _OF_A_TEST
+    for split in ("val", "test"):
+        loader = config.get(f"{split}_dataloader")
+        if loader is not None:
+            for _, of_test in _pipelines(loader["dataset"], f"{split}_dataloader.dataset"):
+                tested += tuple(cls for _, _, cls in of_test)
+    for path, _, cls in steps:
+        if not issubclass(cls, tested):
+            raise UserError(
+                f"{path} is a {cls.__name__}, and a frozen host learns from images as they are"
+                " tested: remove it"
             )
 
 

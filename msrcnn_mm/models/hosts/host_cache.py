@@ -55,7 +55,10 @@ class HostCache:
                     file.write(json.dumps(own).encode())
             found = _read_manifest(manifest)
         except OSError as error:
-            raise SettingError(f"FrozenHost: cache_dir={folder!r}: {error.strerror}") from error
+            raise SettingError(
+                f"FrozenHost: cache_dir={folder!r}: {error.strerror}: name a folder that can be"
+                " written"
+            ) from error
         if found != own:
             same = found.get("format") == _FORMAT
             what = "the detections of another host" if same else "files of another format"

@@ -34,6 +34,13 @@ def test_a_test_needs_all_weights_of_the_model() -> None:
     fit(network(a=2), network(a=2, b=3), "test")  # as a Mask R-CNN of a Mask Scoring R-CNN
 
 
+def test_a_checkpoint_of_the_host_is_no_scorers() -> None:
+    frozen = network(a=2)
+    frozen.register_buffer("host_fingerprint", torch.zeros(32, dtype=torch.uint8))
+    with pytest.raises(CheckpointError, match=r"name a checkpoint of the scorer; the frozen host"):
+        fit(frozen, network(a=2), "test")
+
+
 @pytest.mark.parametrize("other", [dict(a=2), dict(a=2, b=4), dict(a=2, b=3, c=1)])
 def test_resuming_needs_the_very_weights(other: dict[str, int]) -> None:
     with pytest.raises(CheckpointError, match=r"load_from=x.pth"):

@@ -229,6 +229,17 @@ def test_images_are_turned_with_their_masks() -> None:
     check_pipelines(make_config(LOAD, flip))
 
 
+@pytest.mark.parametrize("name", ["RandomFlip", "RandomCrop", "PhotoMetricDistortion"])
+def test_a_frozen_host_learns_from_images_as_they_are_tested(name: str) -> None:
+    step = dict(type=name, **GEOMETRIC.get(name, {}))
+    config = make_config(LOAD, step, model=dict(type="FrozenHost"))
+    message = refusal(config)
+    assert message.startswith(f"train_dataloader.dataset.pipeline[2] is a {name}, ")
+    check_pipelines(make_config(dict(type="Resize"), LOAD, model=dict(type="FrozenHost")))
+    config.test_dataloader = config.train_dataloader
+    check_pipelines(config)
+
+
 def test_a_pipeline_that_a_hook_switches_to() -> None:
     config = make_config(LOAD)
     hook = dict(type="PipelineSwitchHook", switch_epoch=1, switch_pipeline=[LOAD, MOSAIC])
