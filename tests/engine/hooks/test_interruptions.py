@@ -54,14 +54,16 @@ def start(folder: Path) -> BaseProcess:
 
 
 def test_kills_at_random_moments(tmp_path: Path, record_property: Any) -> None:
+    begin = time.monotonic()
     long_run(tmp_path / "whole")
+    seconds = time.monotonic() - begin  # beside other programs a run takes longer
     moments = random.Random(0)
     kills, begun = 0, set()
     folder = tmp_path / "killed"
     for _ in range(10 * KILLS):
         process = start(folder)
         if kills < KILLS:
-            process.join(moments.uniform(0.2, 1.5))
+            process.join(moments.uniform(0.1, 0.5) * seconds)
         else:
             process.join()
         if process.exitcode is None:
