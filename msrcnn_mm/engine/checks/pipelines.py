@@ -61,19 +61,20 @@ def check_pipelines(config: Config) -> None:
     masks = _part_with_masks(config.model)
     where = "train_dataloader.dataset"
     dataset = config.train_dataloader["dataset"]
-    for pipeline, steps in _pipelines(dataset, where):
-        _check(pipeline, steps, masks)
-        if class_of(config.model, MODELS) is FrozenHost:
-            _check_of_frozen_host(steps, config)
+    used = [*_pipelines(dataset, where)]
     for path, hook in parts(config.get("custom_hooks"), "custom_hooks"):
         if "switch_pipeline" in hook:
             later = f"{path}.switch_pipeline"
-            _check(later, [*_steps(hook["switch_pipeline"], later)], masks)
+            used.append((later, [*_steps(hook["switch_pipeline"], later)]))
             if "pipeline" not in dataset:
                 warn(
                     f"{path} will change nothing: it sets the pipeline of {where}, and a "
                     f"{dataset['type']} has none"
                 )
+    for pipeline, steps in used:
+        _check(pipeline, steps, masks)
+        if class_of(config.model, MODELS) is FrozenHost:
+            _check_of_frozen_host(steps, config)
 
 
 def _check(where: str, steps: list[Step], masks: str) -> None:

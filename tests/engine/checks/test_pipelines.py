@@ -21,6 +21,7 @@ HEIGHT, WIDTH = 96, 128
 LOAD = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)
 POLYGONS = dict(LOAD, poly2mask=False)
 MOSAIC = dict(type="Mosaic", img_scale=(96, 96))
+MOVED = dict(type="Rotate", prob=1.0, level=8)
 CACHE = dict(img_scale=(96, 96), max_cached_images=5, random_pop=False)
 GEOMETRIC: dict[str, dict] = {
     "AutoAugment": dict(policies=[[dict(type="TranslateX", prob=1.0, level=8)]]),
@@ -238,6 +239,9 @@ def test_a_frozen_host_learns_from_images_as_they_are_tested(name: str) -> None:
     check_pipelines(make_config(dict(type="Resize"), LOAD, model=dict(type="FrozenHost")))
     config.test_dataloader = config.train_dataloader
     check_pipelines(config)
+    hook = dict(type="PipelineSwitchHook", switch_epoch=1, switch_pipeline=[LOAD, MOVED])
+    config.custom_hooks = [hook]
+    assert "switch_pipeline[1] is a Rotate, " in refusal(config)
 
 
 def test_a_pipeline_that_a_hook_switches_to() -> None:
