@@ -5,12 +5,13 @@
         [--json LADDER.json]
     python -m benchmarks.ladder draw PICTURE.png NAME LADDER.json [NAME LADDER.json ...]
 
-RESULTS.json is that of a detector of ``benchmarks.scorer_ideas``, tested with views: its mask
-scores are those of the paper's head, its rescored scores those of ``TPShareHead``. --other names
-results of the same detector with other rescored scores, such as a frozen host's. Re-scorers are
-fitted on the images of the other four fifths and on all of --also (``benchmarks.rescored_ap``). The
-second one knows the score of ``TPShareHead`` instead of the paper's. Gains have a 95% interval over
-images; where there are several trainings or divisions, it is that of the first.
+RESULTS.json is that of a detector with a ``TPShareHead``, tested with views: its rescored scores
+are those of that head, its mask scores those of a paper's head beside it
+(``benchmarks.scorer_ideas``, YOLACT++). --other names results of the same detector with other
+rescored scores, such as a frozen host's. Re-scorers are fitted on the images of the other four
+fifths and on all of --also (``benchmarks.rescored_ap``). The second one knows the score of
+``TPShareHead`` instead of the paper's. Gains have a 95% interval over images; where there are
+several trainings or divisions, it is that of the first.
 """
 
 import argparse
