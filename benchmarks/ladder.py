@@ -16,6 +16,7 @@ several trainings or divisions, it is that of the first.
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -143,7 +144,12 @@ def measure(args: argparse.Namespace) -> None:
         args.json.write_text(json.dumps(gains, indent=1))
 
 
-Bar = tuple[str, str, float, tuple[float | None, float | None]]
+Bar = tuple[str, str, float, list[float | None]]
+
+
+def above(low: float, gain: Sequence[float | None]) -> list[float | None]:
+    """Returns AP in percent from the AP of the class score and gains over it as fractions."""
+    return [None if one is None else low + 100 * one for one in gain]
 
 
 def draw_bars(axes: Axes, title: str, ends: tuple[float, float], bars: list[Bar]) -> None:
@@ -153,14 +159,14 @@ def draw_bars(axes: Axes, title: str, ends: tuple[float, float], bars: list[Bar]
         axes: to draw on.
         title: of the panel.
         ends: AP by class score and by quality oracle, in percent.
-        bars: name, colour, AP in percent, and interval of its gain, as fractions, of each score.
+        bars: name, colour, AP and its interval, in percent, of each score.
     """
     low, high = ends
     axes.barh(range(len(bars)), [high - low] * len(bars), 0.9, left=low, color=RULE)
     for row, (_, colour, ap, (least, most)) in enumerate(bars):
         axes.barh(row, ap - low, 0.55, left=low, color=colour)
         if least is not None and most is not None:
-            axes.plot([low + 100 * least, low + 100 * most], [row, row], color=INK)
+            axes.plot([least, most], [row, row], color=INK)
         axes.annotate(f"{ap:.1f}", (high, row), (4, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(bars)), [bar[0] for bar in bars])
     axes.invert_yaxis()
@@ -179,8 +185,8 @@ def draw(args: argparse.Namespace) -> None:
         rungs = json.loads(Path(file).read_text())
         ends = tuple(rungs.pop(name)[0] for name in ("class score", "quality oracle"))
         bars = [
-            (name, COLOURS.get(name, LEARNED), ap, (least, most))
-            for name, (ap, least, most) in rungs.items()
+            (name, COLOURS.get(name, LEARNED), ap, above(ends[0], gain))
+            for name, (ap, *gain) in rungs.items()
         ]
         draw_bars(figure.add_subplot(rows, columns, number), title, ends, bars)
     figure.savefig(args.picture, dpi=110)

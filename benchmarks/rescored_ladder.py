@@ -13,7 +13,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from benchmarks.ladder import draw_bars
+from benchmarks.ladder import above, draw_bars
 from msrcnn_mm.coco.annotations import load_annotations
 from msrcnn_mm.coco.results_file import load_results
 from msrcnn_mm.evaluation.evaluate import evaluate_scores
@@ -27,11 +27,11 @@ def draw(axes: Axes, name: str, evaluation: ScoreEvaluation) -> None:
     low, high = (
         100 * (evaluation.rankings[one].ap["AP"] or 0) for one in (CLASS_SCORE, QUALITY_ORACLE)
     )
-    bars = [
-        (STYLES[score].name, STYLES[score].colour, low + 100 * gain.value, (gain.low, gain.high))
-        for score, gain in evaluation.ap_gains.items()
-        if score != QUALITY_ORACLE
-    ]
+    bars = []
+    for score, gain in evaluation.ap_gains.items():
+        if score != QUALITY_ORACLE:
+            ap, *ends = above(low, (gain.value, gain.low, gain.high))
+            bars.append((STYLES[score].name, STYLES[score].colour, ap, ends))
     draw_bars(axes, name, (low, high), bars)
 
 

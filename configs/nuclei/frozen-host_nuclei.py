@@ -8,13 +8,8 @@ model = dict(
     scorer=dict(type="TPShareHead", num_classes=1),
     cache_dir="work_dirs/frozen-host_nuclei/host_cache",
 )
-resize = dict(type="Resize", scale_factor=1.5, keep_ratio=True)
 instances = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)  # of the image's own size
-pack = dict(
-    type="PackDetInputs",
-    meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
-)
-pipeline = [dict(type="LoadImageFromFile"), resize, instances, pack]
+pipeline = [_base_.image, _base_.resize, instances, _base_.pack]
 train_dataloader = dict(dataset=dict(pipeline=pipeline))
 optim_wrapper = dict(optimizer=dict(lr=2e-3, weight_decay=0.01))
 epochs = 16

@@ -29,8 +29,9 @@ model = dict(
     test_cfg=dict(rcnn=dict(max_per_img=150)),
 )
 
+image = dict(type="LoadImageFromFile")
 train_pipeline = [
-    dict(type="LoadImageFromFile"),
+    image,
     dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
     dict(type="RandomCrop", crop_size=(256, 256)),
     dict(type="Resize", scale=(384, 384), keep_ratio=True),
@@ -38,14 +39,12 @@ train_pipeline = [
     dict(type="PhotoMetricDistortion"),
     dict(type="PackDetInputs"),
 ]
-test_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="Resize", scale_factor=1.5, keep_ratio=True),
-    dict(
-        type="PackDetInputs",
-        meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
-    ),
-]
+resize = dict(type="Resize", scale_factor=1.5, keep_ratio=True)
+pack = dict(
+    type="PackDetInputs",
+    meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
+)
+test_pipeline = [image, resize, pack]
 dataset = dict(data_root=data_root, metainfo=dict(classes=classes))
 train_dataloader = dict(
     batch_size=4,

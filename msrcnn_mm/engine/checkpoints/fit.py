@@ -71,7 +71,7 @@ def check_fit(model: nn.Module, checkpoint: Mapping, filename: str, use: Use) ->
         "finetune": "use weights of a network that shares a part with this one",
     }
     if use == "test" and "host_fingerprint" in mismatch.missing:
-        remedy[use] = "name a checkpoint of the scorer; the frozen host's is model.checkpoint"
+        remedy[use] = "name the scorer's checkpoint; model.checkpoint names the host's"
     if refused[use]:
         raise CheckpointError(
             f"{filename}: its weights do not fit the model: {mismatch}; {remedy[use]}"

@@ -54,9 +54,9 @@ def check_pipelines(config: Config) -> None:
         config: The whole config.
 
     Raises:
-        UserError: A step loses masks, turns images before their masks are loaded, or needs bitmaps
+        UserError: A step loses masks, flips images before their masks are loaded, or needs bitmaps
             or other images that it is not given; the model learns from masks and none are loaded;
-            or a frozen host's images are not those of a test.
+            or a frozen host's training has a transform that its test lacks.
     """
     masks = _part_with_masks(config.model)
     where = "train_dataloader.dataset"
@@ -73,8 +73,8 @@ def check_pipelines(config: Config) -> None:
                 )
     for pipeline, steps in used:
         _check(pipeline, steps, masks)
-        if class_of(config.model, MODELS) is FrozenHost:
-            _check_of_frozen_host(steps, config)
+    if class_of(config.model, MODELS) is FrozenHost:
+        _check_of_frozen_host([step for _, steps in used for step in steps], config)
 
 
 def _check(where: str, steps: list[Step], masks: str) -> None:
@@ -101,8 +101,8 @@ def _check(where: str, steps: list[Step], masks: str) -> None:
         loaded |= any(step is loader for loader in loaders)
         if _transforms_as(cls, transforms.RandomFlip) and not loaded:
             raise UserError(
-                f"{named} turns images before their masks are loaded: move it behind "
-                "LoadAnnotations, or leave it out"
+                f"{named} flips images before their masks are loaded: move it after "
+                "LoadAnnotations, or remove it"
             )
         for kind, instead in LOSES_MASKS.items():
             if _transforms_as(cls, kind):
@@ -122,7 +122,7 @@ def _check(where: str, steps: list[Step], masks: str) -> None:
 
 
 def _check_of_frozen_host(steps: list[Step], config: Config) -> None:
-    """Checks that the training pipeline of a frozen host has no step but those of a test."""
+    """Checks that the training of a frozen host has no kind of transform that its test lacks."""
     tested: tuple[type, ...] = _OF_A_TEST
     for split in ("val", "test"):
         loader = config.get(f"{split}_dataloader")

@@ -103,7 +103,7 @@ class HostCache:
 
 @contextmanager
 def _replaced(path: Path) -> Iterator[BinaryIO]:
-    """Opens a file that takes a path's place once it is whole; other processes may do the same."""
+    """Opens a temporary file that is renamed to ``path`` at the end; safe among processes."""
     handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

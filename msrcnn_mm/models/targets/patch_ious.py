@@ -24,9 +24,10 @@ def patch_ious(
     sample: DetDataSample,
     mask_thr: float = 0.5,
 ) -> tuple[Tensor, Tensor]:
-    """Computes them for all pairs of one class, on the device of the detections.
+    """Computes the mask IoU of each detection with each instance of its class.
 
-    Synchronises with the device once, for the number of pairs whose boxes overlap.
+    Works on the device of the detections and synchronises with it once, for the number of pairs
+    whose boxes overlap.
 
     Args:
         probs: (D, m, m) mask probabilities in the boxes.

@@ -37,7 +37,7 @@ def test_a_test_needs_all_weights_of_the_model() -> None:
 def test_a_checkpoint_of_the_host_is_no_scorers() -> None:
     frozen = network(a=2)
     frozen.register_buffer("host_fingerprint", torch.zeros(32, dtype=torch.uint8))
-    with pytest.raises(CheckpointError, match=r"name a checkpoint of the scorer; the frozen host"):
+    with pytest.raises(CheckpointError, match=r"name the scorer's checkpoint; model"):
         fit(frozen, network(a=2), "test")
 
 

@@ -226,7 +226,7 @@ def test_pipelines_of_every_data_set() -> None:
 
 def test_images_are_turned_with_their_masks() -> None:
     flip = dict(type="RandomFlip", prob=0.5)
-    assert "turns images before their masks are loaded" in refusal(make_config(flip, LOAD))
+    assert "flips images before their masks are loaded" in refusal(make_config(flip, LOAD))
     check_pipelines(make_config(LOAD, flip))
 
 
