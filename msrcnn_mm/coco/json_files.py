@@ -1,17 +1,16 @@
 """Reads and writes JSON files."""
 
 import json
-import os
-import tempfile
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 import msgspec
 
 from msrcnn_mm.errors import UserError
+from msrcnn_mm.files import replaced
 
 _IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*", b"BM")
 
@@ -112,7 +111,7 @@ def write_json(content: Any, path: Path) -> None:
 
 
 @contextmanager
-def written_in_one_step(path: Path) -> Iterator[TextIO]:
+def written_in_one_step(path: Path) -> Iterator[IO[str]]:
     """Opens a new text file that takes its name when all is written.
 
     Until then, and after an exception, a file of that name stays as it is.
@@ -125,15 +124,8 @@ def written_in_one_step(path: Path) -> Iterator[TextIO]:
         raise UserError(f"cannot write {path}: it is no file: name a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                yield file
-            Path(partial).chmod(0o644)  # mkstemp gives a file that only its owner can read
-            Path(partial).replace(path)
-        except BaseException:
-            Path(partial).unlink(missing_ok=True)
-            raise
+        with replaced(path, "w", encoding="utf-8", newline="") as file:
+            yield file
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(f"cannot write {path}: a file is in the way of its folder") from error
     except OSError as error:

@@ -5,13 +5,9 @@ The host predicts each image once; later epochs read the files. Numbers are kept
 
 import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -20,6 +16,7 @@ from mmdet.structures import DetDataSample
 from torch import Tensor, nn
 
 from msrcnn_mm.errors import SettingError, UserError
+from msrcnn_mm.files import replaced
 
 from ..scorers.seen_detections import SeenDetections
 
@@ -51,8 +48,8 @@ class HostCache:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             if not manifest.exists():  # another process may do the same
-                with _replaced(manifest) as file:
-                    file.write(json.dumps(own).encode())
+                with replaced(manifest, "w", encoding="utf-8") as file:
+                    json.dump(own, file)
             found = _read_manifest(manifest)
         except OSError as error:
             raise SettingError(
@@ -91,7 +88,7 @@ class HostCache:
         path = self._path(key)
         try:
             path.parent.mkdir(exist_ok=True)
-            with _replaced(path) as file:
+            with replaced(path, "wb") as file:
                 np.savez(file, **values)
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror}") from error
@@ -99,20 +96,6 @@ class HostCache:
 
     def _path(self, key: str) -> Path:
         return self._folder / key[:2] / f"{key}.npz"
-
-
-@contextmanager
-def _replaced(path: Path) -> Iterator[BinaryIO]:
-    """Opens a temporary file that is renamed to ``path`` at the end; safe among processes."""
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        Path(part).chmod(0o644)  # mkstemp gives a file that only its owner can read
-        Path(part).replace(path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
