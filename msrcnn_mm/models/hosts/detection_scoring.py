@@ -131,7 +131,7 @@ class DetectionScoring(BaseRoIHead):
         self, x: tuple[Tensor, ...], proposals: InstanceList, samples: SampleList
     ) -> tuple[SeenDetections, Tensor]:
         """Returns what the scorer sees of a training batch, and its targets."""
-        # cascades flip the masks of an image that is marked as flipped back
+        # cascades flip back the masks of an image that is marked as flipped
         tested = [DetDataSample(metainfo=one.metainfo | {"flip": False}) for one in samples]
         with torch.no_grad(), as_at_test(self), encoded_by(self, _ProbabilitiesAsMasks()):
             results_list = super().predict(x, proposals, tested, rescale=False)

@@ -33,6 +33,14 @@ def runner(**parts: Any) -> Any:
     return SimpleNamespace(**{**defaults, **parts})
 
 
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Returns what the hook logs from now on."""
+    texts: list[str] = []
+    monkeypatch.setattr(checkpoint_fit, "print_log", lambda text, **_: texts.append(text))
+    return texts
+
+
 @pytest.mark.parametrize(
     ("parts", "refused"),
     [
@@ -55,10 +63,8 @@ def test_the_use_is_that_of_the_loop_that_is_built(parts: dict, refused: str | N
 
 @pytest.mark.parametrize(("learnt", "warned"), [(("b", "a"), True), (("a", "b"), False)])
 def test_labels_learnt_for_other_names(
-    learnt: tuple[str, ...], warned: bool, monkeypatch: pytest.MonkeyPatch
+    learnt: tuple[str, ...], warned: bool, said: list[str]
 ) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(checkpoint_fit, "print_log", lambda text, **_: said.append(text))
     run = runner(_test_loop=Loop(("a", "b")))
     meta = dict(dataset_meta=dict(classes=learnt))
     checkpoint = dict(state_dict=run.model.state_dict(), meta=meta)
@@ -68,10 +74,8 @@ def test_labels_learnt_for_other_names(
 
 @pytest.mark.parametrize(("learnt", "warned"), [(("b", "a"), True), (("a", "b"), False)])
 def test_a_frozen_host_that_learnt_other_names(
-    learnt: tuple[str, ...], warned: bool, monkeypatch: pytest.MonkeyPatch
+    learnt: tuple[str, ...], warned: bool, said: list[str]
 ) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(checkpoint_fit, "print_log", lambda text, **_: said.append(text))
     model = FrozenHost.__new__(FrozenHost)
     vars(model).update(
         host_checkpoint="host.pth", host_meta=dict(dataset_meta=dict(classes=learnt))
@@ -82,11 +86,7 @@ def test_a_frozen_host_that_learnt_other_names(
     ] * warned
 
 
-def test_data_sets_that_differ_in_colours_have_a_list_of_meta_information(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(checkpoint_fit, "print_log", lambda text, **_: said.append(text))
+def test_data_sets_that_differ_in_colours_have_a_list_of_meta_information(said: list[str]) -> None:
     for learnt in (("a", "b"), ("b", "a")):
         run = runner(_test_loop=Loop(("a", "b")))
         own = run._test_loop.dataloader.dataset.metainfo
