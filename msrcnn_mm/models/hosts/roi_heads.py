@@ -5,6 +5,7 @@ from typing import Any
 from mmdet.models import roi_heads
 from mmdet.registry import MODELS
 from mmdet.utils import InstanceList
+from torch import Tensor
 
 from .probability_fields import add_empty_fields
 
@@ -45,7 +46,20 @@ class PISARoIHead(_FillsEmptyResults, roi_heads.PISARoIHead):
 
 @MODELS.register_module(force=True)
 class PointRendRoIHead(_FillsEmptyResults, roi_heads.PointRendRoIHead):
-    """Replaces MMDetection's class of the same name."""
+    """Replaces MMDetection's class of the same name.
+
+    That class fails at an image without detections if another image of the batch has some.
+    """
+
+    def _mask_point_forward_test(
+        self, x: tuple[Tensor, ...], rois: Tensor, label_preds: Tensor, mask_preds: Tensor
+    ) -> Tensor:
+        """Refines the masks of an image; no masks have the size of refined ones too."""
+        if not len(rois):
+            scale = self.test_cfg.scale_factor**self.test_cfg.subdivision_steps
+            height, width = mask_preds.shape[2:]
+            return mask_preds.new_empty(0, mask_preds.size(1), scale * height, scale * width)
+        return super()._mask_point_forward_test(x, rois, label_preds, mask_preds)
 
 
 @MODELS.register_module(force=True)

@@ -69,6 +69,26 @@ def test_images_without_a_detection(name: str) -> None:
     assert_empty(ours, theirs)
 
 
+@pytest.mark.parametrize("name", sorted(HOSTS.keys() - {"queryinst"}))
+def test_an_image_without_a_detection_beside_one_with_some(name: str) -> None:
+    ours, _ = pair(tiny_config(HOSTS[name]))
+    expected = predictions(ours)[0]
+    predict = ours.roi_head.predict_bbox
+
+    def first_alone(*args: Any, **kwargs: Any) -> list[InstanceData]:
+        found, other = predict(*args, **kwargs)
+        return [found, other[:0]]
+
+    ours.roi_head.predict_bbox = first_alone
+    found, empty = predictions(ours)
+    assert len(found) == 10 and len(empty) == 0
+    assert {*empty.keys()} == {*found.keys()} == {*expected.keys()}
+    assert empty.masks.shape == (0, 48, 48)
+    for field in ("scores", "bboxes"):
+        assert torch.equal(found[field], expected[field])
+    assert torch.equal(found.masks, expected.masks)
+
+
 def test_they_travel_into_rows() -> None:
     ours, _ = pair(tiny_config(HOSTS["cascade"]))
     found = predictions(ours)[0]
