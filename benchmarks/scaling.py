@@ -73,11 +73,17 @@ def efficiency(
     return step / (step + max(0.0, exchange - overlap * step))
 
 
-def measure(rank: int, port: int, folder: Path, args: argparse.Namespace) -> None:
-    """Measures as one of the two processes; the first prints and writes the figures."""
+def run(rank: int, port: int, folder: Path, args: argparse.Namespace) -> None:
+    """Runs one of the two processes."""
     torch.set_num_threads(1)
     address = f"tcp://127.0.0.1:{port}"
     distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
+    measure(rank, folder, args)  # a wrapper that outlived the process group could not end
+    distributed.destroy_process_group()
+
+
+def measure(rank: int, folder: Path, args: argparse.Namespace) -> None:
+    """Measures in both processes; the first prints and writes the figures."""
     detector = build_detectors("cpu", args.depth, ("ours",))["ours"].train()
     give_proposals(detector)
     optimizer = optimizer_of(detector, False, "cpu")
@@ -114,7 +120,6 @@ def measure(rank: int, port: int, folder: Path, args: argparse.Namespace) -> Non
     distributed.all_gather_object(of_all, rows[1:])  # the first turn warms up
     if rank == 0:
         report(1000 * np.array(of_all), 4 * count, args)
-    distributed.destroy_process_group()
 
 
 def timed(function: Callable[[], object]) -> float:
@@ -175,7 +180,7 @@ def main() -> None:
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as name:
         write_images(Path(name), 2 * args.batch * (args.turns + 1), tuple(args.size))
-        multiprocessing.spawn(measure, (port, Path(name), args), nprocs=2)
+        multiprocessing.spawn(run, (port, Path(name), args), nprocs=2)
 
 
 if __name__ == "__main__":

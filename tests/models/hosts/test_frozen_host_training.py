@@ -102,13 +102,7 @@ def test_averaged_weights_and_resuming(tmp_path: Path) -> None:
 
 
 def learn(rank: int, host: Host, folder: Path) -> dict[str, Tensor]:
-    """Trains a step in one of two processes, each of which has one of two images.
-
-    A second step follows, in which the second process has no detections.
-
-    Returns:
-        The gradients of the first step, and the running statistics after each step.
-    """
+    """Starts one of two processes, which trains two steps, and returns what they found."""
     init_default_scope("mmdet")
     dist.init_process_group(
         "gloo",
@@ -118,26 +112,40 @@ def learn(rank: int, host: Host, folder: Path) -> dict[str, Tensor]:
         timeout=timedelta(seconds=120),
     )
     try:
-        torch.manual_seed(0)
-        model = frozen(host, cache_dir=str(folder / "cache"))
-        images, samples = training_batch(model)
-        image, sample = images[rank : rank + 1], samples[rank : rank + 1]
-        both = DistributedDataParallel(model, broadcast_buffers=False)  # as mmengine does
-        found: dict[str, Tensor] = {}
-        both(image, sample, mode="loss")["loss_tp_share"].backward()
-        for name, parameter in model.scorer.named_parameters():
-            found[name] = parameter.grad.clone()
-        found["after_1"] = statistics_of(model)
-        seen = random_detections(0 if rank else 4)
-        model.scorer.quality_loss(seen, torch.zeros(len(seen.scores)))
-        found["after_2"] = statistics_of(model)
-        return found
+        return two_steps(rank, host, folder)
     finally:
         dist.destroy_process_group()
 
 
+def two_steps(rank: int, host: Host, folder: Path) -> dict[str, Tensor]:
+    """Trains a step in one of two processes, each of which has one of two images.
+
+    A second step follows, in which the second process has no detections.
+
+    The wrapper's reducer is gone when this returns. If it outlived the process group, it would hold
+    Python's lock while it waits for a thread of gloo that needs the lock.
+
+    Returns:
+        The gradients of the first step, and the running statistics after each step.
+    """
+    torch.manual_seed(0)
+    model = frozen(host, cache_dir=str(folder / "cache"))
+    images, samples = training_batch(model)
+    image, sample = images[rank : rank + 1], samples[rank : rank + 1]
+    both = DistributedDataParallel(model, broadcast_buffers=False)  # as mmengine does
+    found: dict[str, Tensor] = {}
+    both(image, sample, mode="loss")["loss_tp_share"].backward()
+    for name, parameter in model.scorer.named_parameters():
+        found[name] = parameter.grad.clone()
+    found["after_1"] = statistics_of(model)
+    seen = random_detections(0 if rank else 4)
+    model.scorer.quality_loss(seen, torch.zeros(len(seen.scores)))
+    found["after_2"] = statistics_of(model)
+    return found
+
+
 def learn_and_write(host: Host, folder: Path) -> None:
-    """Is the second process."""
+    """Runs the second process."""
     torch.set_num_threads(1)
     torch.save(learn(1, host, folder), folder / "second.pth")
 
