@@ -133,7 +133,9 @@ class DetectionScoring(BaseRoIHead):
         """Returns what the scorer sees of a training batch, and its targets."""
         # cascades flip back the masks of an image that is marked as flipped
         tested = [DetDataSample(metainfo=one.metainfo | {"flip": False}) for one in samples]
-        with torch.no_grad(), as_at_test(self), encoded_by(self, _ProbabilitiesAsMasks()):
+        as_probs = _ProbabilitiesAsMasks()
+        no_numbers = attribute_set([_last(self.mask_head)], "adds_numbers", False)
+        with torch.no_grad(), as_at_test(self), no_numbers, encoded_by(self, as_probs):
             results_list = super().predict(x, proposals, tested, rescale=False)
         threshold = self.test_cfg.mask_thr_binary
         shares = []

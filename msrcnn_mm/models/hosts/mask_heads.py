@@ -28,7 +28,12 @@ class _AddsProbabilities(EncodesMasks):
     head. Maskness, which needs no scorer, follows from its ``foreground_probs``.
 
     Shape shorthand: D detections of an image, C classes, M side of the masks.
+
+    Attributes:
+        adds_numbers: Whether it adds them. A training on the head's own detections reads neither.
     """
+
+    adds_numbers = True
 
     def predict_by_feat(
         self,
@@ -58,16 +63,17 @@ class _AddsProbabilities(EncodesMasks):
         images = zip(mask_preds, results_list, strict=True)
         probs = torch.cat([select_class(preds, results.labels) for preds, results in images])
         probs = probs.float() if activate_map else probs.float().sigmoid()
-        foreground = probs >= rcnn_test_cfg["mask_thr_binary"]
-        cells = map_cells(probs)
-        statistics = mask_statistics(probs.flatten(), foreground.flatten(), cells).split(counts)
-        means = mean_over_foreground(probs, foreground).split(counts)
         results_list = super().predict_by_feat(  # type: ignore[misc]
             mask_preds, results_list, batch_img_metas, rcnn_test_cfg, rescale, activate_map
         )
-        for results, of_image, image_means in zip(results_list, statistics, means, strict=True):
-            results.foreground_probs = image_means
-            results.mask_statistics = of_image
+        if self.adds_numbers:
+            foreground = probs >= rcnn_test_cfg["mask_thr_binary"]
+            cells = map_cells(probs)
+            statistics = mask_statistics(probs.flatten(), foreground.flatten(), cells).split(counts)
+            means = mean_over_foreground(probs, foreground).split(counts)
+            for results, of_image, image_means in zip(results_list, statistics, means, strict=True):
+                results.foreground_probs = image_means
+                results.mask_statistics = of_image
         if self.patch_side:
             patches = resized_patches(probs, self.patch_side).split(counts)
             for results, of_image in zip(results_list, patches, strict=True):

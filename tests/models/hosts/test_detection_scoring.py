@@ -284,8 +284,8 @@ def test_images_without_instances() -> None:
     assert all(p.grad is not None for p in model.roi_head.scorer.parameters())
 
 
-def test_one_image_of_a_batch_may_be_without_detections() -> None:
-    model = copy.deepcopy(pair_of(MASK_RCNN)[1]).train()
+def test_one_image_of_a_batch_may_be_without_detections(pair: Pair) -> None:
+    model = pair[1].train()
     inputs, samples = batch_of(model)
     predict = model.roi_head.predict_bbox
 
@@ -314,6 +314,7 @@ def test_modes_and_encoders_return_after_an_error(monkeypatch: pytest.MonkeyPatc
     def fails(*args: Any, **kwargs: Any) -> None:
         assert not model.roi_head.mask_head.training
         assert model.roi_head.mask_head.encoder is not encoder
+        assert not model.roi_head.mask_head.adds_numbers
         raise KeyboardInterrupt
 
     monkeypatch.setattr(type(model.roi_head), "predict_mask", fails)
@@ -322,6 +323,7 @@ def test_modes_and_encoders_return_after_an_error(monkeypatch: pytest.MonkeyPatc
         model.loss(*batch)
     assert [module.training for module in model.modules()] == modes
     assert model.roi_head.mask_head.encoder is encoder
+    assert model.roi_head.mask_head.adds_numbers
 
 
 def test_a_checkpoint_holds_host_and_scorer() -> None:
