@@ -36,6 +36,9 @@ NEEDS_BITMAPS = (
 
 _OF_A_TEST = (transforms.LoadAnnotations, transforms.PackDetInputs, LoadImageFromFile, Resize, Pad)
 
+_SIZE = ("scale", "scale_factor", "keep_ratio")
+"""Settings of ``Resize`` by which the size of an image follows."""
+
 Step = tuple[str, Mapping, type]
 """A transform: its key in the config, its settings, its class."""
 
@@ -56,7 +59,7 @@ def check_pipelines(config: Config) -> None:
     Raises:
         UserError: A step loses masks, flips images before their masks are loaded, or needs bitmaps
             or other images that it is not given; the model learns from masks and none are loaded;
-            or a frozen host's training has a transform that its test lacks.
+            or a frozen host's training has a transform that its test lacks, or another size.
     """
     masks = _part_with_masks(config.model)
     where = "train_dataloader.dataset"
@@ -122,19 +125,35 @@ def _check(where: str, steps: list[Step], masks: str) -> None:
 
 
 def _check_of_frozen_host(steps: list[Step], config: Config) -> None:
-    """Checks that the training of a frozen host has no kind of transform that its test lacks."""
+    """Checks that the training of a frozen host shows images as its test does.
+
+    It has no kind of transform that the test lacks, and resizes to the same size.
+    """
     tested: tuple[type, ...] = _OF_A_TEST
+    sizes = set()
     for split in ("val", "test"):
         loader = config.get(f"{split}_dataloader")
         if loader is not None:
             for _, of_test in _pipelines(loader["dataset"], f"{split}_dataloader.dataset"):
                 tested += tuple(cls for _, _, cls in of_test)
-    for path, _, cls in steps:
+                sizes |= {_size(step) for _, step, cls in of_test if issubclass(cls, Resize)}
+    for path, step, cls in steps:
         if not issubclass(cls, tested):
             raise UserError(
                 f"{path} is a {cls.__name__}, and a frozen host learns from images as they are"
                 " tested: remove it"
             )
+        if issubclass(cls, Resize) and sizes and _size(step) not in sizes:
+            raise UserError(
+                f"{path} resizes otherwise than the test, and a frozen host learns from images as"
+                " they are tested: give it the scale, scale_factor and keep_ratio of the test's"
+            )
+
+
+def _size(resize: Mapping) -> tuple:
+    """Returns the settings of a ``Resize`` that set an image's size."""
+    values = (setting_of(resize, name, TRANSFORMS) for name in _SIZE)
+    return tuple(tuple(value) if isinstance(value, list) else value for value in values)
 
 
 def _pipelines(dataset: Mapping, where: str) -> Iterator[tuple[str, list[Step]]]:

@@ -224,6 +224,20 @@ def test_pipelines_of_every_data_set() -> None:
     assert "train_dataloader.dataset.pipeline[0] is a RandomShift" in refusal(config)
 
 
+def test_a_frozen_host_learns_from_images_of_the_tests_size() -> None:
+    def config_of(**size: Any) -> Config:
+        return make_config(dict(type="Resize", **size), LOAD, model=dict(type="FrozenHost"))
+
+    config = config_of(scale=(64, 48), keep_ratio=True)
+    config.val_dataloader = config_of(scale_factor=2.0).train_dataloader
+    message = "train_dataloader.dataset.pipeline[1] resizes otherwise than the test"
+    assert refusal(config).startswith(message)
+    config.test_dataloader = config_of(scale=[64, 48], keep_ratio=True).train_dataloader
+    check_pipelines(config)
+    config.train_dataloader = config_of(scale=(64, 48)).train_dataloader
+    assert refusal(config).startswith(message)
+
+
 def test_images_are_turned_with_their_masks() -> None:
     flip = dict(type="RandomFlip", prob=0.5)
     assert "flips images before their masks are loaded" in refusal(make_config(flip, LOAD))
