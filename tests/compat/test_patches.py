@@ -1,15 +1,22 @@
-"""Patched operators give the results of float32, and leave float32 itself alone."""
+"""Tests of the patches.
+
+Operators give the results of float32, and leave float32 itself alone.
+"""
 
 import mmcv.ops
+import mmengine.config.config as config_module
 import pytest
 import torch
 from mmcv.ops import DeformConv2dPack, ModulatedDeformConv2dPack, batched_nms, saconv
 from mmcv.ops.deform_conv import DeformConv2dFunction
 from mmcv.ops.modulated_deform_conv import ModulatedDeformConv2dFunction
 from mmdet.models.dense_heads import tood_head
+from mmengine.config import Config
 from mmengine.infer import BaseInferencer
+from yapf.yapflib.yapf_api import FormatCode
 
 from msrcnn_mm.compat import apply_patches
+from msrcnn_mm.compat.config_text import format_each_text_once
 
 apply_patches()
 
@@ -20,6 +27,20 @@ def boxes(count: int, spread: float = 900) -> torch.Tensor:
     torch.manual_seed(0)
     corners = torch.rand(count, 2) * spread
     return torch.cat([corners, corners + 20 + torch.rand(count, 2) * 80], dim=1)
+
+
+def test_a_config_is_formatted_once_until_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config_module, "FormatCode", FormatCode)
+    config = Config(dict(model=dict(type="A", sizes=[1, 2]), lr=0.1))
+    expected = config.pretty_text
+    calls = []
+    monkeypatch.setattr(
+        config_module, "FormatCode", lambda text, **s: calls.append(text) or FormatCode(text, **s)
+    )
+    format_each_text_once()
+    assert [config.pretty_text, config.pretty_text] == [expected] * 2 and len(calls) == 1
+    config.lr = 0.2
+    assert config.pretty_text == expected.replace("0.1", "0.2") and len(calls) == 2
 
 
 @pytest.mark.parametrize("dtype", HALVES)
