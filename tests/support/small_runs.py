@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from mmengine.config import Config
-
 from tests.support.coco_files import SIDE
-from tests.support.tiny import CONFIGS, tiny_config
+from tests.support.tiny import read, tiny_config
 
 CLASSES = ("disk", "box", "star")
 
@@ -13,7 +11,7 @@ CLASSES = ("disk", "box", "star")
 def small_config(root: Path) -> Path:
     """Writes a narrow Mask Scoring R-CNN on the own-data config, for two epochs of one step."""
     config = tiny_config()
-    own = Config.fromfile(CONFIGS / "own_data" / "ms-rcnn_r50_fpn_own-data.py")
+    own = read("own_data/ms-rcnn_r50_fpn_own-data.py")
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
         loader = config[name] = own[name]
         loader.update(num_workers=0, persistent_workers=False, batch_size=2)

@@ -1,5 +1,7 @@
 """Makes small Mask Scoring R-CNNs from the real configs, and inputs for them."""
 
+import copy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ _WIDTH = 16
 
 def tiny_config(name: str = "ms_rcnn/ms-rcnn_r50_fpn_1x_coco.py") -> Config:
     """Reads a config and gives it a narrow ResNet-18, narrow heads, few RoIs and 3 classes."""
-    config = Config.fromfile(CONFIGS / name)
+    config = read(name)
     model = config.model
     model.backbone.update(
         depth=18, base_channels=8, init_cfg=None, frozen_stages=-1, norm_eval=False
@@ -38,6 +40,16 @@ def tiny_config(name: str = "ms_rcnn/ms-rcnn_r50_fpn_1x_coco.py") -> Config:
     model.test_cfg.rpn.max_per_img = 50
     model.test_cfg.rcnn.score_thr = 0.0
     return config
+
+
+def read(name: str) -> Config:
+    """Reads a config by its path from ``configs/``."""
+    return copy.deepcopy(_parsed(name))  # much faster than to parse it again
+
+
+@cache
+def _parsed(name: str) -> Config:
+    return Config.fromfile(CONFIGS / name)
 
 
 def build(config: Config, seed: int = 0) -> nn.Module:

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData
 from torch import nn
 
-from tests.support.tiny import CONFIGS
+from tests.support.tiny import read
 
 CLASSES = 3
 _WIDTH = 16
@@ -18,7 +18,7 @@ _SIDES = [8, 16, 32, 64]
 
 def tiny_config(name: str = "yolact_plus/yolact-plus_r50_1xb8-55e_coco.py") -> Config:
     """Reads a config and gives it a narrow ResNet-18, narrow heads and 3 classes."""
-    config = Config.fromfile(CONFIGS / name)
+    config = read(name)
     model = config.model
     model.backbone.update(depth=18, base_channels=8, init_cfg=None)
     model.neck.update(in_channels=[8, 16, 32, 64], out_channels=_WIDTH, num_outs=len(_SIDES))
