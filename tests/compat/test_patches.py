@@ -5,6 +5,7 @@ Operators give the results of float32, and leave float32 itself alone.
 
 import mmcv.ops
 import mmengine.config.config as config_module
+import mmengine.config.utils as config_utils
 import pytest
 import torch
 from mmcv.ops import DeformConv2dPack, ModulatedDeformConv2dPack, batched_nms, saconv
@@ -12,11 +13,13 @@ from mmcv.ops.deform_conv import DeformConv2dFunction
 from mmcv.ops.modulated_deform_conv import ModulatedDeformConv2dFunction
 from mmdet.models.dense_heads import tood_head
 from mmengine.config import Config
+from mmengine.fileio import load
 from mmengine.infer import BaseInferencer
 from yapf.yapflib.yapf_api import FormatCode
 
 from msrcnn_mm.compat import apply_patches
-from msrcnn_mm.compat.config_text import format_each_text_once
+from msrcnn_mm.compat.configs import format_each_text_once, read_metafiles_once
+from tests.support.tiny import CONFIGS
 
 apply_patches()
 
@@ -41,6 +44,17 @@ def test_a_config_is_formatted_once_until_it_changes(monkeypatch: pytest.MonkeyP
     assert [config.pretty_text, config.pretty_text] == [expected] * 2 and len(calls) == 1
     config.lr = 0.2
     assert config.pretty_text == expected.replace("0.1", "0.2") and len(calls) == 2
+
+
+def test_metafiles_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = CONFIGS / "ms_rcnn" / "ms-rcnn_r50_fpn_1x_coco.py"
+    monkeypatch.setattr(config_utils, "load", load)
+    expected, read = Config.fromfile(file), []
+    monkeypatch.setattr(config_utils, "load", lambda path: read.append(path) or load(path))
+    read_metafiles_once()
+    for _ in range(2):
+        assert Config.fromfile(file).to_dict() == expected.to_dict()
+    assert len(read) == len(set(read)) > 100
 
 
 @pytest.mark.parametrize("dtype", HALVES)
