@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 
 from msrcnn_mm.cli import test
 from tests.support.coco_scenes import CATEGORIES, SIDE, random_scene
-from tests.support.tiny import CONFIGS, build
+from tests.support.tiny import build, read
 
 IMAGES = 4
 ANNOTATIONS, DETECTIONS = random_scene(5, IMAGES)
@@ -17,8 +17,8 @@ CLASSES = tuple(CATEGORIES.values())
 
 
 def write_run(config: Config, root: Path, metric: str) -> tuple[str, str]:
-    own = Config.fromfile(CONFIGS / "own_data" / "ms-rcnn_r50_fpn_own-data.py")
-    loader = config.test_dataloader = own.test_dataloader
+    config.test_dataloader = read("own_data/ms-rcnn_r50_fpn_own-data.py").test_dataloader
+    loader = config.test_dataloader  # which is a copy
     loader.update(num_workers=0, persistent_workers=False, batch_size=2)
     loader.dataset.update(data_root=f"{root}/", metainfo=dict(classes=CLASSES))
     for step in loader.dataset.pipeline:

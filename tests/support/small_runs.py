@@ -13,7 +13,8 @@ def small_config(root: Path) -> Path:
     config = tiny_config()
     own = read("own_data/ms-rcnn_r50_fpn_own-data.py")
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
-        loader = config[name] = own[name]
+        config[name] = own[name]
+        loader = config[name]  # which is a copy
         loader.update(num_workers=0, persistent_workers=False, batch_size=2)
         loader.dataset.update(data_root=f"{root}/", metainfo=dict(classes=CLASSES))
         for step in loader.dataset.pipeline:
