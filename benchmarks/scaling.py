@@ -78,7 +78,7 @@ def run(rank: int, port: int, folder: Path, args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     address = f"tcp://127.0.0.1:{port}"
     distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
-    measure(rank, folder, args)  # a wrapper that outlived the process group could not end
+    measure(rank, folder, args)  # a wrapper that outlived the process group would hang
     distributed.destroy_process_group()
 
 

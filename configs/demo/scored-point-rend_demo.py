@@ -25,4 +25,4 @@ model = dict(
     ),
     test_cfg=dict(rcnn=dict(subdivision_steps=5, subdivision_num_points=784, scale_factor=2)),
 )
-custom_hooks = []  # SimpleRoIAlign cannot read channels-last maps
+custom_hooks = []  # ChannelsLastHook refuses SimpleRoIAlign

@@ -32,6 +32,9 @@ def boxes(count: int, spread: float = 900) -> torch.Tensor:
     return torch.cat([corners, corners + 20 + torch.rand(count, 2) * 80], dim=1)
 
 
+@pytest.mark.skipif(
+    not hasattr(config_module, "FormatCode"), reason="onedl-mmengine is not patched"
+)
 def test_a_config_is_formatted_once_until_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config_module, "FormatCode", FormatCode)
     config = Config(dict(model=dict(type="A", sizes=[1, 2]), lr=0.1))

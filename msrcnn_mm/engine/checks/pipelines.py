@@ -36,9 +36,6 @@ NEEDS_BITMAPS = (
 
 _OF_A_TEST = (transforms.LoadAnnotations, transforms.PackDetInputs, LoadImageFromFile, Resize, Pad)
 
-_SIZE = ("scale", "scale_factor", "keep_ratio")
-"""Settings of ``Resize`` by which the size of an image follows."""
-
 Step = tuple[str, Mapping, type]
 """A transform: its key in the config, its settings, its class."""
 
@@ -77,7 +74,7 @@ def check_pipelines(config: Config) -> None:
     for pipeline, steps in used:
         _check(pipeline, steps, masks)
     if class_of(config.model, MODELS) is FrozenHost:
-        _check_of_frozen_host([step for _, steps in used for step in steps], config)
+        _check_of_frozen_host(used, config)
 
 
 def _check(where: str, steps: list[Step], masks: str) -> None:
@@ -124,36 +121,50 @@ def _check(where: str, steps: list[Step], masks: str) -> None:
             )
 
 
-def _check_of_frozen_host(steps: list[Step], config: Config) -> None:
+def _check_of_frozen_host(used: list[tuple[str, list[Step]]], config: Config) -> None:
     """Checks that the training of a frozen host shows images as its test does.
 
-    It has no kind of transform that the test lacks, and resizes to the same size.
+    It has no kind of transform that the test lacks, and the test's ``Resize``, or as little of one.
     """
-    tested: tuple[type, ...] = _OF_A_TEST
-    sizes = set()
-    for split in ("val", "test"):
+    kinds: tuple[type, ...] = _OF_A_TEST
+    resizes: list[list[Any]] = []  # those of each data set of the test, or of the validation
+    for split in ("test", "val"):
         loader = config.get(f"{split}_dataloader")
         if loader is not None:
-            for _, of_test in _pipelines(loader["dataset"], f"{split}_dataloader.dataset"):
-                tested += tuple(cls for _, _, cls in of_test)
-                sizes |= {_size(step) for _, step, cls in of_test if issubclass(cls, Resize)}
-    for path, step, cls in steps:
-        if not issubclass(cls, tested):
+            where = f"{split}_dataloader.dataset"
+            tested = [steps for _, steps in _pipelines(loader["dataset"], where)]
+            kinds += tuple(cls for steps in tested for _, _, cls in steps)
+            resizes = resizes or [_resizes(steps) for steps in tested]
+    for where, steps in used:
+        for path, _, cls in steps:
+            if not issubclass(cls, kinds):
+                raise UserError(
+                    f"{path} is a {cls.__name__}, and a frozen host learns from images as they are"
+                    " tested: remove it"
+                )
+        if resizes and _resizes(steps) not in resizes:
             raise UserError(
-                f"{path} is a {cls.__name__}, and a frozen host learns from images as they are"
-                " tested: remove it"
-            )
-        if issubclass(cls, Resize) and sizes and _size(step) not in sizes:
-            raise UserError(
-                f"{path} resizes otherwise than the test, and a frozen host learns from images as"
-                " they are tested: give it the scale, scale_factor and keep_ratio of the test's"
+                f"{where} resizes otherwise than the test, and a frozen host learns from images as"
+                " they are tested: give both the same Resize"
             )
 
 
-def _size(resize: Mapping) -> tuple:
-    """Returns the settings of a ``Resize`` that set an image's size."""
-    values = (setting_of(resize, name, TRANSFORMS) for name in _SIZE)
-    return tuple(tuple(value) if isinstance(value, list) else value for value in values)
+def _resizes(steps: list[Step]) -> list[tuple[list[float], bool, bool]]:
+    """Returns the sizes of a pipeline's ``Resize`` steps in a form that equal ones share."""
+    found = []
+    for _, step, cls in steps:
+        if issubclass(cls, Resize):
+            names = ("width", "height", "scale", "scale_factor", "keep_ratio")
+            width, height, scale, factor, keep_ratio = (
+                setting_of(step, name, TRANSFORMS) for name in names
+            )
+            size = (width, height) if width else scale
+            given = size or factor
+            pair = [*given] if isinstance(given, list | tuple) else [given, given]
+            if keep_ratio:  # then a size is that of the longer and the shorter side
+                pair.sort()
+            found.append((pair, size is not None, bool(size and keep_ratio)))
+    return found
 
 
 def _pipelines(dataset: Mapping, where: str) -> Iterator[tuple[str, list[Step]]]:

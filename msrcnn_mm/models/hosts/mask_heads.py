@@ -30,7 +30,8 @@ class _AddsProbabilities(EncodesMasks):
     Shape shorthand: D detections of an image, C classes, M side of the masks.
 
     Attributes:
-        adds_numbers: Whether it adds them. A training on the head's own detections reads neither.
+        adds_numbers: Whether it adds ``foreground_probs`` and ``mask_statistics``. By default it
+            does; a scorer that is trained with the host reads neither.
     """
 
     adds_numbers = True

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own idiom
 from mmdet.models import roi_heads
 from mmdet.registry import MODELS
 from mmdet.utils import InstanceList
@@ -54,11 +55,11 @@ class PointRendRoIHead(_FillsEmptyResults, roi_heads.PointRendRoIHead):
     def _mask_point_forward_test(
         self, x: tuple[Tensor, ...], rois: Tensor, label_preds: Tensor, mask_preds: Tensor
     ) -> Tensor:
-        """Refines the masks of an image; no masks have the size of refined ones too."""
+        """Refines the masks of an image; no masks get the size of refined ones too."""
         if not len(rois):
-            scale = self.test_cfg.scale_factor**self.test_cfg.subdivision_steps
-            height, width = mask_preds.shape[2:]
-            return mask_preds.new_empty(0, mask_preds.size(1), scale * height, scale * width)
+            for _ in range(self.test_cfg.subdivision_steps):
+                mask_preds = F.interpolate(mask_preds, scale_factor=self.test_cfg.scale_factor)
+            return mask_preds
         return super()._mask_point_forward_test(x, rois, label_preds, mask_preds)
 
 

@@ -224,18 +224,37 @@ def test_pipelines_of_every_data_set() -> None:
     assert "train_dataloader.dataset.pipeline[0] is a RandomShift" in refusal(config)
 
 
-def test_a_frozen_host_learns_from_images_of_the_tests_size() -> None:
-    def config_of(**size: Any) -> Config:
-        return make_config(dict(type="Resize", **size), LOAD, model=dict(type="FrozenHost"))
+@pytest.mark.parametrize(
+    ("trained", "tested", "equal"),
+    [
+        (dict(scale=(64, 48), keep_ratio=True), dict(scale=[48, 64], keep_ratio=True), True),
+        (dict(scale=64), dict(scale=(64, 64)), True),
+        (dict(scale_factor=2.0, keep_ratio=True), dict(scale_factor=(2.0, 2.0)), True),
+        (None, None, True),
+        (dict(scale=(64, 48)), dict(scale=(48, 64)), False),
+        (dict(scale=(64, 48)), dict(scale=(64, 48), keep_ratio=True), False),
+        (dict(scale=(2, 2)), dict(scale_factor=2.0), False),
+        (dict(type="FixShapeResize", width=64, height=64), dict(scale=128), False),
+        (dict(scale=(64, 48)), None, False),
+        (None, dict(scale=(64, 48)), False),
+    ],
+)
+def test_a_frozen_host_learns_from_images_of_the_tests_size(
+    trained: dict | None, tested: dict | None, equal: bool
+) -> None:
+    def config_of(size: dict | None) -> Config:
+        steps = [] if size is None else [dict(type="Resize") | size]
+        return make_config(*steps, LOAD, model=dict(type="FrozenHost"))
 
-    config = config_of(scale=(64, 48), keep_ratio=True)
-    config.val_dataloader = config_of(scale_factor=2.0).train_dataloader
-    message = "train_dataloader.dataset.pipeline[1] resizes otherwise than the test"
-    assert refusal(config).startswith(message)
-    config.test_dataloader = config_of(scale=[64, 48], keep_ratio=True).train_dataloader
+    config = config_of(trained)
     check_pipelines(config)
-    config.train_dataloader = config_of(scale=(64, 48)).train_dataloader
-    assert refusal(config).startswith(message)
+    config.val_dataloader = config_of(dict(scale=9)).train_dataloader
+    config.test_dataloader = config_of(tested).train_dataloader
+    if equal:
+        check_pipelines(config)
+    else:
+        message = "train_dataloader.dataset.pipeline resizes otherwise than the test"
+        assert refusal(config).startswith(message)
 
 
 def test_images_are_turned_with_their_masks() -> None:

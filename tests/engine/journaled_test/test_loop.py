@@ -35,7 +35,6 @@ from tests.support.small_runs import CLASSES, small_config
 
 IMAGES = 7
 BATCHES = 4  # of two images, the last of one
-OPTIONS = ("batch_size=2", "num_workers=0", "persistent_workers=False")
 
 
 @METRICS.register_module()
@@ -80,7 +79,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def run(root: Path, *args: object) -> None:
     words = [root / "tiny.py", root / "weights.pth", "--work-dir", "run", *args]
-    test.main([*map(str, words), "--cfg-options", *(f"test_dataloader.{o}" for o in OPTIONS)])
+    test.main([*map(str, words)])
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +210,7 @@ def test_other_settings_are_refused_or_start_anew(root: Path, whole: Path) -> No
     ends_by(signal.SIGKILL, start(root, 2))
     torch.save(dict(torch.load(root / "weights.pth"), meta={}), "other.pth")
     words = [str(root / "tiny.py"), "other.pth", "--work-dir", "run", "--out", "out.json"]
+    words += ["--cfg-options", "test_dataloader.batch_size=1"]
     with pytest.raises(UserError, match=r"0\.jsonl: .* \(checkpoint, test_dataloader\): give that"):
         test.main(words)
     with pytest.raises(UserError, match=r"other settings \(model\): give .*--overwrite$"):
