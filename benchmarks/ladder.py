@@ -8,10 +8,10 @@
 RESULTS.json is that of a detector with a ``TPShareHead``, tested with views: its rescored scores
 are those of that head, its mask scores those of a paper's head beside it
 (``benchmarks.scorer_ideas``, YOLACT++). --other names results of the same detector with other
-rescored scores, such as a frozen host's. Re-scorers are fitted on the images of the other four
-fifths and on all of --also (``benchmarks.rescored_ap``). The second one knows the score of
-``TPShareHead`` instead of the paper's. Gains have a 95% interval over images; where there are
-several trainings or divisions, it is that of the first.
+rescored scores, such as those of a frozen host, or with mask scores. Re-scorers are fitted on the
+images of the other four fifths and on all of --also (``benchmarks.rescored_ap``). The second one
+knows the score of ``TPShareHead`` instead of the paper's. Gains have a 95% interval over images;
+where there are several trainings or divisions, it is that of the first.
 """
 
 import argparse
@@ -124,7 +124,8 @@ def measure(args: argparse.Namespace) -> None:
             ladder.add(name, score)
     for label, *files in args.other:
         some = [read(Path(file), args.annotations, args.max_dets)[1] for file in files]
-        ladder.add(label, RESCORED_SCORE, some)
+        rescored = some[0].rescored_scores is not None
+        ladder.add(label, RESCORED_SCORE if rescored else MASK_SCORE, some)
     on_head = ["re-scorer on TPShareHead"] if RESCORED_SCORE in ladder.base.rankings else []
     for name in ("re-scorer", *on_head):
         labelled = [
