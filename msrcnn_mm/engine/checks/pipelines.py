@@ -124,7 +124,7 @@ def _check(where: str, steps: list[Step], masks: str) -> None:
 def _check_of_frozen_host(used: list[tuple[str, list[Step]]], config: Config) -> None:
     """Checks that the training of a frozen host shows images as its test does.
 
-    It has no kind of transform that the test lacks, and the test's ``Resize``, or as little of one.
+    It has no kind of transform that the test lacks, and resizes them as the test does.
     """
     kinds: tuple[type, ...] = _OF_A_TEST
     resizes: list[list[Any]] = []  # those of each data set of the test, or of the validation
@@ -159,11 +159,12 @@ def _resizes(steps: list[Step]) -> list[tuple[list[float], bool, bool]]:
                 setting_of(step, name, TRANSFORMS) for name in names
             )
             size = (width, height) if width else scale
-            given = size or factor
-            pair = [*given] if isinstance(given, list | tuple) else [given, given]
-            if keep_ratio:  # then a size is that of the longer and the shorter side
+            by = size or factor
+            pair = [*by] if isinstance(by, list | tuple) else [by, by]
+            keeps = bool(size and keep_ratio)  # a factor keeps the ratio anyway
+            if keeps:  # the size is that of the longer and the shorter side, in either order
                 pair.sort()
-            found.append((pair, size is not None, bool(size and keep_ratio)))
+            found.append((pair, bool(size), keeps))
     return found
 
 
