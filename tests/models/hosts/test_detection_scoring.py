@@ -18,7 +18,7 @@ from msrcnn_mm.models.hosts import detection_scoring
 from msrcnn_mm.models.targets.detection_ious import detection_ious
 from msrcnn_mm.models.targets.tp_shares import tp_shares
 from tests.support import tiny
-from tests.support.tiny_hosts import predictions, tiny_config
+from tests.support.tiny_hosts import find_nothing_in_the_second_image, predictions, tiny_config
 
 MASK_RCNN = "mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py"
 FAMILIES = {
@@ -287,13 +287,7 @@ def test_images_without_instances() -> None:
 def test_one_image_of_a_batch_may_be_without_detections(pair: Pair) -> None:
     model = pair[1].train()
     inputs, samples = batch_of(model)
-    predict = model.roi_head.predict_bbox
-
-    def first_alone(*args: Any, **kwargs: Any) -> list[InstanceData]:
-        found, other = predict(*args, **kwargs)
-        return [found, other[:0]]
-
-    model.roi_head.predict_bbox = first_alone
+    find_nothing_in_the_second_image(model)
     losses, _ = step(model, (inputs, samples))
     assert losses["loss_tp_share"] > 0
 

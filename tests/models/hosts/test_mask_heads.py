@@ -18,6 +18,7 @@ from tests.support.tiny_hosts import (
     assert_encoded,
     assert_same,
     compare_probabilities,
+    find_nothing_in_the_second_image,
     pair,
     predictions,
     tiny_config,
@@ -73,13 +74,7 @@ def test_images_without_a_detection(name: str) -> None:
 def test_an_image_without_a_detection_beside_one_with_some(name: str) -> None:
     ours, _ = pair(tiny_config(HOSTS[name]))
     expected = predictions(ours)[0]
-    predict = ours.roi_head.predict_bbox
-
-    def first_alone(*args: Any, **kwargs: Any) -> list[InstanceData]:
-        found, other = predict(*args, **kwargs)
-        return [found, other[:0]]
-
-    ours.roi_head.predict_bbox = first_alone
+    find_nothing_in_the_second_image(ours)
     found, empty = predictions(ours)
     assert len(found) == 10 and len(empty) == 0
     assert {*empty.keys()} == {*found.keys()} == {*expected.keys()}
