@@ -5,7 +5,7 @@ model = dict(
     type="FrozenHost",
     host=_base_.model,
     checkpoint="work_dirs/mask-rcnn_r18_fpn_nuclei/epoch_14.pth",
-    scorer=dict(type="TPShareHead", num_classes=1),
+    scorer=dict(type="TPShareHead", num_classes=len(_base_.classes)),
     cache_dir="work_dirs/frozen-host_nuclei/host_cache",
 )
 instances = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)  # of the image's own size

@@ -33,8 +33,9 @@ model = dict(
     test_cfg=dict(top_k=400, max_per_img=150),
 )
 
+image = dict(type="LoadImageFromFile")
 train_pipeline = [
-    dict(type="LoadImageFromFile"),
+    image,
     dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
     dict(type="RandomCrop", crop_size=(160, 160)),
     dict(type="Resize", scale=(320, 320), keep_ratio=True),
@@ -44,14 +45,12 @@ train_pipeline = [
     dict(type="PhotoMetricDistortion"),
     dict(type="PackDetInputs"),
 ]
-test_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="Resize", scale_factor=2.0, keep_ratio=True),
-    dict(
-        type="PackDetInputs",
-        meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
-    ),
-]
+resize = dict(type="Resize", scale_factor=2.0, keep_ratio=True)
+pack = dict(
+    type="PackDetInputs",
+    meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
+)
+test_pipeline = [image, resize, pack]
 dataset = dict(data_root=data_root, metainfo=dict(classes=classes))
 train_dataloader = dict(
     batch_size=4,
