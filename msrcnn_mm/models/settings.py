@@ -18,6 +18,12 @@ def require_integer(setting: str, value: Any, least: int) -> None:
         raise SettingError(f"{setting}={value!r} must be an integer >= {least}")
 
 
+def require_text(setting: str, value: Any) -> None:
+    """Raises ``SettingError`` if a setting is no string."""
+    if not isinstance(value, str):
+        raise SettingError(f"{setting}={value!r} must be a string")
+
+
 def require_choice(setting: str, value: Any, choices: Sequence[str]) -> None:
     """Raises ``SettingError`` if a setting is none of the choices."""
     if value not in choices:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from msrcnn_mm.errors import first_names
+from msrcnn_mm.errors import CheckpointError, first_names
 
 
 @dataclass
@@ -110,6 +110,40 @@ def _on_meta_device(model: nn.Module) -> nn.Module:
 
 def _without_values(tensor: Tensor) -> Tensor:
     return torch.empty_like(tensor, device="meta", requires_grad=False)
+
+
+def weights_of(checkpoint: Mapping, filename: str) -> Mapping[str, Any]:
+    """Returns the weights of a checkpoint.
+
+    Args:
+        checkpoint: As loaded: with a ``state_dict``, or nothing but weights.
+        filename: Its name, for messages.
+
+    Raises:
+        CheckpointError: It has none, or some are NaN or infinite.
+    """
+    weights = checkpoint.get("state_dict", checkpoint)
+    if not isinstance(weights, Mapping) or not any(
+        isinstance(value, Tensor) for value in weights.values()
+    ):
+        holds = first_names([*checkpoint]) if checkpoint else "nothing"
+        # detectron2, maskrcnn-benchmark and others keep their weights under "model"
+        hint = ""
+        if isinstance(checkpoint.get("model"), Mapping):
+            hint = (
+                "; if it is a checkpoint of the authors' code, convert it with"
+                " python -m msrcnn_mm convert"
+            )
+        raise CheckpointError(
+            f"{filename}: has no state_dict with weights (it holds {holds}){hint}"
+        )
+    spoilt = not_finite(weights)
+    if spoilt:
+        raise CheckpointError(
+            f"{filename}: {len(spoilt)} weights are not finite numbers ({first_names(spoilt)}): the"
+            " training diverged, or the file is damaged; use an earlier checkpoint"
+        )
+    return weights
 
 
 def not_finite(weights: Mapping[str, Any]) -> list[str]:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Literal
 
 from mmengine.logging import print_log
-from torch import Tensor, nn
+from torch import nn
 
-from msrcnn_mm.errors import CheckpointError, first_names
-from msrcnn_mm.models.weights import compare_weights, not_finite
+from msrcnn_mm.errors import CheckpointError
+from msrcnn_mm.models.weights import compare_weights, weights_of
 
 Use = Literal["test", "resume", "finetune"]
 
@@ -32,31 +32,11 @@ def check_fit(model: nn.Module, checkpoint: Mapping, filename: str, use: Use) ->
     Raises:
         CheckpointError: It lacks that.
     """
-    state_dict = checkpoint.get("state_dict", checkpoint)
-    if not isinstance(state_dict, Mapping) or not any(
-        isinstance(value, Tensor) for value in state_dict.values()
-    ):
-        holds = first_names([*checkpoint]) if checkpoint else "nothing"
-        # detectron2, maskrcnn-benchmark and others keep their weights under "model"
-        hint = ""
-        if isinstance(checkpoint.get("model"), Mapping):
-            hint = (
-                "; if it is a checkpoint of the authors' code, convert it with"
-                " python -m msrcnn_mm convert"
-            )
-        raise CheckpointError(
-            f"{filename}: has no state_dict with weights (it holds {holds}){hint}"
-        )
+    state_dict = weights_of(checkpoint, filename)
     if use == "resume" and not isinstance(checkpoint.get("meta"), Mapping):
         raise CheckpointError(
             f"{filename}: holds weights only, so no training can resume from it; "
             f"to start a new one from these weights use --cfg-options load_from={filename}"
-        )
-    spoilt = not_finite(state_dict)
-    if spoilt:
-        raise CheckpointError(
-            f"{filename}: {len(spoilt)} weights are not finite numbers ({first_names(spoilt)}): the"
-            " training diverged, or the file is damaged; use an earlier checkpoint"
         )
     mismatch = compare_weights(model, state_dict)
     refused = {

@@ -217,7 +217,10 @@ def _part_with_masks(model: Mapping) -> str:
 
     Heads that learn masks from boxes alone, such as BoxInst's, are not known.
     """
-    if issubclass(class_of(model, MODELS) or object, YOLACT):
+    cls = class_of(model, MODELS) or object
+    if issubclass(cls, FrozenHost):
+        return "model.scorer"
+    if issubclass(cls, YOLACT):
         return "model.mask_head"
     head = model.get("roi_head") or {}
     if head.get("mask_head") and issubclass(class_of(head, MODELS) or object, BaseRoIHead):

@@ -27,6 +27,7 @@ from msrcnn_mm.evaluation.protocol import (
     RESCORED_SCORE,
 )
 from msrcnn_mm.evaluation.rankings import filled_scores
+from msrcnn_mm.models.scorers.tp_share_head import TPShareHead
 from msrcnn_mm.processes import progress
 from msrcnn_mm.rescoring.rescorer import read_rescorer
 from msrcnn_mm.runtime.chosen import Choice
@@ -247,7 +248,8 @@ def _check_score(score: str | None, inferencer: MaskScoringInferencer) -> None:
     """
     if score in (AGREEMENT_SCORE, CONSENSUS) and not isinstance(inferencer.model, MultiView):
         raise UserError(f"--score-by {score}: the model compares no views: add --views flip")
-    if score == RESCORED_SCORE and inferencer.rescorer is None:
+    own = any(isinstance(module, TPShareHead) for module in inferencer.model.modules())
+    if score == RESCORED_SCORE and inferencer.rescorer is None and not own:
         raise UserError(f"--score-by {score}: there is no re-scorer: add --rescorer FILE")
 
 

@@ -4,6 +4,7 @@ Shape shorthand: N images of a batch, D detections of an image, G ground-truth i
 the features, M side of the mask patches.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,14 +16,16 @@ from mmdet.utils import ConfigType
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from msrcnn_mm.errors import CheckpointError, SettingError
+from msrcnn_mm.errors import CheckpointError, SettingError, warn
 
 from ..scorers.seen_detections import SeenDetections
 from ..targets.detection_ious import detection_ious
 from ..targets.tp_shares import tp_shares
-from .frozen_host_parts import check_fit, load_host, mask_heads, named_host
+from .frozen_host_parts import check_fit, checked_settings, load_host, mask_heads, named_host
 from .host_cache import HostCache, fingerprint, image_key
 from .scorer_inputs import ScorerInputs, build_scorer
+
+_IMAGES_TO_SEE = 100  # training images until one must have had a detection
 
 
 @MODELS.register_module()
@@ -37,8 +40,9 @@ class FrozenHost(BaseDetector):
     The training pipeline must be the test pipeline with the annotations loaded after the image is
     resized, so that instances have the original image's size: ``configs/frozen_host`` has it.
 
-    Checkpoints hold the scorer and the host's fingerprint. The host's weights always come from
-    ``checkpoint``.
+    Checkpoints hold the scorer and the host's fingerprint, on which ``host.test_cfg`` has no
+    influence: a test may have another threshold than the training. The host's weights always come
+    from ``checkpoint``.
 
     Args:
         host: config of the host, any instance segmenter of MMDetection; or the name of one of
@@ -52,6 +56,8 @@ class FrozenHost(BaseDetector):
             pixels YOLACT's maps of 69, 35 and 18 cells have strides 8, 16 and 31.
         cache_dir: folder for what the scorer sees of each training image. By default nothing is
             kept, and the host predicts each image in each epoch.
+        test_cfg: ``rescorer`` names a re-scorer's file. Settings of the host are those of
+            ``host.test_cfg``.
         data_preprocessor: by default the host's.
         init_cfg: not used.
 
@@ -59,7 +65,7 @@ class FrozenHost(BaseDetector):
         SettingError: the host gives no masks at test; the scorer cannot score a frozen host, has
             other classes or channels, or a setting that has no effect; or the cache is another
             host's, or of another format.
-        CheckpointError: the host's weights are missing or do not fit it.
+        CheckpointError: the host's weights are missing, do not fit it or are not finite.
     """
 
     def __init__(
@@ -69,19 +75,20 @@ class FrozenHost(BaseDetector):
         checkpoint: str | None = None,
         featmap_strides: Sequence[int] = (4, 8, 16, 32),
         cache_dir: str | None = None,
+        test_cfg: ConfigType | None = None,
         data_preprocessor: ConfigType | None = None,
         init_cfg: ConfigType | None = None,
     ) -> None:
         if isinstance(host, str):
             host, checkpoint = named_host(host, checkpoint)
-        if checkpoint is None:
-            raise SettingError("FrozenHost: checkpoint is missing: name the host's weights")
         preprocessor = data_preprocessor or host.get("data_preprocessor") or {}
+        checkpoint = checked_settings(checkpoint, cache_dir, test_cfg, preprocessor)
         # instances keep their images' size, and images stay as the host is tested on them
         super().__init__(
             data_preprocessor={**preprocessor, "pad_mask": False, "batch_augments": None},
             init_cfg=init_cfg,
         )
+        self.test_cfg = dict(test_cfg or {})
         self.scorer = build_scorer("FrozenHost", scorer)
         self.host = MODELS.build(host)
         heads = mask_heads(self.host, host["type"])
@@ -96,6 +103,8 @@ class FrozenHost(BaseDetector):
         self.inputs = ScorerInputs("FrozenHost", self.scorer, featmap_strides)
         self.cache_dir = cache_dir
         self._cache: HostCache | None = None
+        self._host_settings = json.dumps(host.get("test_cfg"), sort_keys=True, default=str)
+        self._images_without: int | None = 0  # any detection; None once one had some
         self.register_state_dict_post_hook(_drop_host)
 
     @property
@@ -137,7 +146,21 @@ class FrozenHost(BaseDetector):
         """
         images = zip(batch_inputs, batch_data_samples, strict=True)
         seen, shares = zip(*(self._learned(*_alone(*image)) for image in images), strict=True)
+        self._count_images(seen)
         return self.scorer.quality_loss(SeenDetections.concatenate(seen), torch.cat(shares))
+
+    def _count_images(self, seen: Sequence[SeenDetections]) -> None:
+        """Warns once of a host that finds nothing in the training's first images."""
+        if self._images_without is None:
+            return
+        found = any(len(of_image.scores) for of_image in seen)
+        self._images_without = None if found else self._images_without + len(seen)
+        if self._images_without is not None and self._images_without >= _IMAGES_TO_SEE:
+            warn(
+                f"FrozenHost: the host finds nothing in {self._images_without} training images, and"
+                " the scorer learns nothing: look at model.host.test_cfg and model.checkpoint"
+            )
+            self._images_without = None
 
     def _learned(self, image: Tensor, sample: DetDataSample) -> tuple[SeenDetections, Tensor]:
         """Returns what the scorer sees of a (1, 3, height, width) image, and the (D,) targets."""
@@ -181,8 +204,9 @@ class FrozenHost(BaseDetector):
 
     @property
     def _seen_form(self) -> tuple[Any, ...]:
-        """What the fields of :class:`SeenDetections` depend on besides host and image."""
-        return (self.scorer.patch_side, self.scorer.roi_feat_size, self.inputs.featmap_strides)
+        """What the fields of :class:`SeenDetections` depend on besides weights and image."""
+        own = (self.scorer.patch_side, self.scorer.roi_feat_size, self.inputs.featmap_strides)
+        return (*own, self._host_settings)
 
     @torch.no_grad()
     def _see(

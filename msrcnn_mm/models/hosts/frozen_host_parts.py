@@ -1,6 +1,7 @@
 """Finds, loads and checks the host of :class:`.FrozenHost`."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from mmdet.models.detectors import BaseDetector
@@ -10,10 +11,11 @@ from mmengine.hub import get_config
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
-from msrcnn_mm.errors import CheckpointError, SettingError
+from msrcnn_mm.errors import CheckpointError, MissingCheckpointError, SettingError
 
 from ..scorers.mask_scorer import MaskScorer
-from ..weights import compare_weights, unwrapped
+from ..settings import require_text
+from ..weights import compare_weights, unwrapped, weights_of
 from .mask_encoding import EncodesMasks
 from .maskformer import MaskFormerFusionHead
 
@@ -42,6 +44,36 @@ def named_host(name: str, checkpoint: str | None) -> tuple[ConfigType, str]:
     return config.model, checkpoint or config.model_path
 
 
+def checked_settings(
+    checkpoint: str | None, cache_dir: str | None, test_cfg: ConfigType | None, preprocessor: dict
+) -> str:
+    """Returns the name of the weights, after a check of settings of :class:`.FrozenHost`.
+
+    Args:
+        checkpoint: the weights.
+        cache_dir: as for the host, like ``test_cfg``.
+        test_cfg: may hold ``rescorer`` alone.
+        preprocessor: settings of the ``data_preprocessor``.
+
+    Raises:
+        SettingError: one is missing, of a wrong type or without effect.
+    """
+    if checkpoint is None:
+        raise SettingError("FrozenHost: checkpoint is missing: name the host's weights")
+    for name, value in (("checkpoint", checkpoint), ("cache_dir", cache_dir or "")):
+        require_text(f"FrozenHost: {name}", value)
+    for name in (test_cfg or {}).keys() - {"rescorer"}:
+        raise SettingError(
+            f"FrozenHost: test_cfg.{name} has no effect: the host's settings are"
+            " model.host.test_cfg"
+        )
+    if "type" not in preprocessor:
+        raise SettingError(
+            "FrozenHost: host has no data_preprocessor: give it the one that it was trained with"
+        )
+    return checkpoint
+
+
 def load_host(host: nn.Module, checkpoint: str) -> dict[str, Any]:
     """Loads the host's weights.
 
@@ -49,10 +81,16 @@ def load_host(host: nn.Module, checkpoint: str) -> dict[str, Any]:
         The checkpoint's ``meta``; empty without one.
 
     Raises:
-        CheckpointError: the file is missing, or its weights do not fit.
+        CheckpointError: the file is missing or holds no weights, or they do not fit or are not
+            finite.
     """
-    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu")
-    weights = unwrapped(loaded.get("state_dict", loaded))
+    try:
+        loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu")
+    except MissingCheckpointError as error:
+        raise MissingCheckpointError(
+            f"{error}: train the host, or name its weights by model.checkpoint"
+        ) from error
+    weights = unwrapped(weights_of(loaded, checkpoint))
     mismatch = compare_weights(host, weights)
     if mismatch.missing or mismatch.reshaped:
         raise CheckpointError(
@@ -60,7 +98,8 @@ def load_host(host: nn.Module, checkpoint: str) -> dict[str, Any]:
             " that it was trained with"
         )
     host.load_state_dict(weights, strict=False)
-    return loaded.get("meta") or {}
+    meta = loaded.get("meta")
+    return dict(meta) if isinstance(meta, Mapping) else {}
 
 
 def mask_heads(host: nn.Module, kind: object) -> list[EncodesMasks]:

@@ -27,6 +27,7 @@ _NOT_OF_IMAGES = (  # settings of a data_preprocessor that change no image
     *("pad_mask", "mask_pad_value", "pad_seg", "seg_pad_value"),
     *("batch_augments", "boxtype2tensor", "non_blocking"),
 )
+_FREE = ("train_cfg", "test_cfg", "init_cfg", "pretrained")  # settings of any part of a host
 
 
 class HostCache:
@@ -119,6 +120,8 @@ def _rounded(values: dict[str, np.ndarray]) -> tuple[SeenDetections, Tensor]:
 def fingerprint(host: nn.Module, config: dict, preprocessor: dict) -> Tensor:
     """Returns the (32,) uint8 hash of a host's settings and weights.
 
+    Settings of its training and its test have no influence, nor has where its weights began.
+
     Args:
         host: The model.
         config: Its settings.
@@ -131,18 +134,29 @@ def fingerprint(host: nn.Module, config: dict, preprocessor: dict) -> Tensor:
     )
     if used != own:
         config = {**config, "data_preprocessor": used}
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+    text = json.dumps(_without_free(config), sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode())
     for name, value in sorted(host.state_dict().items()):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return torch.tensor(list(digest.digest()), dtype=torch.uint8)
 
 
+def _without_free(settings: Any) -> Any:
+    """Returns settings without those that a fingerprint does not depend on."""
+    if isinstance(settings, dict):
+        return {k: _without_free(value) for k, value in settings.items() if k not in _FREE}
+    if isinstance(settings, list | tuple):
+        return [_without_free(value) for value in settings]
+    return settings
+
+
 def image_key(image: Tensor, sample: DetDataSample, form: tuple[Any, ...]) -> str:
     """Returns the hash of all on which the kept numbers of an image depend, besides the host.
 
     These are the image's file, its pixels (one of 64, so that other settings of the pipeline are
-    noticed) and sizes, its annotations, and ``form``, the sizes of what the scorer sees.
+    noticed) and sizes, its annotations, and ``form``: the sizes of what the scorer sees, and the
+    host's settings at test.
 
     Args:
         image: (1, 3, height, width), as the host gets it.

@@ -32,19 +32,20 @@ def build_scorer(owner: str, scorer: ConfigType) -> MaskScorer:
         SettingError: it cannot score them, or a setting without effect differs from its default.
     """
     kind = scorer.get("type") if isinstance(scorer, dict) else None
-    if kind is None or (isinstance(kind, str) and MODELS.get(kind) is None):
+    cls = MODELS.get(kind) if isinstance(kind, str) else kind
+    if cls is None:
         raise SettingError(
             f"{owner}: scorer={kind or scorer!r} is no scorer: take TPShareHead, MaskIoUHead or"
             " FastMaskIoUHead"
         )
-    with torch.random.fork_rng(devices=[]):  # the host gets the weights that it has without one
-        built = MODELS.build(scorer)
-    if not isinstance(built, MaskScorer) or type(built).quality is MaskScorer.quality:
+    if not issubclass(cls, MaskScorer) or cls.quality is MaskScorer.quality:
         raise SettingError(
-            f"{owner}: scorer={scorer['type']!r} cannot score a host's detections: take"
-            " TPShareHead, MaskIoUHead or FastMaskIoUHead"
+            f"{owner}: scorer={kind!r} cannot score a host's detections: take TPShareHead,"
+            " MaskIoUHead or FastMaskIoUHead"
         )
-    parameters = signature(type(built)).parameters
+    with torch.random.fork_rng(devices=[]):  # the host gets the weights that it has without one
+        built: MaskScorer = MODELS.build(scorer)
+    parameters = signature(cls).parameters
     for name in built.unused_by_quality:
         value = getattr(built, name)
         if name in parameters and value != parameters[name].default:
@@ -64,10 +65,18 @@ class ScorerInputs(nn.Module):
         owner: class of the host, for messages.
         scorer: the scorer that reads them.
         featmap_strides: pixels per cell of the feature maps that it reads.
+
+    Raises:
+        SettingError: ``featmap_strides`` is no list of integers >= 1.
     """
 
     def __init__(self, owner: str, scorer: MaskScorer, featmap_strides: Sequence[int]) -> None:
         super().__init__()
+        listed = isinstance(featmap_strides, Sequence) and len(featmap_strides) > 0
+        if not listed or not all(isinstance(s, int) and s > 0 for s in featmap_strides):
+            raise SettingError(
+                f"{owner}: featmap_strides={featmap_strides!r} must be a list of integers >= 1"
+            )
         self.owner = owner
         self.patch_side = scorer.patch_side
         self.featmap_strides = tuple(featmap_strides)

@@ -257,6 +257,12 @@ def test_a_frozen_host_learns_from_images_of_the_tests_size(
         assert refusal(config).startswith(message)
 
 
+@pytest.mark.parametrize("step", [dict(LOAD, with_mask=False), dict(type="Resize", scale=9)])
+def test_a_frozen_host_learns_from_masks(step: dict) -> None:
+    message = refusal(make_config(step, model=dict(type="FrozenHost")))
+    assert "loads no masks, and model.scorer learns from them" in message
+
+
 def test_images_are_turned_with_their_masks() -> None:
     flip = dict(type="RandomFlip", prob=0.5)
     assert "flips images before their masks are loaded" in refusal(make_config(flip, LOAD))

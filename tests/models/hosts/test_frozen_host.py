@@ -253,11 +253,39 @@ def test_the_cache_of_another_host_is_refused(mask_rcnn: Host, tmp_path: Path) -
         other.train()
 
 
-def test_images_without_detections_or_instances_cost_nothing(mask_rcnn: Host) -> None:
-    config, path, strides = mask_rcnn
+def tested_with(host: Host, **settings: Any) -> Host:
+    config, path, strides = host
     config = copy.deepcopy(config)
-    config.test_cfg.rcnn.score_thr = 1.1  # no detection
-    model = frozen((config, path, strides))
+    config.test_cfg.rcnn.update(settings)
+    return config, path, strides
+
+
+def test_a_test_may_have_other_settings_and_the_cache_keeps_them_apart(
+    mask_rcnn: Host, tmp_path: Path
+) -> None:
+    model, fewer = (
+        frozen(host, cache_dir=str(tmp_path))
+        for host in (mask_rcnn, tested_with(mask_rcnn, max_per_img=3))
+    )
+    fewer.load_state_dict(model.state_dict())
+    assert torch.equal(fewer.host_fingerprint, model.host_fingerprint)
+    for files, one in ((2, model), (4, fewer), (4, model)):
+        one.loss(*training_batch(one))
+        assert len([*tmp_path.rglob("*.npz")]) == files
+
+
+def test_a_host_that_finds_nothing_is_warned_of_once(
+    mask_rcnn: Host, capfd: pytest.CaptureFixture
+) -> None:
+    model = frozen(tested_with(mask_rcnn, score_thr=1.1))
+    batch = training_batch(model)
+    for _ in range(52):  # of two images each
+        model.loss(*batch)
+    assert capfd.readouterr().err.count("the host finds nothing in 100 training images") == 1
+
+
+def test_images_without_detections_or_instances_cost_nothing(mask_rcnn: Host) -> None:
+    model = frozen(tested_with(mask_rcnn, score_thr=1.1))
     loss = model.loss(*training_batch(model))["loss_tp_share"]
     loss.backward()
     assert loss == 0
@@ -275,7 +303,14 @@ def test_images_without_detections_or_instances_cost_nothing(mask_rcnn: Host) ->
         (dict(host="evil.py"), "must be a model's settings"),
         (dict(host="mmdet::mask_rcnn/none.py"), "there is no such config"),
         (dict(scorer=dict(type="SmoothL1Loss")), "cannot score a host"),
+        (dict(scorer=dict(type="ReLU", num_classes=3)), "scorer='ReLU' cannot score a host"),
         (dict(checkpoint=None), "checkpoint is missing"),
+        (dict(checkpoint=3), "checkpoint=3 must be a string"),
+        (dict(cache_dir=3), "cache_dir=3 must be a string"),
+        (dict(test_cfg=dict(rcnn={})), "test_cfg.rcnn has no effect: .* are model.host.test_cfg"),
+        (dict(data_preprocessor=dict(pad_mask=True)), "host has no data_preprocessor"),
+        (dict(scorer=READS_MAPS, featmap_strides=4), "featmap_strides=4 must be a list of"),
+        (dict(scorer=READS_MAPS, featmap_strides=[]), r"featmap_strides=\[\] must be a list of"),
         (dict(scorer=dict(type="TPShareHead", num_classes=2)), "num_classes=2: the host has 3"),
         (dict(scorer=READS_MAPS, featmap_strides=(3,)), "feature maps have strides"),
     ],

@@ -3,6 +3,7 @@
 import copy
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
-from msrcnn_mm.errors import SettingError
+from msrcnn_mm.engine.predict.predictor import _check_score
+from msrcnn_mm.errors import CheckpointError, MissingCheckpointError, SettingError, UserError
+from msrcnn_mm.evaluation.protocol import RESCORED_SCORE
 from msrcnn_mm.models.hosts.host_cache import HostCache
 from tests.models.hosts.test_frozen_host import MASK_RCNN, Host, _host, frozen, training_batch
 from tests.support.tiny_hosts import tiny_config
@@ -133,6 +136,44 @@ def test_the_fingerprint_depends_on_what_changes_images(mask_rcnn: Host) -> None
         model = frozen(mask_rcnn, data_preprocessor=dict(own, **change))
         prints.add(bytes(model.host_fingerprint.tolist()))
     assert len(prints) == 1 + len(changes)
+
+
+def test_the_fingerprint_does_not_depend_on_training_and_first_weights(mask_rcnn: Host) -> None:
+    config, path, strides = mask_rcnn
+    other = copy.deepcopy(config)
+    other.train_cfg.rcnn.sampler.num = 17
+    other.backbone.init_cfg = dict(type="Pretrained", checkpoint="elsewhere.pth")
+    fingerprints = [frozen((one, path, strides)).host_fingerprint for one in (config, other)]
+    assert torch.equal(*fingerprints)
+    other.rpn_head.anchor_generator.scales = [7]
+    assert not torch.equal(frozen((other, path, strides)).host_fingerprint, fingerprints[0])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(
+    mask_rcnn: Host, tmp_path: Path, value: float
+) -> None:
+    config, path, strides = mask_rcnn
+    weights = torch.load(path, weights_only=True)["state_dict"]
+    weights["roi_head.bbox_head.fc_cls.weight"][0, 0] = value
+    spoilt = str(tmp_path / "spoilt.pth")
+    torch.save(weights, spoilt)
+    with pytest.raises(CheckpointError, match=r"1 weights are not finite numbers .roi_head.bbox"):
+        frozen((config, spoilt, strides))
+
+
+def test_missing_weights_are_said_to_be_the_hosts(mask_rcnn: Host) -> None:
+    config, _, strides = mask_rcnn
+    with pytest.raises(MissingCheckpointError, match=r"no/host\.pth: .* by model.checkpoint"):
+        frozen((config, "no/host.pth", strides))
+
+
+def test_a_model_with_a_share_head_gives_rescored_scores(mask_rcnn: Host) -> None:
+    inferencer = SimpleNamespace(model=frozen(mask_rcnn), rescorer=None)
+    _check_score(RESCORED_SCORE, inferencer)  # type: ignore[arg-type]
+    inferencer.model = inferencer.model.host
+    with pytest.raises(UserError, match="--score-by rescored_score: there is no re-scorer"):
+        _check_score(RESCORED_SCORE, inferencer)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("manifest", ['{"host": "%s"}', '{"host": "%s", "format": 99}', "{", "[]"])
