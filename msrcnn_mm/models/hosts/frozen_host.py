@@ -4,7 +4,6 @@ Shape shorthand: N images of a batch, D detections of an image, G ground-truth i
 the features, M side of the mask patches.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from mmdet.models.detectors import BaseDetector
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, SampleList
 from mmdet.utils import ConfigType
+from mmengine.dist import is_main_process
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
@@ -22,7 +22,7 @@ from ..scorers.seen_detections import SeenDetections
 from ..targets.detection_ious import detection_ious
 from ..targets.tp_shares import tp_shares
 from .frozen_host_parts import check_fit, checked_settings, load_host, mask_heads, named_host
-from .host_cache import HostCache, fingerprint, image_key
+from .host_cache import OF_TRAINING, HostCache, fingerprint, image_key, settings_text
 from .scorer_inputs import ScorerInputs, build_scorer
 
 _IMAGES_TO_SEE = 100  # training images until one must have had a detection
@@ -103,7 +103,7 @@ class FrozenHost(BaseDetector):
         self.inputs = ScorerInputs("FrozenHost", self.scorer, featmap_strides)
         self.cache_dir = cache_dir
         self._cache: HostCache | None = None
-        self._host_settings = json.dumps(host.get("test_cfg"), sort_keys=True, default=str)
+        self._host_settings = settings_text(host, OF_TRAINING)
         self._images_without: int | None = 0  # any detection; None once one had some
         self.register_state_dict_post_hook(_drop_host)
 
@@ -156,10 +156,12 @@ class FrozenHost(BaseDetector):
         found = any(len(of_image.scores) for of_image in seen)
         self._images_without = None if found else self._images_without + len(seen)
         if self._images_without is not None and self._images_without >= _IMAGES_TO_SEE:
-            warn(
-                f"FrozenHost: the host finds nothing in {self._images_without} training images, and"
-                " the scorer learns nothing: look at model.host.test_cfg and model.checkpoint"
-            )
+            if is_main_process():
+                warn(
+                    f"FrozenHost: the host finds nothing in {self._images_without} training images,"
+                    " and the scorer learns nothing from them: look at model.host.test_cfg and"
+                    " model.checkpoint"
+                )
             self._images_without = None
 
     def _learned(self, image: Tensor, sample: DetDataSample) -> tuple[SeenDetections, Tensor]:

@@ -60,8 +60,9 @@ def checked_settings(
     """
     if checkpoint is None:
         raise SettingError("FrozenHost: checkpoint is missing: name the host's weights")
-    for name, value in (("checkpoint", checkpoint), ("cache_dir", cache_dir or "")):
-        require_text(f"FrozenHost: {name}", value)
+    require_text("FrozenHost: checkpoint", checkpoint)
+    if cache_dir is not None:
+        require_text("FrozenHost: cache_dir", cache_dir)
     for name in (test_cfg or {}).keys() - {"rescorer"}:
         raise SettingError(
             f"FrozenHost: test_cfg.{name} has no effect: the host's settings are"
@@ -69,7 +70,7 @@ def checked_settings(
         )
     if "type" not in preprocessor:
         raise SettingError(
-            "FrozenHost: host has no data_preprocessor: give it the one that it was trained with"
+            "FrozenHost: data_preprocessor has no type: give all that the host was trained with"
         )
     return checkpoint
 

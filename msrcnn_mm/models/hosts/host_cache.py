@@ -5,6 +5,7 @@ The host predicts each image once; later epochs read the files. Numbers are kept
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,14 @@ from msrcnn_mm.files import replaced
 from ..scorers.seen_detections import SeenDetections
 
 _MANIFEST = "host.json"
-_FORMAT = 1  # another number for other files: other fields, or targets computed otherwise
+_FORMAT = 2  # another number for other files: other fields, or targets computed otherwise
 _HALF = ("features", "patches", "geometry")  # kept as fp16
 _NOT_OF_IMAGES = (  # settings of a data_preprocessor that change no image
     *("pad_mask", "mask_pad_value", "pad_seg", "seg_pad_value"),
     *("batch_augments", "boxtype2tensor", "non_blocking"),
 )
-_FREE = ("train_cfg", "test_cfg", "init_cfg", "pretrained")  # settings of any part of a host
+OF_TRAINING = ("train_cfg", "init_cfg", "pretrained")
+"""Names of settings of any part of a host that change no prediction."""
 
 
 class HostCache:
@@ -134,7 +136,7 @@ def fingerprint(host: nn.Module, config: dict, preprocessor: dict) -> Tensor:
     )
     if used != own:
         config = {**config, "data_preprocessor": used}
-    text = json.dumps(_without_free(config), sort_keys=True, default=str)
+    text = settings_text(config, (*OF_TRAINING, "test_cfg"))
     digest = hashlib.sha256(text.encode())
     for name, value in sorted(host.state_dict().items()):
         digest.update(name.encode())
@@ -142,13 +144,28 @@ def fingerprint(host: nn.Module, config: dict, preprocessor: dict) -> Tensor:
     return torch.tensor(list(digest.digest()), dtype=torch.uint8)
 
 
-def _without_free(settings: Any) -> Any:
-    """Returns settings without those that a fingerprint does not depend on."""
-    if isinstance(settings, dict):
-        return {k: _without_free(value) for k, value in settings.items() if k not in _FREE}
-    if isinstance(settings, list | tuple):
-        return [_without_free(value) for value in settings]
-    return settings
+def settings_text(settings: Any, left_out: Sequence[str]) -> str:
+    """Returns settings as text that is equal in every process.
+
+    Args:
+        settings: A config or a part of it.
+        left_out: Names of settings that are left out of every part.
+    """
+
+    def kept(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {name: kept(value) for name, value in part.items() if name not in left_out}
+        if isinstance(part, list | tuple):
+            return [kept(value) for value in part]
+        return part
+
+    return json.dumps(kept(settings), sort_keys=True, default=_name)
+
+
+def _name(value: Any) -> str:
+    """Returns the name of a class or a function, and other values as text."""
+    named = hasattr(value, "__qualname__")
+    return f"{value.__module__}.{value.__qualname__}" if named else str(value)
 
 
 def image_key(image: Tensor, sample: DetDataSample, form: tuple[Any, ...]) -> str:
@@ -156,7 +173,7 @@ def image_key(image: Tensor, sample: DetDataSample, form: tuple[Any, ...]) -> st
 
     These are the image's file, its pixels (one of 64, so that other settings of the pipeline are
     noticed) and sizes, its annotations, and ``form``: the sizes of what the scorer sees, and the
-    host's settings at test.
+    host's settings.
 
     Args:
         image: (1, 3, height, width), as the host gets it.

@@ -38,7 +38,11 @@ def build_scorer(owner: str, scorer: ConfigType) -> MaskScorer:
             f"{owner}: scorer={kind or scorer!r} is no scorer: take TPShareHead, MaskIoUHead or"
             " FastMaskIoUHead"
         )
-    if not issubclass(cls, MaskScorer) or cls.quality is MaskScorer.quality:
+    if (
+        not isinstance(cls, type)
+        or not issubclass(cls, MaskScorer)
+        or cls.quality is MaskScorer.quality
+    ):
         raise SettingError(
             f"{owner}: scorer={kind!r} cannot score a host's detections: take TPShareHead,"
             " MaskIoUHead or FastMaskIoUHead"
@@ -67,21 +71,22 @@ class ScorerInputs(nn.Module):
         featmap_strides: pixels per cell of the feature maps that it reads.
 
     Raises:
-        SettingError: ``featmap_strides`` is no list of integers >= 1.
+        SettingError: the scorer reads maps, and ``featmap_strides`` is no list of integers >= 1.
     """
 
     def __init__(self, owner: str, scorer: MaskScorer, featmap_strides: Sequence[int]) -> None:
         super().__init__()
-        listed = isinstance(featmap_strides, Sequence) and len(featmap_strides) > 0
-        if not listed or not all(isinstance(s, int) and s > 0 for s in featmap_strides):
-            raise SettingError(
-                f"{owner}: featmap_strides={featmap_strides!r} must be a list of integers >= 1"
-            )
         self.owner = owner
         self.patch_side = scorer.patch_side
-        self.featmap_strides = tuple(featmap_strides)
+        self.featmap_strides: tuple[int, ...] = ()
         self.extractor = None
         if scorer.roi_feat_size:
+            listed = isinstance(featmap_strides, Sequence) and len(featmap_strides) > 0
+            if not listed or not all(isinstance(s, int) and s > 0 for s in featmap_strides):
+                raise SettingError(
+                    f"{owner}: featmap_strides={featmap_strides!r} must be a list of integers >= 1"
+                )
+            self.featmap_strides = tuple(featmap_strides)
             self.extractor = SingleRoIExtractor(
                 roi_layer=dict(type="RoIAlign", output_size=scorer.roi_feat_size, sampling_ratio=2),
                 out_channels=1,  # not read

@@ -253,7 +253,7 @@ def test_the_cache_of_another_host_is_refused(mask_rcnn: Host, tmp_path: Path) -
         other.train()
 
 
-def tested_with(host: Host, **settings: Any) -> Host:
+def with_settings(host: Host, **settings: Any) -> Host:
     config, path, strides = host
     config = copy.deepcopy(config)
     config.test_cfg.rcnn.update(settings)
@@ -265,11 +265,14 @@ def test_a_test_may_have_other_settings_and_the_cache_keeps_them_apart(
 ) -> None:
     model, fewer = (
         frozen(host, cache_dir=str(tmp_path))
-        for host in (mask_rcnn, tested_with(mask_rcnn, max_per_img=3))
+        for host in (mask_rcnn, with_settings(mask_rcnn, max_per_img=3))
     )
     fewer.load_state_dict(model.state_dict())
     assert torch.equal(fewer.host_fingerprint, model.host_fingerprint)
-    for files, one in ((2, model), (4, fewer), (4, model)):
+    nested = copy.deepcopy(mask_rcnn)
+    nested[0].roi_head.test_cfg = dict(nms=dict(class_agnostic=True))
+    other = frozen(nested, cache_dir=str(tmp_path))
+    for files, one in ((2, model), (4, fewer), (4, model), (6, other)):
         one.loss(*training_batch(one))
         assert len([*tmp_path.rglob("*.npz")]) == files
 
@@ -277,7 +280,7 @@ def test_a_test_may_have_other_settings_and_the_cache_keeps_them_apart(
 def test_a_host_that_finds_nothing_is_warned_of_once(
     mask_rcnn: Host, capfd: pytest.CaptureFixture
 ) -> None:
-    model = frozen(tested_with(mask_rcnn, score_thr=1.1))
+    model = frozen(with_settings(mask_rcnn, score_thr=1.1))
     batch = training_batch(model)
     for _ in range(52):  # of two images each
         model.loss(*batch)
@@ -285,7 +288,7 @@ def test_a_host_that_finds_nothing_is_warned_of_once(
 
 
 def test_images_without_detections_or_instances_cost_nothing(mask_rcnn: Host) -> None:
-    model = frozen(tested_with(mask_rcnn, score_thr=1.1))
+    model = frozen(with_settings(mask_rcnn, score_thr=1.1))
     loss = model.loss(*training_batch(model))["loss_tp_share"]
     loss.backward()
     assert loss == 0
@@ -308,7 +311,7 @@ def test_images_without_detections_or_instances_cost_nothing(mask_rcnn: Host) ->
         (dict(checkpoint=3), "checkpoint=3 must be a string"),
         (dict(cache_dir=3), "cache_dir=3 must be a string"),
         (dict(test_cfg=dict(rcnn={})), "test_cfg.rcnn has no effect: .* are model.host.test_cfg"),
-        (dict(data_preprocessor=dict(pad_mask=True)), "host has no data_preprocessor"),
+        (dict(data_preprocessor=dict(pad_mask=True)), "data_preprocessor has no type"),
         (dict(scorer=READS_MAPS, featmap_strides=4), "featmap_strides=4 must be a list of"),
         (dict(scorer=READS_MAPS, featmap_strides=[]), r"featmap_strides=\[\] must be a list of"),
         (dict(scorer=dict(type="TPShareHead", num_classes=2)), "num_classes=2: the host has 3"),

@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 import torch
+from mmcv.ops import nms
 from mmdet.registry import MODELS
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
 from msrcnn_mm.engine.predict.predictor import _check_score
+from msrcnn_mm.engine.runs.testing import set_rescorer
 from msrcnn_mm.errors import CheckpointError, MissingCheckpointError, SettingError, UserError
 from msrcnn_mm.evaluation.protocol import RESCORED_SCORE
-from msrcnn_mm.models.hosts.host_cache import HostCache
+from msrcnn_mm.models.hosts.host_cache import HostCache, settings_text
 from tests.models.hosts.test_frozen_host import MASK_RCNN, Host, _host, frozen, training_batch
 from tests.support.tiny_hosts import tiny_config
 
@@ -147,6 +149,22 @@ def test_the_fingerprint_does_not_depend_on_training_and_first_weights(mask_rcnn
     assert torch.equal(*fingerprints)
     other.rpn_head.anchor_generator.scales = [7]
     assert not torch.equal(frozen((other, path, strides)).host_fingerprint, fingerprints[0])
+
+
+def test_settings_that_are_functions_have_one_text() -> None:
+    text = settings_text(dict(a=[dict(type=nms, b=1)], c=nn.ReLU), ("b",))
+    assert json.loads(text) == {
+        "a": [{"type": "mmcv.ops.nms.nms"}],
+        "c": "torch.nn.modules.activation.ReLU",
+    }
+
+
+def test_a_rescorer_may_be_set(mask_rcnn: Host) -> None:
+    host, path, _ = mask_rcnn
+    model = dict(type="FrozenHost", host=copy.deepcopy(host), checkpoint=path, scorer=SCORER)
+    config = Config(dict(model=model))
+    set_rescorer(config, "rescorer.json")
+    assert MODELS.build(config.model).test_cfg == dict(rescorer="rescorer.json")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
