@@ -206,7 +206,7 @@ class FrozenHost(BaseDetector):
 
     @property
     def _seen_form(self) -> tuple[Any, ...]:
-        """What the fields of :class:`SeenDetections` depend on besides weights and image."""
+        """Returns the sizes of what the scorer sees and the host's settings, for cache keys."""
         own = (self.scorer.patch_side, self.scorer.roi_feat_size, self.inputs.featmap_strides)
         return (*own, self._host_settings)
 
